@@ -1,0 +1,49 @@
+# make run    build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
+# make test   everything that continuous integration checks
+# Both install what they need on a fresh Debian or Ubuntu with Go and Node.
+
+GO  ?= go
+NPM ?= npm
+
+.PHONY: run build client setup test lint unit e2e fmt clean
+
+run: build
+	./bin/crier $(ARGS)
+
+build: client
+	$(GO) build -trimpath -o bin/crier .
+
+# The official browser client, embedded by the build. Without npm the build
+# works too: pages then load the client from a public CDN.
+client:
+	@.ci/setup run
+	@if command -v $(NPM) >/dev/null; then $(MAKE) --no-print-directory web/client/.stamp; \
+	else echo "npm is missing: building without the browser client, which pages will load from a public CDN"; fi
+
+web/client/.stamp: web/package-lock.json web/scripts/client.mjs
+	cd web && $(NPM) ci --no-audit --no-fund --loglevel=error && $(NPM) run --silent build
+	@touch $@
+
+setup:
+	@.ci/setup test
+
+test: setup lint unit e2e
+
+lint:
+	.ci/lint
+
+unit: client
+	$(GO) test -race $$($(GO) list ./... | grep -v '^crier/e2e')
+
+e2e: client e2e/node_modules/.stamp
+	$(GO) test -race -timeout 15m ./e2e/...
+
+e2e/node_modules/.stamp: e2e/package-lock.json
+	cd e2e && $(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+fmt:
+	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+clean:
+	rm -rf bin web/node_modules e2e/node_modules web/client/4 web/client/2 web/client/.stamp
