@@ -1,0 +1,65 @@
+package hub
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// chunk is how many members one goroutine serves before it asks for more. Up to two chunks are not worth a helper.
+const chunk = 256
+
+// deliver gives the message to all members of the list and waits until all have taken or dropped it. Large lists are
+// shared with helpers, of which there are at most GOMAXPROCS-1 in the whole hub; when they are busy with other pushes,
+// the caller does it alone.
+func (h *Hub) deliver(list []*Member, msg *Message) tally {
+	if len(list) <= 2*chunk {
+		var t tally
+		t.deliver(list, msg)
+		return t
+	}
+	return h.deliverMany(list, msg)
+}
+
+func (h *Hub) deliverMany(list []*Member, msg *Message) tally {
+	var (
+		next  atomic.Int64
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		total tally // guarded by mu
+	)
+	work := func() {
+		var t tally
+		for {
+			from := int(next.Add(chunk)) - chunk
+			if from >= len(list) {
+				break
+			}
+			t.deliver(list[from:min(from+chunk, len(list))], msg)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		total.add(t)
+	}
+	for range len(list)/chunk - 1 {
+		if !h.acquireHelper() {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-h.helpers }()
+			work()
+		})
+	}
+	work()
+	wg.Wait()
+	return total
+}
+
+// acquireHelper tells whether one more goroutine may help; it gives its token back itself.
+func (h *Hub) acquireHelper() bool {
+	select {
+	case h.helpers <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}

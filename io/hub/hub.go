@@ -1,0 +1,147 @@
+package hub
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options are the settings of a [Hub].
+type Options struct {
+	// OfflineDelay is how long a user must be without any connection to be offline. Zero: at once.
+	OfflineDelay time.Duration
+	// Presence is told every change, in order, by one goroutine, never under a lock. While it runs, further changes wait
+	// (at most two per user), so it may take its time, but it must return, and must not call Close. Nil: changes are not
+	// followed.
+	Presence func(PresenceChange)
+	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// Hub knows who is connected and brings messages to them. All its methods may be called by many goroutines at once.
+type Hub struct {
+	// Static.
+	log      *slog.Logger
+	presence *presence     // nil without an observer
+	helpers  chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
+	idPrefix string
+
+	indexes indexes // each shard has its own lock
+	scratch sync.Pool
+
+	closed  atomic.Bool
+	lastID  atomic.Uint64
+	counter counters
+}
+
+// counters are the figures behind Stats.
+type counters struct {
+	users, connections, sockets           atomic.Int64
+	pushes, delivered, slow, gone, failed atomic.Uint64
+}
+
+// Stats is how much there is and has been. The gauges and the totals are read one after the other, not as a snapshot.
+type Stats struct {
+	Users       int // distinct users with at least one connection
+	Connections int // logged-in connections
+	Sockets     int // all connections
+
+	Pushes    uint64 // pushes since the start, those that matched nobody included
+	Delivered uint64 // deliveries taken by a connection
+	Slow      uint64 // deliveries dropped with ErrSlow
+	Gone      uint64 // deliveries dropped with ErrGone
+	Failed    uint64 // deliveries dropped with any other error
+}
+
+// New returns a Hub. The caller must call [Hub.Close] in the end. It fails if an option is out of range.
+func New(o Options) (*Hub, error) {
+	if o.OfflineDelay < 0 {
+		return nil, fmt.Errorf("making a hub: the offline delay is %s; it must not be negative", o.OfflineDelay)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Hub{
+		log:      o.Logger,
+		helpers:  make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		idPrefix: rand.Text()[:13],
+		scratch:  sync.Pool{New: func() any { return new(scratch) }},
+	}
+	h.indexes.init()
+	if o.Presence != nil {
+		h.presence = newPresence(o, &h.indexes)
+	}
+	return h, nil
+}
+
+// Connect counts c among all connections and returns its handle; the caller must call [Member.Gone] when c ends. It fails
+// with [ErrBadConnectionID], [ErrDuplicateID] or [ErrClosed].
+func (h *Hub) Connect(c Conn) (*Member, error) {
+	id := c.ID()
+	if !validName(id) {
+		return nil, ErrBadConnectionID
+	}
+	m := &Member{hub: h, conn: c}
+	s := h.indexes.connShard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.closed.Load() {
+		return nil, ErrClosed
+	}
+	if !s.add(id, m) {
+		return nil, ErrDuplicateID
+	}
+	h.counter.sockets.Add(1)
+	return m, nil
+}
+
+// Online tells whether the user has at least one connection.
+func (h *Hub) Online(uid string) bool {
+	s := h.indexes.userShard(uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.byUID[uid]
+	return u != nil && len(u.members.list) > 0
+}
+
+// Stats returns the current figures, at the same small cost however many connections there are.
+func (h *Hub) Stats() Stats {
+	c := &h.counter
+	return Stats{
+		Users:       int(c.users.Load()),
+		Connections: int(c.connections.Load()),
+		Sockets:     int(c.sockets.Load()),
+		Pushes:      c.pushes.Load(),
+		Delivered:   c.delivered.Load(),
+		Slow:        c.slow.Load(),
+		Gone:        c.gone.Load(),
+		Failed:      c.failed.Load(),
+	}
+}
+
+// Close makes Connect, Login and Push fail with [ErrClosed] and reports every user who was reported online as offline. It
+// waits for the observer until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
+// not touch the connections: their owner ends them, before or after.
+func (h *Hub) Close(ctx context.Context) error {
+	h.closed.Store(true)
+	if h.presence == nil {
+		return nil
+	}
+	if err := h.presence.close(ctx); err != nil {
+		return fmt.Errorf("closing the hub: %w", err)
+	}
+	return nil
+}
+
+// newID returns an id no other message has, of this process or another.
+func (h *Hub) newID() string {
+	var b [32]byte
+	id := append(b[:0], h.idPrefix...)
+	return string(strconv.AppendUint(append(id, '-'), h.lastID.Add(1), 36))
+}

@@ -1,0 +1,188 @@
+package hub
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Conn is one connection, as its transport shows it to the hub. Its methods are called by many goroutines at once, also
+// after [Member.Gone], by pushes that had begun before.
+type Conn interface {
+	// ID names the connection, unguessably, among all there are. It never changes.
+	ID() string
+	// Deliver takes the message or returns [ErrSlow] or [ErrGone]; nil means that it will be sent unless the connection
+	// ends. It never blocks. A connection whose queue is full ends itself if it must; the hub only counts.
+	Deliver(m *Message) error
+	// Kick ends the connection in such a way that its client stays away. It does not wait for the end.
+	Kick()
+}
+
+// Member is a connection's place in the hub. All its methods may be called by many goroutines at once.
+type Member struct {
+	// Static.
+	hub  *Hub
+	conn Conn
+
+	user atomic.Pointer[user] // written with mu held; nil while not logged in
+	slot int32                // guarded by the mu of the connection's shard
+
+	mu    sync.Mutex // taken before the mu of any shard
+	gone  bool       // guarded by mu
+	rooms []*room    // guarded by mu
+}
+
+// Conn returns the connection.
+func (m *Member) Conn() Conn { return m.conn }
+
+// UID returns the user the connection is logged in as, or "".
+func (m *Member) UID() string {
+	if u := m.user.Load(); u != nil {
+		return u.uid
+	}
+	return ""
+}
+
+// Login binds the connection to the user uid. The first login wins: on a connection that is logged in, it changes nothing
+// and returns nil; [Member.UID] tells who it is. It fails with [ErrBadUID], [ErrGone] or [ErrClosed].
+func (m *Member) Login(uid string) error {
+	if !validName(uid) {
+		return ErrBadUID
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return ErrGone
+	}
+	if m.user.Load() != nil {
+		return nil
+	}
+	h := m.hub
+	s := h.indexes.userShard(uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.closed.Load() {
+		return ErrClosed
+	}
+	u, created := s.user(uid)
+	u.members.add(m)
+	m.user.Store(u)
+	h.counter.connections.Add(1)
+	if len(u.members.list) > 1 {
+		return nil
+	}
+	h.counter.users.Add(1)
+	if h.presence == nil {
+		return nil
+	}
+	if created {
+		h.presence.arrive(u)
+	} else if u.departure != nil {
+		h.presence.cancel(u.departure)
+		u.departure = nil
+	}
+	return nil
+}
+
+// Logout unbinds the connection from its user; another login may follow. The connection stays in its rooms. A push to the
+// user that has begun before may still reach the connection. Without a login it does nothing.
+func (m *Member) Logout() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unbind(CauseLogout)
+}
+
+// Join puts the connection into the room. Joining twice changes nothing. It fails with [ErrBadRoom] or [ErrGone].
+func (m *Member) Join(room string) error {
+	if !validName(room) {
+		return ErrBadRoom
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return ErrGone
+	}
+	if m.roomIndex(room) >= 0 {
+		return nil
+	}
+	m.rooms = append(m.rooms, m.hub.indexes.roomShard(room).join(room, m))
+	return nil
+}
+
+// Leave takes the connection out of the room. A push to the room that has begun before may still reach it. Without having
+// joined it does nothing.
+func (m *Member) Leave(room string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := m.roomIndex(room)
+	if i < 0 {
+		return
+	}
+	m.hub.indexes.roomShard(room).leave(m.rooms[i], m)
+	if m.rooms = slices.Delete(m.rooms, i, i+1); len(m.rooms) == 0 {
+		m.rooms = nil
+	}
+}
+
+// Rooms returns the names of the rooms the connection is in, in the order it joined them.
+func (m *Member) Rooms() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := make([]string, len(m.rooms))
+	for i, r := range m.rooms {
+		names[i] = r.name
+	}
+	return names
+}
+
+// Gone says that the connection has ended: it leaves its user, its rooms and the hub, and its id is free again. Calling it
+// again does nothing.
+func (m *Member) Gone() {
+	id := m.conn.ID()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return
+	}
+	m.gone = true
+	m.unbind(CauseDisconnect)
+	x := &m.hub.indexes
+	for _, r := range m.rooms {
+		x.roomShard(r.name).leave(r, m)
+	}
+	m.rooms = nil
+	s := x.connShard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.remove(id, m)
+	m.hub.counter.sockets.Add(-1)
+}
+
+// unbind takes the member from its user, if it has one. Called with mu held.
+func (m *Member) unbind(cause string) {
+	u := m.user.Load()
+	if u == nil {
+		return
+	}
+	m.user.Store(nil)
+	h := m.hub
+	s := h.indexes.userShard(u.uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.members.remove(m)
+	h.counter.connections.Add(-1)
+	if len(u.members.list) > 0 {
+		return
+	}
+	h.counter.users.Add(-1)
+	if h.presence == nil || u.flushed {
+		delete(s.byUID, u.uid)
+		return
+	}
+	u.departure = h.presence.depart(u, cause)
+}
+
+// roomIndex finds the room among the member's, or returns -1. Called with mu held.
+func (m *Member) roomIndex(name string) int {
+	return slices.IndexFunc(m.rooms, func(r *room) bool { return r.name == name })
+}

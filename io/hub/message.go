@@ -1,0 +1,68 @@
+package hub
+
+import (
+	"encoding/json"
+	"sync/atomic"
+)
+
+// Message is one event on its way to connections. Its exported fields must not change once it has been pushed: every
+// connection shares them. A Message must not be copied.
+type Message struct {
+	// ID names the message. [Hub.Push] gives one to a message without; such a message must not be pushed by two
+	// goroutines at once.
+	ID string
+	// Event is the event's name: not empty, valid UTF-8.
+	Event string
+	// Args are the event's arguments, each one valid JSON (the caller has made sure of that). The n-th attachment
+	// stands in them as {"_placeholder":true,"num":n}.
+	Args []json.RawMessage
+	// Attachments are the binary arguments.
+	Attachments [][]byte
+	// Volatile says that the message may be dropped for a connection that cannot take it at once.
+	Volatile bool
+
+	variants atomic.Pointer[[]variant] // replaced whole, never modified
+}
+
+// variant is what encode made of the message for one key.
+type variant struct {
+	key, value any
+}
+
+// Encoded returns the message as encode makes it for key, a comparable value that names one protocol variant. The result
+// is kept and shared by all connections, so nobody may modify it. encode may run more than once when several connections
+// ask at the same time; they all get the same result. Reading a result that is there takes no lock.
+func (m *Message) Encoded(key any, encode func(*Message) any) any {
+	old := m.variants.Load()
+	if v, ok := lookup(old, key); ok {
+		return v
+	}
+	value := encode(m)
+	for {
+		var grown []variant
+		if old != nil {
+			grown = append(grown, *old...)
+		}
+		grown = append(grown, variant{key, value})
+		if m.variants.CompareAndSwap(old, &grown) {
+			return value
+		}
+		old = m.variants.Load()
+		if v, ok := lookup(old, key); ok {
+			return v
+		}
+	}
+}
+
+// lookup finds the variant for key. There are a handful at most.
+func lookup(variants *[]variant, key any) (any, bool) {
+	if variants == nil {
+		return nil, false
+	}
+	for i := range *variants {
+		if v := &(*variants)[i]; v.key == key {
+			return v.value, true
+		}
+	}
+	return nil, false
+}

@@ -1,0 +1,175 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// Push is a message and whom it is for.
+type Push struct {
+	To      Audience
+	Message *Message
+}
+
+// Result says what became of a push.
+type Result struct {
+	// ID is the message's.
+	ID string
+	// Users and Connections are how many matched the audience; a connection matches once however often it is named.
+	// Connections that are not logged in count no user.
+	Users, Connections int
+	// Delivered is how many connections took the message, Dropped how many did not: Delivered+Dropped = Connections.
+	Delivered, Dropped int
+	// Slow, Gone and Failed are the parts of Dropped: ErrSlow, ErrGone and any other error.
+	Slow, Gone, Failed int
+}
+
+// few is how many connections of one user a push handles without a buffer from the heap.
+const few = 8
+
+// Push gives the message to every connection of the audience once and returns when all of them have taken or dropped it;
+// so what one caller pushes in turn arrives in that order at each connection. A connection that drops the message does not
+// keep it from the others and is no error. A connection that joins the audience meanwhile may or may not get it. Names
+// nobody has match nobody; an audience without names is nobody.
+//
+// It fails, having delivered nothing, with ErrBadMessage, ErrBadAudience, ErrBadUID, ErrBadRoom, ErrClosed or the error of
+// ctx, which is not looked at once the delivery has begun.
+func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
+	if err := h.check(ctx, &p); err != nil {
+		return Result{}, fmt.Errorf("pushing a message: %w", err)
+	}
+	if p.Message.ID == "" {
+		p.Message.ID = h.newID()
+	}
+	var r Result
+	var t tally
+	if !h.pushToUser(&p, &r, &t) {
+		sc := h.newScratch()
+		defer h.release(sc)
+		sc.resolve(h, &p.To)
+		r.Connections = len(sc.list)
+		if p.To.All && p.To.Except == nil {
+			r.Users = min(int(h.counter.users.Load()), len(sc.list))
+		} else {
+			r.Users = sc.countUsers()
+		}
+		t = h.deliver(sc.list, p.Message)
+	}
+	r.ID = p.Message.ID
+	r.Delivered, r.Slow, r.Gone, r.Failed = t.delivered, t.slow, t.gone, t.failed
+	r.Dropped = t.slow + t.gone + t.failed
+	h.account(&r, t.err)
+	return r, nil
+}
+
+// check finds what is wrong with a push.
+func (h *Hub) check(ctx context.Context, p *Push) error {
+	if h.closed.Load() {
+		return ErrClosed
+	}
+	if m := p.Message; m == nil || m.Event == "" || !utf8.ValidString(m.Event) {
+		return ErrBadMessage
+	}
+	if err := p.To.check(0); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// pushToUser is the short way for the most frequent audience: one user with few connections. It returns false, having
+// done nothing, for any other.
+func (h *Hub) pushToUser(p *Push, r *Result, t *tally) bool {
+	a := &p.To
+	if a.All || len(a.Users) != 1 || len(a.Rooms) != 0 || len(a.Connections) != 0 || a.Except != nil {
+		return false
+	}
+	var buf [few]*Member
+	n := 0
+	s := h.indexes.userShard(a.Users[0])
+	s.mu.Lock()
+	if u := s.byUID[a.Users[0]]; u != nil {
+		if n = len(u.members.list); n > few {
+			s.mu.Unlock()
+			return false
+		}
+		copy(buf[:], u.members.list)
+	}
+	s.mu.Unlock()
+	if n > 0 {
+		r.Users, r.Connections = 1, n
+		t.deliver(buf[:n], p.Message)
+	}
+	return true
+}
+
+// account adds the result to the hub's totals, and logs one of the errors that should not be.
+func (h *Hub) account(r *Result, err error) {
+	c := &h.counter
+	c.pushes.Add(1)
+	c.delivered.Add(uint64(r.Delivered))
+	if r.Dropped == 0 {
+		return
+	}
+	c.slow.Add(uint64(r.Slow))
+	c.gone.Add(uint64(r.Gone))
+	c.failed.Add(uint64(r.Failed))
+	if err != nil {
+		h.log.Warn("delivery failed", "message", r.ID, "connections", r.Failed, "error", err)
+	}
+}
+
+// Disconnect kicks every connection of the audience, so that their clients stay away, and returns how many it were. The
+// connections are counted until their transports say that they are gone. It fails, having kicked nobody, with
+// ErrBadAudience, ErrBadUID, ErrBadRoom or the error of ctx.
+func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
+	err := a.check(0)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("disconnecting clients: %w", err)
+	}
+	sc := h.newScratch()
+	defer h.release(sc)
+	sc.resolve(h, &a)
+	for _, m := range sc.list {
+		m.conn.Kick()
+	}
+	return len(sc.list), nil
+}
+
+// tally counts what connections answered.
+type tally struct {
+	delivered, slow, gone, failed int
+	err                           error // one of those counted as failed
+}
+
+// deliver gives the message to each member in turn.
+func (t *tally) deliver(list []*Member, msg *Message) {
+	for _, m := range list {
+		err := m.conn.Deliver(msg)
+		switch {
+		case err == nil:
+			t.delivered++
+		case errors.Is(err, ErrSlow):
+			t.slow++
+		case errors.Is(err, ErrGone):
+			t.gone++
+		default:
+			t.failed++
+			t.err = err
+		}
+	}
+}
+
+func (t *tally) add(o tally) {
+	t.delivered += o.delivered
+	t.slow += o.slow
+	t.gone += o.gone
+	t.failed += o.failed
+	if t.err == nil {
+		t.err = o.err
+	}
+}
