@@ -1,0 +1,160 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"crier/io/jobs"
+)
+
+const (
+	maxReply = 64 << 10 // bytes of a reply that are read, so that its connection can be used again
+	farAhead = 365 * 24 * time.Hour
+)
+
+var errTimeout = errors.New("the receiver did not answer in time")
+
+// newTransport returns one that keeps a connection for each request that may be in flight.
+func newTransport(connections int) *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           connections,
+		MaxIdleConnsPerHost:    connections,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: maxReply,
+		DisableCompression:     true,
+	}
+}
+
+// deliver is the jobs.Handler: one try.
+func (s *Sender) deliver(ctx context.Context, job jobs.Job) (retry bool, err error) {
+	e, err := decodeEvent(job.Payload)
+	if err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
+	defer cancel()
+	retry, err = s.post(ctx, e, job.Payload)
+	if err == nil {
+		s.report.delivered(job)
+		return false, nil
+	}
+	return retry, err
+}
+
+// post makes the request. Only a status of 2xx is success.
+func (s *Sender) post(ctx context.Context, e event, body []byte) (retry bool, err error) {
+	contentType := "application/json"
+	if s.form {
+		contentType = "application/x-www-form-urlencoded"
+		body = e.form()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, redact(s.url), bytes.NewReader(body))
+	if err != nil {
+		return false, fmt.Errorf("making the request: %w", err)
+	}
+	req.URL.RawQuery, req.URL.ForceQuery = s.url.RawQuery, s.url.ForceQuery
+	if user := s.url.User; user != nil {
+		password, _ := user.Password() // none is the same as an empty one
+		req.SetBasicAuth(user.Username(), password)
+	}
+	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", "crier")
+	// Not sent. It tells net/http that the request may be repeated when a kept connection turns out to be dead,
+	// as the webhook-id makes it harmless.
+	req.Header["Idempotency-Key"] = nil
+	s.signer.Header(req.Header, e.ID, time.Now(), body)
+	// Not through a http.Client, which has an opinion on redirects, and errors with URLs in them.
+	resp, err := s.transport.RoundTrip(req)
+	switch {
+	case err != nil && errors.Is(context.Cause(ctx), errTimeout):
+		return true, fmt.Errorf("%w, %v", errTimeout, s.timeout)
+	case err != nil:
+		return true, fmt.Errorf("calling the receiver: %w", err)
+	}
+	return s.judge(resp)
+}
+
+// judge reads and closes a reply and says what it means.
+func (s *Sender) judge(resp *http.Response) (retry bool, err error) {
+	// The status is all that matters; if the rest does not come, the connection is closed, not kept.
+	if _, err := io.CopyN(io.Discard, resp.Body, maxReply); err != nil && !errors.Is(err, io.EOF) {
+		s.report.log.Debug("the body of the answer to a callback could not be read", "error", err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		s.report.log.Debug("the answer to a callback could not be closed", "error", err)
+	}
+	code := resp.StatusCode
+	switch {
+	case code >= 200 && code <= 299:
+		return false, nil
+	case code == http.StatusGone:
+		return false, errors.New("the receiver answered 410 Gone, it wants this callback no more")
+	case code >= 300 && code <= 399 && resp.Header.Get("Location") != "":
+		err = fmt.Errorf("the receiver answered %d, a redirect to %s; redirects are not followed, set webhook.url to the final address",
+			code, location(resp))
+	default:
+		err = fmt.Errorf("the receiver answered %s", strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code))))
+	}
+	if wait, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+		err = jobs.After(err, wait)
+	}
+	return true, err
+}
+
+// retryAfter reads the header of that name, seconds or an HTTP date (RFC 9110, section 10.2.3).
+func retryAfter(value string, now time.Time) (time.Duration, bool) {
+	if seconds, err := strconv.ParseUint(value, 10, 64); err == nil {
+		return time.Duration(min(seconds, uint64(farAhead/time.Second))) * time.Second, true
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return min(at.Sub(now), farAhead), true
+	}
+	return 0, false
+}
+
+// location returns where a redirect leads, without what could be secret.
+func location(resp *http.Response) string {
+	u, err := resp.Location()
+	if err != nil {
+		return "an address that cannot be read"
+	}
+	const enough = 200
+	text := redact(u)
+	if len(text) > enough {
+		text = text[:enough] + "…"
+	}
+	return text
+}
+
+// parseURL reads the address of the receiver. The errors do not repeat it: it may have a password in it.
+func parseURL(raw string) (*url.URL, error) {
+	if raw == "" {
+		return nil, errors.New("no URL given")
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the URL is not of the form https://host/path or http://host/path")
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
+}
+
+// redact returns a URL without user, password and query.
+func redact(u *url.URL) string {
+	c := *u
+	c.User, c.RawQuery, c.ForceQuery, c.Fragment, c.RawFragment = nil, "", false, "", ""
+	return c.String()
+}
