@@ -1,0 +1,152 @@
+// Package api is the business side of Crier: the push port that back ends call over HTTP.
+//
+// A request goes through one question, who may call (access.go), and then to what its path names. Today that is the
+// legacy form of web-msg-sender (legacy.go), on every path not otherwise taken, and the two health checks.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"crier/io/hub"
+)
+
+// DefaultMaxBody is the largest request body accepted when Options.MaxBody is zero, in bytes.
+const DefaultMaxBody = 16 << 20
+
+// Pusher sends a message to its audience. *hub.Hub is one.
+//
+// It never waits for a receiver. An error means that nobody got the message.
+type Pusher interface {
+	Push(ctx context.Context, p hub.Push) (hub.Result, error)
+}
+
+// Options says what a Server needs.
+type Options struct {
+	// Pusher takes the accepted messages. Required.
+	Pusher Pusher
+
+	// Access says who may call. Its zero value lets in loopback peers only. SetAccess replaces it later.
+	Access Access
+
+	// MaxBody is the most bytes one request body may have; zero means DefaultMaxBody. More is answered with 413.
+	MaxBody int64
+
+	// MaxContent is the most bytes the argument of new_msg may have, escaped and as JSON; zero means no limit but
+	// that of MaxBody. More is answered with fail.
+	MaxContent int64
+
+	// Ready says why the program cannot serve now, or nil if it can. Its error's text is shown by /readyz to
+	// anybody. Nil means always ready.
+	Ready func() error
+
+	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
+	Logger *slog.Logger
+}
+
+// Server answers the push port. It is an http.Handler for any number of requests at a time, keeps nothing between
+// them, and starts no goroutine, so it has no Close.
+type Server struct {
+	// static
+	pusher     Pusher
+	maxBody    int64
+	maxContent int64
+	ready      func() error
+	log        *slog.Logger
+	plain      []string // the Content-Type of every answer
+	noStore    []string // its Cache-Control
+	ok         []byte
+	offline    []byte
+
+	rules   atomic.Pointer[rules]
+	scratch sync.Pool // of *scratch
+}
+
+// New returns a Server. Its errors name the setting that is wrong.
+func New(o Options) (*Server, error) {
+	if o.Pusher == nil {
+		return nil, errors.New("api: Options.Pusher is nil")
+	}
+	if o.MaxBody < 0 {
+		return nil, fmt.Errorf("api: api.max_body %d is negative", o.MaxBody)
+	}
+	if o.MaxContent < 0 {
+		return nil, fmt.Errorf("api: Options.MaxContent %d is negative", o.MaxContent)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		pusher:     o.Pusher,
+		maxBody:    o.MaxBody,
+		maxContent: o.MaxContent,
+		ready:      o.Ready,
+		log:        o.Logger,
+		plain:      []string{"text/plain; charset=utf-8"},
+		noStore:    []string{"no-store"},
+		ok:         []byte("ok"),
+		offline:    []byte("offline"),
+	}
+	s.scratch.New = func() any { return new(scratch) }
+	if err := s.SetAccess(o.Access); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// SetAccess replaces the rules of who may call, for every request that begins after it returns. It may be called at
+// any time from any goroutine. On an error, which names the setting, the old rules stay.
+func (s *Server) SetAccess(a Access) error {
+	r, err := newRules(a)
+	if err != nil {
+		return fmt.Errorf("api: %w", err)
+	}
+	s.rules.Store(r)
+	return nil
+}
+
+// ServeHTTP answers one request of the push port.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/healthz":
+		s.health(w, r, nil)
+	case "/readyz":
+		s.health(w, r, s.ready())
+	default:
+		s.legacy(w, r)
+	}
+}
+
+// health answers /healthz and /readyz, to anybody.
+func (s *Server) health(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		s.refuse(w, r, &problem{kind: badMethod, allow: "GET, HEAD", text: "This path answers GET and HEAD only."})
+	case err != nil:
+		s.refuse(w, r, &problem{kind: notReady, text: err.Error()})
+	default:
+		s.write(w, r, http.StatusOK, s.ok)
+	}
+}
+
+// write sends a whole plain text answer.
+func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = s.plain
+	h["Cache-Control"] = s.noStore
+	w.WriteHeader(status)
+	if _, err := w.Write(body); err != nil {
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, "answer not sent", slog.Any("error", err))
+	}
+}
