@@ -1,0 +1,144 @@
+// Package configs holds Crier's settings: one struct, its defaults, and their loading from a YAML file,
+// the environment and the command line, with every mistake reported at once.
+package configs
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Config is every setting of the program. A field's path is its key: Config.SocketIO.PingInterval is
+// socketio.ping_interval. A Config that Load returned is valid, complete and not to be modified.
+type Config struct {
+	Listen         string // host:port of the public port
+	TLS            TLS
+	API            API
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed, on both ports
+	SocketIO       SocketIO
+	Origins        []string // as browsers send them, in lower case, without a default port; or "*" alone; or "null"
+	Rooms          Rooms
+	Webhook        Webhook
+	Presence       Presence
+	Limits         Limits
+	Log            Log
+}
+
+// TLS is native TLS on the public port: both paths or neither.
+type TLS struct {
+	Cert string // path of a PEM file, the server's certificate first
+	Key  string // path of a PEM file
+}
+
+// API is the push port of the business servers.
+type API struct {
+	Listen  string         // host:port
+	Keys    []string       // bearer keys, any of which passes
+	Allow   []netip.Prefix // who may call without a key
+	Hosts   []string       // extra Host names, in lower case, without a port
+	MaxBody int64          // bytes of one request
+}
+
+// SocketIO is what the Socket.IO server offers its clients.
+type SocketIO struct {
+	Path           string // begins and ends with a slash
+	PingInterval   time.Duration
+	PingTimeout    time.Duration
+	UpgradeTimeout time.Duration
+	ConnectTimeout time.Duration
+	MaxPayload     int64    // bytes of one WebSocket message or one POST body
+	Transports     []string // of "polling" and "websocket", at least one
+	AllowEIO3      bool     // Socket.IO 1.x and 2.x clients
+	Namespaces     []string // besides "/"; each begins with a slash
+}
+
+// Rooms says how clients get into rooms.
+type Rooms struct {
+	ClientJoin string // "deny" or "allow"
+}
+
+// Webhook is where online and offline callbacks go. Without a URL there are none.
+type Webhook struct {
+	URL     string        // http or https; empty: no callbacks
+	Secrets []string      // each whsec_ and base64 (Standard Webhooks), or any other text, whose bytes are the key
+	Format  string        // "json" or "form"
+	Events  []string      // of "user.online" and "user.offline", at least one
+	Timeout time.Duration // of one try
+}
+
+// Presence is how coming and going is told.
+type Presence struct {
+	OfflineDelay  time.Duration // how long a user may be away without having gone offline; 0 = none
+	CountEvent    string        // form of update_online_count: "legacy", "json" or "off"
+	CountInterval time.Duration // the least time between two update_online_count events
+}
+
+// Limits bounds what one connection may hold.
+type Limits struct {
+	QueueBytes    int64 // unsent bytes
+	QueueMessages int   // unsent messages
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	Level  slog.Level
+	Format string // "text" or "json"
+}
+
+// Default returns the settings of a program nobody configured.
+func Default() *Config {
+	return &Config{
+		Listen: ":2120",
+		API: API{
+			Listen:  "0.0.0.0:2121",
+			MaxBody: 16 << 20,
+		},
+		SocketIO: SocketIO{
+			Path:           "/socket.io/",
+			PingInterval:   25 * time.Second,
+			PingTimeout:    20 * time.Second,
+			UpgradeTimeout: 10 * time.Second,
+			ConnectTimeout: 45 * time.Second,
+			MaxPayload:     1000000,
+			Transports:     []string{"polling", "websocket"},
+			AllowEIO3:      true,
+		},
+		Rooms: Rooms{ClientJoin: "deny"},
+		Webhook: Webhook{
+			Format:  "json",
+			Events:  []string{"user.online", "user.offline"},
+			Timeout: 10 * time.Second,
+		},
+		Presence: Presence{
+			OfflineDelay:  3 * time.Second,
+			CountEvent:    "legacy",
+			CountInterval: time.Second,
+		},
+		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
+		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+	}
+}
+
+// OnePort reports whether the public port and the push port are the same address, so that one listener
+// serves both. The wildcard addresses ("", 0.0.0.0, ::) are one; port 0 is never the same twice.
+func (c *Config) OnePort() bool {
+	host, port := splitAddress(c.Listen)
+	apiHost, apiPort := splitAddress(c.API.Listen)
+	return host == apiHost && port == apiPort && port != "0"
+}
+
+// splitAddress takes a valid address apart; every wildcard host becomes "".
+func splitAddress(address string) (host, port string) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address, ""
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		if ip.IsUnspecified() {
+			return "", port
+		}
+		host = ip.Unmap().String()
+	}
+	return host, port
+}

@@ -1,0 +1,216 @@
+package configs
+
+import (
+	"encoding/json"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// snake writes a field's name as a key: PingInterval is ping_interval, MaxBody is max_body.
+func snake(field string) string {
+	field = strings.Replace(field, "SocketIO", "Socketio", 1) // one word
+	var out strings.Builder
+	runes := []rune(field)
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) && unicode.IsLower(runes[i-1]) {
+			out.WriteByte('_')
+		}
+		out.WriteRune(unicode.ToLower(r))
+	}
+	return out.String()
+}
+
+// fieldKeys lists the keys of a struct's fields; the struct types of this package are sections.
+func fieldKeys(prefix string, typ reflect.Type) []string {
+	var keys []string
+	for field := range typ.Fields() {
+		key := prefix + snake(field.Name)
+		if field.Type.Kind() == reflect.Struct && field.Type.PkgPath() == typ.PkgPath() {
+			keys = append(keys, fieldKeys(key+".", field.Type)...)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+func tableKeys() []string {
+	var keys []string
+	for _, s := range settings() {
+		keys = append(keys, s.key)
+	}
+	return keys
+}
+
+func TestTableIsTheStruct(t *testing.T) {
+	want := fieldKeys("", reflect.TypeFor[Config]())
+	if len(want) < 30 {
+		t.Fatalf("only %d fields found in Config", len(want))
+	}
+	if got := tableKeys(); !slices.Equal(got, want) {
+		t.Errorf("the table and Config differ (names, or order)\ntable  %v\nConfig %v", got, want)
+	}
+}
+
+// fieldOf follows a key into a Config.
+func fieldOf(c *Config, key string) reflect.Value {
+	at := reflect.ValueOf(c).Elem()
+	for part := range strings.SplitSeq(key, ".") {
+		at = at.FieldByNameFunc(func(name string) bool { return snake(name) == part })
+	}
+	return at
+}
+
+// TestTableSetsItsField gives every setting another value than its default, and sees only the field of
+// its name change.
+func TestTableSetsItsField(t *testing.T) {
+	others := map[string][]string{
+		"listen": {":1"}, "tls.cert": {"c"}, "tls.key": {"k"}, "api.listen": {":2"}, "api.keys": {"k1", "k2"},
+		"api.allow": {"10.0.0.0/8"}, "api.hosts": {"h"}, "api.max_body": {"1"}, "trusted_proxies": {"::1"},
+		"socketio.path": {"/p/"}, "socketio.ping_interval": {"1s"}, "socketio.ping_timeout": {"1s"},
+		"socketio.upgrade_timeout": {"1s"}, "socketio.connect_timeout": {"1s"}, "socketio.max_payload": {"1"},
+		"socketio.transports": {"polling"}, "socketio.allow_eio3": {"no"}, "socketio.namespaces": {"/n"},
+		"origins": {"*"}, "rooms.client_join": {"allow"}, "webhook.url": {"http://h"}, "webhook.secrets": {"s"},
+		"webhook.format": {"form"}, "webhook.events": {"user.online"}, "webhook.timeout": {"1s"},
+		"presence.offline_delay": {"0"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
+		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
+	}
+	if len(others) != len(settings()) {
+		t.Errorf("%d settings are tried, there are %d", len(others), len(settings()))
+	}
+	for _, s := range settings() {
+		t.Run(s.key, func(t *testing.T) {
+			c := Default()
+			if faults := s.at(c).set(others[s.key]); faults != nil {
+				t.Fatalf("set(%q) = %v", others[s.key], faults)
+			}
+			for _, key := range tableKeys() {
+				changed := !reflect.DeepEqual(fieldOf(c, key).Interface(), fieldOf(Default(), key).Interface())
+				if changed != (key == s.key) {
+					t.Errorf("after setting %s, %s changed: %v", s.key, key, changed)
+				}
+			}
+			again := Default()
+			if faults := s.at(again).set(s.at(c).items()); faults != nil || !reflect.DeepEqual(again, c) {
+				t.Errorf("items() = %q does not set the same again: %v", s.at(c).items(), faults)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	want := map[string]string{
+		"listen": ":2120", "api.listen": "0.0.0.0:2121", "api.max_body": "16MiB", "socketio.path": "/socket.io/",
+		"socketio.ping_interval": "25s", "socketio.ping_timeout": "20s", "socketio.upgrade_timeout": "10s",
+		"socketio.connect_timeout": "45s", "socketio.max_payload": "1000000", "socketio.transports": "polling,websocket",
+		"socketio.allow_eio3": "true", "rooms.client_join": "deny", "webhook.format": "json",
+		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "presence.offline_delay": "3s",
+		"presence.count_event": "legacy", "presence.count_interval": "1s", "limits.queue_bytes": "1MiB",
+		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
+	}
+	for _, s := range settings() {
+		if got := strings.Join(s.at(Default()).items(), ","); got != want[s.key] {
+			t.Errorf("default of %s is %q, want %q", s.key, got, want[s.key])
+		}
+	}
+}
+
+func TestExample(t *testing.T) {
+	data, err := os.ReadFile("crier.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded := load(t, "crier.example.yaml")
+	if !reflect.DeepEqual(loaded.Config, Default()) {
+		t.Errorf("what the example shows as defaults is not:\n%s", difference(t, loaded.Config, Default()))
+	}
+
+	// With every example uncommented it still loads, and then names each setting.
+	all := regexp.MustCompile(`(?m)^( *)#([^ #\n])`).ReplaceAll(data, []byte("$1$2"))
+	layer, mistakes := parseFile("example", all)
+	if mistakes != nil {
+		t.Fatal(mistakes)
+	}
+	for _, s := range settings() {
+		if _, ok := layer[s.key]; !ok {
+			t.Errorf("the example lacks %s", s.key)
+		}
+	}
+	path := t.TempDir() + "/all.yaml"
+	if err := os.WriteFile(path, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load(t, path)
+}
+
+func difference(t *testing.T, got, want *Config) string {
+	t.Helper()
+	var lines []string
+	for _, key := range tableKeys() {
+		g, w := fieldOf(got, key).Interface(), fieldOf(want, key).Interface()
+		if !reflect.DeepEqual(g, w) {
+			gotJSON, err := json.Marshal(g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantJSON, err := json.Marshal(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines = append(lines, key+": got "+string(gotJSON)+", want "+string(wantJSON))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestOnePort(t *testing.T) {
+	tests := []struct {
+		listen, api string
+		want        bool
+	}{
+		{":2120", ":2120", true},
+		{":2120", "0.0.0.0:2120", true},
+		{"[::]:2120", ":2120", true},
+		{"127.0.0.1:2120", "[::ffff:127.0.0.1]:2120", true},
+		{"127.0.0.1:2120", "127.0.0.1:2120", true},
+		{"push.internal:2120", "push.internal:2120", true},
+		{":2120", ":2121", false},
+		{":2120", "127.0.0.1:2120", false},
+		{":0", ":0", false},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+	}
+	for _, test := range tests {
+		c := Default()
+		c.Listen, c.API.Listen = test.listen, test.api
+		if got := c.OnePort(); got != test.want {
+			t.Errorf("OnePort of %s and %s = %v", test.listen, test.api, got)
+		}
+	}
+}
+
+func TestFlags(t *testing.T) {
+	names := make(map[string]Flag)
+	for _, f := range Flags() {
+		names[f.Name] = f
+	}
+	if len(names) != len(settings()) {
+		t.Errorf("%d flags for %d settings", len(names), len(settings()))
+	}
+	for _, secret := range []string{"api.keys", "webhook.secrets"} {
+		if _, ok := names[secret]; ok {
+			t.Errorf("--%s would put a secret on the command line", secret)
+		}
+		if names[secret+"_file"].Kind != "FILE" {
+			t.Errorf("--%s_file is missing", secret)
+		}
+	}
+	want := Flag{Name: "socketio.transports", Kind: "LIST", Usage: "transports that are offered", Default: "polling,websocket", List: true}
+	if got := names["socketio.transports"]; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

@@ -1,0 +1,280 @@
+package configs
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// secretText is in every secret the tests use, and must be in no mistake.
+const secretText = "sesame"
+
+func TestMistakesOfFile(t *testing.T) {
+	tests := []struct {
+		name, yaml string
+		want       []string // the lines, whole, "@" for its path
+	}{
+		{"not YAML", "listen: [", []string{`config file: "@" is not YAML: line 1: did not find expected node content`}},
+		{"an anchor is not quoted", "api: {keys: [*sesame]}", []string{`config file: "@" is not YAML: a value that begins with * or & needs quotes`}},
+		{"two documents", "listen: ':1'\n---\nlisten: ':2'\n", []string{`config file: "@" must be one YAML document, without a --- in the middle`}},
+		{"a list", "- listen\n", []string{`config file: must be a list of settings, such as listen: :2120 (file @:1)`}},
+		{
+			"unknown keys", "lisen: x\napi:\n  key: sesame\n  nonsense: 1\nping_timeout: 1s\nsocket_io: {path: /}\nzzz: 1\n'a b': 1\nauth: {mode: jwt}\n",
+			[]string{
+				`lisen: is not a setting; did you mean listen? (file @:1)`,
+				`api.key: is not a setting; did you mean api.keys? (file @:3)`,
+				`api.nonsense: is not a setting (file @:4)`,
+				`ping_timeout: is not a setting; did you mean socketio.ping_timeout? (file @:5)`,
+				`socket_io: is not a setting; did you mean socketio? (file @:6)`,
+				`zzz: is not a setting (file @:7)`,
+				`"a b": is not a setting (file @:8)`,
+				`auth: is not a setting (file @:9)`,
+			},
+		},
+		{
+			"wrong shapes", "api: sesame\ntls: [a]\nlisten: [':1']\nsocketio: {path: {a: b}, transports: {polling: 1}, namespaces: [[/a]]}\n",
+			[]string{
+				`api: must be a section with settings in it, not a value (file @:1)`,
+				`tls: must be a section with settings in it, not a value (file @:2)`,
+				`listen: must be one value (file @:3)`,
+				`socketio.path: must be one value (file @:4)`,
+				`socketio.transports: must be a list, or comma-separated text (file @:4)`,
+				`socketio.namespaces: must have plain text for each item (file @:4)`,
+			},
+		},
+		{"keys that are more than text", "api:\n  keys: [{key: sesame, rights: [push]}]\n", []string{`api.keys: must have plain text for each item (file @:2)`}},
+		{"a key that is no text", "? [a]\n: b\n", []string{`"?": is not a setting: a key is plain text (file @:1)`}},
+		{"a merge", "a: &a {listen: ':1'}\n<<: *a\n", []string{`a: is not a setting (file @:1)`, `"<<": is not a setting (file @:2)`}},
+		{
+			"given twice", "listen: ':1'\nlisten: ':2'\napi: {listen: ':3'}\napi.listen: ':4'\napi: {}\n",
+			[]string{`listen: is given twice in the same file (file @:2)`, `api.listen: is given twice in the same file (file @:4)`, `api: is given twice in the same file (file @:5)`},
+		},
+		{"a secret and its file", "api: {keys: [sesame], keys_file: /nowhere}\n", []string{
+			`api.keys: is given twice, by itself and as a file: give one of them (file @:1 and file @:1)`,
+		}},
+		{
+			"everything at once", "listen: 2120\nsocketio: {ping_timeout: 0s, max_payload: lots}\nlog: {level: loud, format: xml}\nlimits: {queue_messages: 0}\n",
+			[]string{
+				`listen: "2120" must be an address to listen on, such as :2120, 127.0.0.1:2120 or [::1]:2120 (file @:1)`,
+				`socketio.ping_timeout: "0s" must be a duration from 1ms to 24h, such as 500ms, 25s or 1m30s (file @:2)`,
+				`socketio.max_payload: "lots" must be a size from 1 to 1GiB bytes, such as 65536, 64KB (1000 each) or 1MiB (1024×1024) (file @:2)`,
+				`limits.queue_messages: "0" must be a whole number from 1 to 2147483647 (file @:4)`,
+				`log.level: "loud" must be debug, info, warn or error (file @:3)`,
+				`log.format: "xml" must be text or json (file @:3)`,
+			},
+		},
+		{
+			"webhook without url", "webhook: {secrets: [sesame], format: form, events: [user.online], timeout: 1s}\n",
+			[]string{
+				`webhook.secrets: **** has no effect without webhook.url: set that too, or leave this out (file @:1)`,
+				`webhook.format: "form" has no effect without webhook.url: set that too, or leave this out (file @:1)`,
+				`webhook.events: "user.online" has no effect without webhook.url: set that too, or leave this out (file @:1)`,
+				`webhook.timeout: "1s" has no effect without webhook.url: set that too, or leave this out (file @:1)`,
+			},
+		},
+		{
+			"what follows from a mistake is not one", "webhook: {secrets: [sesame], url: nowhere}\ntls: {cert: a.pem, key: [b]}\n",
+			[]string{
+				`tls.key: must be one value (file @:2)`,
+				`webhook.url: "nowhere" must be an http:// or https:// address, such as https://shop.example.com/crier-events (file @:1)`,
+			},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			write(t, "c.yaml", test.yaml)
+			expect(t, Sources{File: "c.yaml"}, test.want...)
+		})
+	}
+}
+
+// expect loads what must not load and compares the lines of its mistakes.
+func expect(t *testing.T, src Sources, want ...string) {
+	t.Helper()
+	loaded, err := Load(src)
+	var mistakes Mistakes
+	if loaded != nil || !errors.As(err, &mistakes) {
+		t.Fatalf("loaded: %v, %v", loaded, err)
+	}
+	if strings.Contains(err.Error(), secretText) {
+		t.Errorf("a secret is in the mistakes:\n%v", err)
+	}
+	wanted := strings.ReplaceAll(strings.Join(want, "\n"), "@", src.File)
+	if err.Error() != wanted {
+		t.Errorf("got\n%v\nwant\n%s", err, wanted)
+	}
+}
+
+// TestMistakesOfValues gives a setting a value it does not take, by the environment.
+func TestMistakesOfValues(t *testing.T) {
+	tests := []struct {
+		key  string
+		bad  []string
+		want string // part of the only line, or of each
+	}{
+		{"listen", []string{"2120", "host", ":http", ":65536", ":-1", ":+1", ":080", "::1:2120", "http://h:1", "a b:1", "h:1:2", "..:1", ".h:1"}, "an address to listen on, such as :2120"},
+		{"api.listen", []string{"x", "h:"}, "an address to listen on"},
+		{"tls.cert", []string{"a\x00b"}, "the path of a file"},
+		{"api.keys", []string{"sesame open", "sesame\u00e9", strings.Repeat("sesame", 100), "\tsesame\t\x01"}, "**** must be at most 512 visible ASCII characters"},
+		{"api.keys", []string{"****"}, "is the mask that config print shows"},
+		{"api.keys", []string{"sesame,other,sesame"}, "**** is given twice"},
+		{"api.allow", []string{"10.0.0.0/33", "10.0.0/8", "localhost", "fe80::1%eth0", "::ffff:10.0.0.1/8", "*", "10.0.0.1-10.0.0.9"}, "must be a network such as 10.0.0.0/8"},
+		{"api.allow", []string{"10.0.0.0/8,10.1.0.0/8"}, `"10.1.0.0/8" is given twice`},
+		{"trusted_proxies", []string{"proxy"}, "must be a network such as"},
+		{"api.hosts", []string{"http://h", "h:80", "h/p", "*", "a b", ".", "[::1]"}, "must be a host name or an address without a scheme"},
+		{"api.hosts", []string{"H,h"}, `"h" is given twice`},
+		{"api.max_body", []string{"0", "2GiB", "-1", "16M"}, "must be a size from 1 to 1GiB bytes"},
+		{"socketio.path", []string{"socket.io/", "/socket.io", "/", "//", "/a//b/", "/../", "/a/./b/", "/a?b/", "/a b/", "/{a}/", "/é/", "/a%2f/"}, "must be a path that begins and ends with a slash"},
+		{"socketio.ping_interval", []string{"25", "0", "-1s", "25h", "1us", "1d"}, "must be a duration from 1ms to 24h"},
+		{"socketio.ping_timeout", []string{"0s", "x"}, "must be a duration from 1ms to 24h"},
+		{"socketio.upgrade_timeout", []string{"0s"}, "must be a duration from 1ms to 24h"},
+		{"socketio.connect_timeout", []string{"0s"}, "must be a duration from 1ms to 24h"},
+		{"socketio.max_payload", []string{"0", "1.5MB"}, "must be a size from"},
+		{"socketio.transports", []string{"webtransport", "WebSocket"}, "must be a list of polling or websocket"},
+		{"socketio.transports", []string{","}, "must name at least one"},
+		{"socketio.transports", []string{"polling,polling"}, "is given twice"},
+		{"socketio.allow_eio3", []string{"maybe", "2"}, "must be true or false"},
+		{"socketio.namespaces", []string{"chat", "/", "/a?b", "/a\x01"}, "must be a namespace that begins with a slash"},
+		{"origins", []string{
+			"shop.example.com", "https://h/", "https://h/p", "https://h?", "https://u@h", "https://*.h", "https://", "https://h:", "https://é",
+			"http:h", "://h", "h:80", "https://h#", "*.h", "https://h:x", "NULL", "app://:1", "file://",
+		}, "must be an origin as browsers send it"},
+		{"origins", []string{"https://h,https://h:443"}, `"https://h:443" is given twice`},
+		{"origins", []string{"*,https://h", "null,*"}, "has * (all origins) among others"},
+		{"rooms.client_join", []string{"token", "ALLOW"}, "must be deny or allow"},
+		{"webhook.url", []string{"h", "ftp://h/", "//h/", "http:///p", "http://h/#f", "http://h:x/", "http://h:70000/", "/p", "https//h"}, "must be an http:// or https:// address"},
+		{"webhook.url", []string{"ftp://u:sesame@h/?sesame", "http://u:ses%ame@h/?k=sesame", "http:/u:sesame@h", "http://u:p/sesame@h:x/"}, "must be an http:// or https:// address"},
+		{"webhook.format", []string{"xml"}, "must be json or form"},
+		{"webhook.events", []string{"user.away"}, "must be a list of user.online or user.offline"},
+		{"webhook.timeout", []string{"0", "2h"}, "must be a duration from 1ms to 1h"},
+		{"presence.offline_delay", []string{"-1s", "x"}, "must be a duration from 0s to 24h"},
+		{"presence.count_event", []string{"none"}, "must be legacy, json or off"},
+		{"presence.count_interval", []string{"0"}, "must be a duration from 1ms to 24h"},
+		{"limits.queue_bytes", []string{"0"}, "must be a size from"},
+		{"limits.queue_messages", []string{"0", "1.5", "1k", "3000000000"}, "must be a whole number from 1 to"},
+		{"log.level", []string{"warning", "INFO+2"}, "must be debug, info, warn or error"},
+		{"log.format", []string{"logfmt"}, "must be text or json"},
+	}
+	t.Chdir(t.TempDir())
+	tried := make(map[string]bool)
+	for _, test := range tests {
+		tried[test.key] = true
+		variable := envStart + strings.ToUpper(strings.ReplaceAll(test.key, ".", "_"))
+		for _, bad := range test.bad {
+			t.Run(test.key+" "+bad, func(t *testing.T) {
+				_, err := Load(Sources{Environ: []string{variable + "=" + bad}})
+				var mistakes Mistakes
+				if !errors.As(err, &mistakes) {
+					t.Fatalf("%q is taken: %v", bad, err)
+				}
+				line := mistakes[0].String()
+				if len(mistakes) != 1 || mistakes[0].Key != test.key || !strings.Contains(line, test.want) || !strings.HasSuffix(line, "(env "+variable+")") {
+					t.Errorf("got %v", err)
+				}
+				if strings.Contains(line, secretText) {
+					t.Errorf("a secret is shown: %s", line)
+				}
+			})
+		}
+	}
+	for _, s := range settings() {
+		if !tried[s.key] && s.key != "tls.key" && s.key != "webhook.secrets" {
+			t.Errorf("no bad value of %s is tried", s.key)
+		}
+	}
+}
+
+func TestMistakesOfSecrets(t *testing.T) {
+	t.Chdir(t.TempDir())
+	hook := "CRIER_WEBHOOK_URL=http://h/"
+	bad := func(secrets, problem string) {
+		t.Helper()
+		expect(t, Sources{Environ: []string{hook, "CRIER_WEBHOOK_SECRETS=" + secrets}}, "webhook.secrets: **** "+problem+" (env CRIER_WEBHOOK_SECRETS)")
+	}
+	bad("whsec_sesame!", "must have base64 behind whsec_")
+	bad("whsec_sesam", "must have base64 behind whsec_")
+	bad("whsec_", "must have base64 behind whsec_")
+	bad("open\x01sesame", "must be whsec_ and base64, or at most 512 bytes of text without control characters")
+	bad("****", "is the mask that config print shows, not a secret")
+	bad("sesame,sesame", "is given twice; once is enough")
+
+	write(t, "blank", " \n\n")
+	write(t, "long", strings.Repeat("sesame\n", 10000))
+	file := func(path, shown, problem string) {
+		t.Helper()
+		expect(t, Sources{Environ: []string{"CRIER_API_KEYS_FILE=" + path}}, "api.keys_file: "+shown+" "+problem+" (env CRIER_API_KEYS_FILE)")
+	}
+	file("/nowhere/keys", `"/nowhere/keys"`, "cannot be read: no such file or directory")
+	file("sesame", "****", "cannot be read: no such file or directory") // the secret itself, by mistake
+	file(".", "****", "cannot be read: is a directory")
+	file("blank", "****", "holds no secret: write one a line")
+	file("long", "****", "is larger than 64KiB: a file of secrets has one a line")
+}
+
+func TestMistakesTogether(t *testing.T) {
+	t.Chdir(t.TempDir())
+	tests := []struct {
+		name    string
+		environ []string
+		want    string
+	}{
+		{"cert alone", []string{"CRIER_TLS_CERT=a.pem"}, `tls.cert: "a.pem" needs tls.key as well: native TLS takes both files, or neither (env CRIER_TLS_CERT)`},
+		{"key alone", []string{"CRIER_TLS_KEY=a.pem"}, `tls.key: "a.pem" needs tls.cert as well: native TLS takes both files, or neither (env CRIER_TLS_KEY)`},
+		{"one port without keys", []string{"CRIER_LISTEN=:2121"}, `listen: ":2121" is also api.listen: with everything on one port, api.keys must be set (env CRIER_LISTEN)`},
+		{
+			"one port, two addresses",
+			[]string{"CRIER_API_LISTEN=127.0.0.1:2120", "CRIER_API_KEYS=sesame"},
+			`listen: ":2120" takes the port of api.listen too: use another port, or the very same address for both (default)`,
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { expect(t, Sources{Environ: test.environ}, test.want) })
+	}
+	load(t, "", "CRIER_LISTEN=:2121", "CRIER_API_KEYS=k")
+	load(t, "", "CRIER_LISTEN=127.0.0.1:0", "CRIER_API_LISTEN=:0")
+}
+
+func TestUnknownNames(t *testing.T) {
+	t.Chdir(t.TempDir())
+	expect(t, Sources{Environ: []string{"CRIER_API_KEY=sesame", "CRIER_NONSENSE_OF_MINE=1", "CRIER_TLS_KEY_FILE=x"}, Flags: map[string][]string{"ping_timeout": {"1s"}, "api.keys": {"sesame"}}},
+		"CRIER_API_KEY: is not the environment variable of a setting; did you mean CRIER_API_KEYS?",
+		"CRIER_NONSENSE_OF_MINE: is not the environment variable of a setting",
+		"CRIER_TLS_KEY_FILE: is not the environment variable of a setting; did you mean CRIER_TLS_KEY?",
+		"--api.keys: is not a flag, since every user of the machine can read a command line: use --api.keys_file, CRIER_API_KEYS_FILE or CRIER_API_KEYS",
+		"--ping_timeout: is not a flag; did you mean --socketio.ping_timeout?",
+	)
+	expect(t, Sources{File: "missing.yaml"}, `config file: "@" cannot be read: no such file or directory`)
+	expect(t, Sources{File: "."}, `config file: "." cannot be read: is a directory`)
+}
+
+func TestRedact(t *testing.T) {
+	tests := map[string]string{
+		"https://h/p":                "https://h/p",
+		"https://u:p@h/p":            "https://****@h/p",
+		"https://u:p/q@h/":           "https://****@h/",
+		"https://h/p?token=x":        "https://h/p?****",
+		"https://u@h/p?a=b@c":        "https://****@h/p?****",
+		"u:p@h":                      "****@h",
+		"/path?a":                    "/path?a",
+		"https://h/?":                "https://h/?",
+		"capacitor://localhost":      "capacitor://localhost",
+		"http://u:first@second@h/":   "http://****@h/",
+		"no address at all, is here": "no address at all, is here",
+	}
+	for text, want := range tests {
+		if got := redact(text); got != want {
+			t.Errorf("redact(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	if got := quote("a\n\x1b"); got != `"a\n\x1b"` {
+		t.Errorf("got %s", got)
+	}
+	long := strings.Repeat("é", 1000)
+	if got := quote("x" + long); got != `"x`+strings.Repeat("é", 39)+`"…` {
+		t.Errorf("got %s", got)
+	}
+}

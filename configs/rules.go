@@ -1,0 +1,176 @@
+package configs
+
+import (
+	"encoding/base64"
+	"errors"
+	"net"
+	"net/netip"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// mask stands for a secret wherever settings are shown.
+const mask = "****"
+
+// whsecPrefix begins a webhook secret of the Standard Webhooks form; base64 of the key follows.
+const whsecPrefix = "whsec_"
+
+var (
+	errAddress   = errors.New("must be an address to listen on, such as :2120, 127.0.0.1:2120 or [::1]:2120")
+	errPath      = errors.New("must be a path that begins and ends with a slash, such as /socket.io/")
+	errNamespace = errors.New("must be a namespace that begins with a slash, such as /chat, without a comma or a question mark; / itself is always there")
+	errOrigin    = errors.New("must be an origin as browsers send it, such as https://shop.example.com or app://localhost, without a path; or null; or * for all")
+	errHost      = errors.New("must be a host name or an address without a scheme, a port or a path, such as push.internal")
+	errURL       = errors.New("must be an http:// or https:// address, such as https://shop.example.com/crier-events")
+	errFilePath  = errors.New("must be the path of a file")
+	errAPIKey    = errors.New("must be at most 512 visible ASCII characters without a space")
+	errMask      = errors.New("is the mask that config print shows, not a secret")
+	errWhsec     = errors.New("must have base64 behind whsec_")
+	errSecret    = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
+)
+
+// parseAddress checks host:port; the host may be empty, the port must be a number.
+func parseAddress(text string) (string, error) {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return "", errAddress
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || strconv.FormatUint(n, 10) != port {
+		return "", errAddress
+	}
+	if host != "" && !isHost(host) {
+		return "", errAddress
+	}
+	return text, nil
+}
+
+// isHost reports whether text is an IP address or can be a host name: letters, digits, hyphens, dots,
+// and the underscores of container networks.
+func isHost(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	if text == "" || len(text) > 253 || strings.HasPrefix(text, ".") || strings.Contains(text, "..") {
+		return false
+	}
+	return strings.IndexFunc(text, func(r rune) bool {
+		return !isAlphanumeric(r) && r != '-' && r != '.' && r != '_'
+	}) < 0
+}
+
+func isAlphanumeric(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// parseHost checks a name for the Host header and brings it into lower case.
+func parseHost(text string) (string, error) {
+	if !isHost(text) {
+		return "", errHost
+	}
+	return strings.ToLower(text), nil
+}
+
+// parseOrigin checks an entry of origins (RFC 6454 §6.2): a scheme and a host in lower case, a port unless
+// it is the scheme's own; "null"; "*".
+func parseOrigin(text string) (string, error) {
+	if text == "*" || text == "null" {
+		return text, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || !strings.Contains(text, "://") || u.Scheme == "" ||
+		u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(text, "#") {
+		return "", errOrigin
+	}
+	if !isHost(u.Hostname()) || strings.HasSuffix(u.Host, ":") {
+		return "", errOrigin
+	}
+	host := strings.ToLower(u.Host)
+	if u.Scheme == "http" {
+		host = strings.TrimSuffix(host, ":80")
+	}
+	if u.Scheme == "https" {
+		host = strings.TrimSuffix(host, ":443")
+	}
+	return u.Scheme + "://" + host, nil
+}
+
+// parsePath checks the path of the Socket.IO endpoint: clean, of plain characters, within slashes.
+func parsePath(text string) (string, error) {
+	if len(text) < 3 || path.Clean(text)+"/" != text || text[0] != '/' {
+		return "", errPath
+	}
+	if strings.IndexFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune("/-._~", r) }) >= 0 {
+		return "", errPath
+	}
+	return text, nil
+}
+
+// parseNamespace checks the name of a Socket.IO namespace besides "/".
+func parseNamespace(text string) (string, error) {
+	if len(text) < 2 || text[0] != '/' || strings.ContainsAny(text, ",?") || !isPrintable(text) {
+		return "", errNamespace
+	}
+	return text, nil
+}
+
+// isPrintable reports whether text is UTF-8 without control characters.
+func isPrintable(text string) bool {
+	return utf8.ValidString(text) && strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) < 0
+}
+
+// parseFilePath checks a path, which may be empty; whether the file can be read shows when it is used.
+func parseFilePath(text string) (string, error) {
+	if strings.ContainsRune(text, 0) {
+		return "", errFilePath
+	}
+	return text, nil
+}
+
+// parseURL checks where callbacks go; empty is nowhere.
+func parseURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Fragment != "" {
+		return "", errURL
+	}
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", errURL
+		}
+	}
+	return text, nil
+}
+
+// parseAPIKey checks a bearer key: what an HTTP header can carry.
+func parseAPIKey(text string) (string, error) {
+	if text == mask {
+		return "", errMask
+	}
+	if text == "" || len(text) > 512 || strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return "", errAPIKey
+	}
+	return text, nil
+}
+
+// parseWebhookSecret checks a signing secret: whsec_ and base64 as Standard Webhooks writes them, or any
+// other text, whose bytes are the key.
+func parseWebhookSecret(text string) (string, error) {
+	if text == mask {
+		return "", errMask
+	}
+	if encoded, ok := strings.CutPrefix(text, whsecPrefix); ok {
+		if key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(encoded, "=")); err != nil || len(key) == 0 {
+			return "", errWhsec
+		}
+		return text, nil
+	}
+	if text == "" || len(text) > 512 || !isPrintable(text) {
+		return "", errSecret
+	}
+	return text, nil
+}

@@ -1,0 +1,208 @@
+package configs
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// setting describes one key. This table drives the file, the environment, the flags, the help and config
+// print.
+type setting struct {
+	key    string
+	doc    string // one phrase, for the help
+	secret bool   // never shown; may come from a file, one secret a line, through key + "_file"; has no flag of its own
+	at     func(*Config) value
+}
+
+const (
+	day      = 24 * time.Hour
+	oneGiB   = 1 << 30
+	fileKey  = "_file" // behind the key of a secret, names a file that holds it
+	fileEnv  = "_FILE"
+	envStart = "CRIER_"
+)
+
+// settings returns the table, in the order of config print.
+func settings() []setting {
+	return slices.Concat(portSettings(), socketIOSettings(), productSettings())
+}
+
+func portSettings() []setting {
+	return []setting{
+		{
+			key: "listen", doc: "public port: Socket.IO and the demo page; the same as api.listen puts everything on one port, and api.keys are then required",
+			at: func(c *Config) value { return textValue{&c.Listen, "ADDRESS", parseAddress} },
+		},
+		{
+			key: "tls.cert", doc: "certificate for native TLS on the public port, a PEM file",
+			at: func(c *Config) value { return textValue{&c.TLS.Cert, "FILE", parseFilePath} },
+		},
+		{
+			key: "tls.key", doc: "private key for native TLS, a PEM file",
+			at: func(c *Config) value { return textValue{&c.TLS.Key, "FILE", parseFilePath} },
+		},
+		{
+			key: "api.listen", doc: "push port, for business servers",
+			at: func(c *Config) value { return textValue{&c.API.Listen, "ADDRESS", parseAddress} },
+		},
+		{
+			key: "api.keys", doc: "bearer keys that may call the push port, several for rotation", secret: true,
+			at: func(c *Config) value { return listValue{&c.API.Keys, "LIST", 0, parseAPIKey} },
+		},
+		{
+			key: "api.allow", doc: "networks that may call the push port without a key",
+			at: func(c *Config) value { return prefixValue{&c.API.Allow} },
+		},
+		{
+			key: "api.hosts", doc: "extra Host names accepted on the push port",
+			at: func(c *Config) value { return listValue{&c.API.Hosts, "LIST", 0, parseHost} },
+		},
+		{
+			key: "api.max_body", doc: "bytes of one request to the push port",
+			at: func(c *Config) value { return sizeValue{&c.API.MaxBody, 1, oneGiB} },
+		},
+		{
+			key: "trusted_proxies", doc: "networks whose X-Forwarded-For is believed, on both ports",
+			at: func(c *Config) value { return prefixValue{&c.TrustedProxies} },
+		},
+	}
+}
+
+func socketIOSettings() []setting {
+	// JavaScript clients take the heartbeat in whole milliseconds, and their timers overflow at 24.8 days.
+	const least = time.Millisecond
+	return []setting{
+		{
+			key: "socketio.path", doc: "path of the Socket.IO endpoint",
+			at: func(c *Config) value { return textValue{&c.SocketIO.Path, "PATH", parsePath} },
+		},
+		{
+			key: "socketio.ping_interval", doc: "time between two heartbeats",
+			at: func(c *Config) value { return durationValue{&c.SocketIO.PingInterval, least, day} },
+		},
+		{
+			key: "socketio.ping_timeout", doc: "how long a heartbeat may stay unanswered",
+			at: func(c *Config) value { return durationValue{&c.SocketIO.PingTimeout, least, day} },
+		},
+		{
+			key: "socketio.upgrade_timeout", doc: "how long an upgrade from polling to WebSocket may take",
+			at: func(c *Config) value { return durationValue{&c.SocketIO.UpgradeTimeout, least, day} },
+		},
+		{
+			key: "socketio.connect_timeout", doc: "how long a client may take to join a namespace",
+			at: func(c *Config) value { return durationValue{&c.SocketIO.ConnectTimeout, least, day} },
+		},
+		{
+			key: "socketio.max_payload", doc: "bytes of one WebSocket message or one POST body",
+			at: func(c *Config) value { return sizeValue{&c.SocketIO.MaxPayload, 1, oneGiB} },
+		},
+		{
+			key: "socketio.transports", doc: "transports that are offered",
+			at: func(c *Config) value { return choices(&c.SocketIO.Transports, "polling", "websocket") },
+		},
+		{
+			key: "socketio.allow_eio3", doc: "let in Socket.IO 1.x and 2.x clients",
+			at: func(c *Config) value { return boolValue{&c.SocketIO.AllowEIO3} },
+		},
+		{
+			key: "socketio.namespaces", doc: "namespaces besides / that may be joined",
+			at: func(c *Config) value { return listValue{&c.SocketIO.Namespaces, "LIST", 0, parseNamespace} },
+		},
+		{
+			key: "origins", doc: "extra origins of pages that may connect, besides the page's own host; * for all",
+			at: func(c *Config) value { return listValue{&c.Origins, "LIST", 0, parseOrigin} },
+		},
+	}
+}
+
+func productSettings() []setting {
+	return []setting{
+		{
+			key: "rooms.client_join", doc: "whether clients may subscribe to rooms themselves",
+			at: func(c *Config) value { return choice(&c.Rooms.ClientJoin, "deny", "allow") },
+		},
+		{
+			key: "webhook.url", doc: "where online and offline callbacks are posted",
+			at: func(c *Config) value { return textValue{&c.Webhook.URL, "URL", parseURL} },
+		},
+		{
+			key: "webhook.secrets", doc: "sign callbacks (Standard Webhooks): whsec_ and base64, or plain text; several for rotation", secret: true,
+			at: func(c *Config) value { return listValue{&c.Webhook.Secrets, "LIST", 0, parseWebhookSecret} },
+		},
+		{
+			key: "webhook.format", doc: "body of a callback",
+			at: func(c *Config) value { return choice(&c.Webhook.Format, "json", "form") },
+		},
+		{
+			key: "webhook.events", doc: "what is called back",
+			at: func(c *Config) value { return choices(&c.Webhook.Events, "user.online", "user.offline") },
+		},
+		{
+			key: "webhook.timeout", doc: "how long one try of a callback may take",
+			at: func(c *Config) value { return durationValue{&c.Webhook.Timeout, time.Millisecond, time.Hour} },
+		},
+		{
+			key: "presence.offline_delay", doc: "a user who is back within it never went offline",
+			at: func(c *Config) value { return durationValue{&c.Presence.OfflineDelay, 0, day} },
+		},
+		{
+			key: "presence.count_event", doc: "form of the update_online_count event",
+			at: func(c *Config) value { return choice(&c.Presence.CountEvent, "legacy", "json", "off") },
+		},
+		{
+			key: "presence.count_interval", doc: "least time between two update_online_count events",
+			at: func(c *Config) value { return durationValue{&c.Presence.CountInterval, time.Millisecond, day} },
+		},
+		{
+			key: "limits.queue_bytes", doc: "unsent bytes of one connection; a connection over it is closed, so that its client comes back",
+			at: func(c *Config) value { return sizeValue{&c.Limits.QueueBytes, 1, oneGiB} },
+		},
+		{
+			key: "limits.queue_messages", doc: "unsent messages of one connection",
+			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
+		},
+		{
+			key: "log.level", doc: "how much is logged",
+			at: func(c *Config) value { return levelValue{&c.Log.Level} },
+		},
+		{
+			key: "log.format", doc: "form of the log",
+			at: func(c *Config) value { return choice(&c.Log.Format, "text", "json") },
+		},
+	}
+}
+
+// env is the environment variable of the setting: CRIER_A_B_C for a.b_c.
+func (s setting) env() string {
+	return envStart + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+// Flag is one setting as a command-line flag.
+type Flag struct {
+	Name    string // as in --socketio.ping_interval; for secrets, as in --api.keys_file
+	Kind    string // what it takes, such as DURATION or deny|allow
+	Usage   string
+	Default string // as text; empty when nothing is set
+	List    bool   // takes several items, comma-separated or one flag each
+}
+
+// Flags returns the flags of all settings. Secrets have none, since a command line can be read by every
+// user of the machine; the file that holds them does.
+func Flags() []Flag {
+	defaults := Default()
+	var flags []Flag
+	for _, s := range settings() {
+		field := s.at(defaults)
+		if s.secret {
+			flags = append(flags, Flag{Name: s.key + fileKey, Kind: "FILE", Usage: "file with the " + s.key + ", one a line: " + s.doc})
+			continue
+		}
+		flags = append(flags, Flag{
+			Name: s.key, Kind: field.kind(), Usage: s.doc, List: field.list(),
+			Default: strings.Join(field.items(), ","),
+		})
+	}
+	return flags
+}
