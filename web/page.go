@@ -1,0 +1,169 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// pushTarget is Push as the page's script wants it.
+type pushTarget struct {
+	Host   string `json:"host"` // empty: the host the page was opened at
+	Port   int    `json:"port"` // 0: the page's own address, port included
+	Access Access `json:"access"`
+}
+
+// target resolves p. A push port that only the machine itself may call is
+// named by its loopback address, wherever the page was opened.
+func (p Push) target() (pushTarget, error) {
+	t := pushTarget{Access: p.Access}
+	switch t.Access {
+	case "":
+		t.Access = AccessLoopback
+	case AccessLoopback, AccessListed, AccessKeys:
+	default:
+		return t, fmt.Errorf("%w: access %q is none of loopback, listed, keys", ErrOptions, p.Access)
+	}
+	if p.Addr == "" {
+		return t, nil
+	}
+	host, port, err := net.SplitHostPort(p.Addr)
+	if err != nil {
+		return t, fmt.Errorf("%w: push address %q: %w", ErrOptions, p.Addr, err)
+	}
+	if t.Port, err = strconv.Atoi(port); err != nil || t.Port < 1 || t.Port > 65535 {
+		return t, fmt.Errorf("%w: push address %q has no port between 1 and 65535", ErrOptions, p.Addr)
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case host == "" || (ip != nil && ip.IsUnspecified()):
+		if t.Access == AccessLoopback {
+			t.Host = "127.0.0.1"
+		}
+	case ip != nil && ip.To4() == nil:
+		t.Host = "[" + host + "]"
+	default:
+		t.Host = host
+	}
+	return t, nil
+}
+
+// texts are a page's words in one language, by key: page for the template,
+// script for the page's script.
+type texts struct {
+	Page   map[string]string `json:"page"`
+	Script map[string]string `json:"script"`
+}
+
+// pageConfig is what the page's script reads from the page.
+type pageConfig struct {
+	Path    string            `json:"path"`
+	Push    pushTarget        `json:"push"`
+	Scripts []script          `json:"scripts"`
+	Text    map[string]string `json:"text"`
+}
+
+// pageData is what the template reads.
+type pageData struct {
+	Lang, Other language
+	T           map[string]string
+	Script      script
+	Version     string
+	Access      Access
+	Config      pageConfig
+}
+
+func renderPages(c clientSet, socketPath string, push pushTarget) (map[language]*resource, error) {
+	tmpl, err := template.New("page.html").Option("missingkey=error").ParseFS(demoFiles, "demo/page.html")
+	if err != nil {
+		return nil, fmt.Errorf("parsing the template: %w", err)
+	}
+	policy := contentSecurityPolicy(c.origins())
+	pages := make(map[language]*resource, 2)
+	for lang, other := range map[language]language{english: chinese, chinese: english} {
+		t, err := loadTexts(lang)
+		if err != nil {
+			return nil, err
+		}
+		scripts := c.scripts(socketPath)
+		var buf bytes.Buffer
+		err = tmpl.Execute(&buf, pageData{
+			Lang: lang, Other: other, T: t.Page, Script: scripts[0], Version: c.V4.Version, Access: push.Access,
+			Config: pageConfig{Path: socketPath, Push: push, Scripts: scripts, Text: t.Script},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("filling the template: %w", err)
+		}
+		pages[lang], err = newResource(buf.Bytes(), "", map[string]string{
+			"Content-Type":            "text/html; charset=utf-8",
+			"Content-Language":        string(lang),
+			"Vary":                    "Accept-Language",
+			"Cache-Control":           "no-cache",
+			"Content-Security-Policy": policy,
+			"Referrer-Policy":         "same-origin",
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return pages, nil
+}
+
+// contentSecurityPolicy lets the page run its own files, the client from
+// origins, and connections to its own server: ws: and wss: are named because
+// some browsers do not count them as 'self'.
+func contentSecurityPolicy(origins []string) string {
+	scripts := strings.Join(append([]string{"'self'"}, origins...), " ")
+	return "default-src 'self'; script-src " + scripts + "; connect-src 'self' ws: wss:; " +
+		"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
+
+func loadTexts(lang language) (texts, error) {
+	raw, err := demoFiles.ReadFile("demo/" + string(lang) + ".json")
+	if err != nil {
+		return texts{}, fmt.Errorf("reading the words of %s: %w", lang, err)
+	}
+	var t texts
+	if err := json.Unmarshal(raw, &t); err != nil {
+		return texts{}, fmt.Errorf("reading the words of %s: %w", lang, err)
+	}
+	return t, nil
+}
+
+// loadAssets prepares the files next to the page, by their URL path.
+func loadAssets() (map[string]*resource, error) {
+	types := map[string]string{
+		".css": "text/css; charset=utf-8",
+		".js":  "text/javascript; charset=utf-8",
+		".svg": "image/svg+xml",
+	}
+	names, err := fs.Glob(demoFiles, "demo/*.*")
+	if err != nil {
+		return nil, fmt.Errorf("listing: %w", err)
+	}
+	assets := map[string]*resource{}
+	for _, name := range names {
+		contentType, served := types[path.Ext(name)]
+		if !served {
+			continue
+		}
+		body, err := demoFiles.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		res, err := newResource(body, "", map[string]string{"Content-Type": contentType, "Cache-Control": "no-cache"})
+		if err != nil {
+			return nil, fmt.Errorf("preparing %s: %w", name, err)
+		}
+		assets["/"+name] = res
+	}
+	icon := assets["/demo/icon.svg"]
+	assets["/favicon.svg"], assets["/favicon.ico"] = icon, icon
+	return assets, nil
+}
