@@ -1,0 +1,191 @@
+package netpoll
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Bits of Conn.state.
+const (
+	started = 1 << iota // a goroutine reads
+	closed              // Close was called, or reading has ended
+)
+
+// Conn is a connection watched by a Poller.
+type Conn struct {
+	// static
+	poller *Poller
+	conn   net.Conn
+	raw    syscall.RawConn // nil: read and written by blocking calls
+	h      Handler
+
+	// owned by the reading goroutine
+	rd *readBuf // nil while parked
+
+	// guarded by poller.mu
+	prev, next *Conn
+
+	state atomic.Uint32
+}
+
+// readBuf is a read buffer with the result of the last read into it.
+type readBuf struct {
+	b   []byte
+	n   int
+	err error
+}
+
+// Start begins to read. The bytes of initial, which now belong to the
+// connection, are given to the handler first. Only the first call counts, and
+// none after Close.
+func (c *Conn) Start(initial []byte) {
+	if !c.state.CompareAndSwap(0, started) {
+		return
+	}
+	if c.raw != nil {
+		go c.readRaw(initial)
+	} else {
+		go c.readStream(initial)
+	}
+}
+
+// Direct reports whether TryWrite and WriteSome work on this connection, that
+// is, whether it is a plain socket.
+func (c *Conn) Direct() bool { return c.raw != nil }
+
+// TryWrite writes as much of p as the kernel takes at once. When that is not
+// all of it, the error is ErrWouldBlock. It never waits, except for another
+// write of the same connection: the caller orders its writes. Where Direct is
+// false the answer is always (0, ErrWouldBlock). It does not allocate.
+func (c *Conn) TryWrite(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.raw == nil {
+		return 0, ErrWouldBlock
+	}
+	return c.writeRaw(p, false)
+}
+
+// WriteSome waits until the kernel takes at least one byte of p, within the
+// write deadline, and returns how many it took. Where Direct is false it is
+// Write.
+func (c *Conn) WriteSome(p []byte) (n int, err error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if c.raw == nil {
+		return c.Write(p)
+	}
+	n, err = c.writeRaw(p, true)
+	if errors.Is(err, ErrWouldBlock) {
+		err = nil // some bytes were taken, which is all that was asked
+	}
+	return n, err
+}
+
+// Write writes all of p, waiting as long as the write deadline allows.
+func (c *Conn) Write(p []byte) (int, error) {
+	n, err := c.conn.Write(p)
+	if err != nil {
+		return n, fmt.Errorf("writing: %w", err)
+	}
+	return n, nil
+}
+
+// SetReadDeadline sets the time at which the connection ends with
+// os.ErrDeadlineExceeded, unless it ended before; zero means never.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if err := c.conn.SetReadDeadline(t); err != nil {
+		return fmt.Errorf("setting read deadline: %w", err)
+	}
+	return nil
+}
+
+// SetWriteDeadline sets the time at which every write, TryWrite included,
+// begins to fail with os.ErrDeadlineExceeded; zero means never.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	if err := c.conn.SetWriteDeadline(t); err != nil {
+		return fmt.Errorf("setting write deadline: %w", err)
+	}
+	return nil
+}
+
+// CloseWrite ends the outgoing stream: the peer reads EOF, and what it still
+// sends goes to the handler. With TLS it may wait a few seconds for a peer
+// that does not read. A connection that has no half-close is closed.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.conn.(interface{ CloseWrite() error })
+	if !ok {
+		return c.Close()
+	}
+	if err := half.CloseWrite(); err != nil {
+		return fmt.Errorf("ending output: %w", err)
+	}
+	return nil
+}
+
+// Close closes the socket at once, without a TLS farewell. It does not wait for
+// the handler, whose Closed follows in another goroutine. Further calls do
+// nothing.
+func (c *Conn) Close() error {
+	old := c.state.Or(closed)
+	if old&closed != 0 {
+		return nil
+	}
+	err := c.closeSocket()
+	if old&started == 0 {
+		go c.finish(net.ErrClosed)
+	}
+	return err
+}
+
+// RemoteAddr returns the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
+
+// Go runs f in a goroutine that Poller.Close waits for. It must be called
+// before the handler's Closed has returned.
+func (c *Conn) Go(f func()) {
+	c.poller.begin()
+	go func() {
+		defer c.poller.end()
+		f()
+	}()
+}
+
+// closeSocket closes without waiting: tls.Conn.Close would write to the peer
+// first, and wait for a peer that does not read.
+func (c *Conn) closeSocket() error {
+	conn := c.conn
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if err := conn.Close(); err != nil {
+		return fmt.Errorf("closing connection: %w", err)
+	}
+	return nil
+}
+
+// finish ends the connection; err is what Closed gets.
+func (c *Conn) finish(err error) {
+	defer c.poller.remove(c)
+	if c.state.Or(closed)&closed == 0 {
+		if cerr := c.closeSocket(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
+			err = errors.Join(err, cerr)
+		}
+	}
+	c.h.Closed(err)
+}
+
+// readError is what Closed gets when a read failed with err.
+func (c *Conn) readError(err error) error {
+	if c.state.Load()&closed != 0 {
+		return net.ErrClosed
+	}
+	return err
+}

@@ -1,0 +1,188 @@
+// Package netpoll hands a connection's bytes to a handler as they arrive, and
+// holds no buffer for a connection while it is idle.
+//
+// A plain TCP or Unix connection costs one goroutine, parked without a buffer;
+// every other kind (TLS, wrappers) is read by a goroutine that blocks with a
+// small buffer of its own.
+package netpoll
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// defaultReadBuffer is the size of a pooled read buffer, in bytes.
+	defaultReadBuffer = 16 << 10
+	// renewAfter is the age at which a goroutine that has called a handler is
+	// replaced. A busy connection does not notice, and of an idle one with a
+	// heartbeat it halves the memory.
+	renewAfter = time.Second
+)
+
+var (
+	// ErrWouldBlock says that the kernel's send buffer is full, or that the
+	// connection has no non-blocking write at all.
+	ErrWouldBlock = errors.New("write would block")
+	// ErrPollerClosed is returned by Add after Close.
+	ErrPollerClosed = errors.New("poller is closed")
+)
+
+// Handler receives what happens on one connection. Its methods are called one
+// at a time, from a goroutine of the poller.
+type Handler interface {
+	// Data gets bytes just read. The handler may change p, which is valid only
+	// during the call. An error closes the connection and is passed to Closed.
+	Data(p []byte) error
+	// Closed is called exactly once, after the last Data: with io.EOF when the
+	// peer ended the stream, net.ErrClosed after Close, os.ErrDeadlineExceeded
+	// (wrapped) after a read deadline, Data's own error, or a network error.
+	Closed(err error)
+}
+
+// Options configures a Poller.
+type Options struct {
+	// ReadBuffer is the size in bytes of a read buffer, that is, of the largest
+	// p given to Data. Zero means 16 KiB.
+	ReadBuffer int
+}
+
+// Poller reads a set of connections. Its methods may be called concurrently.
+type Poller struct {
+	// static
+	size  int
+	renew time.Duration
+	bufs  sync.Pool // *readBuf
+	ops   sync.Pool // *writeOp
+	done  chan struct{}
+
+	// guarded by mu
+	mu     sync.Mutex
+	first  *Conn // every connection not yet finished
+	conns  int
+	active int // connections, and functions started by Conn.Go
+	closed bool
+}
+
+// New returns a Poller without connections.
+func New(o Options) *Poller {
+	p := &Poller{size: o.ReadBuffer, renew: renewAfter, done: make(chan struct{})}
+	if p.size <= 0 {
+		p.size = defaultReadBuffer
+	}
+	p.bufs.New = func() any { return &readBuf{b: make([]byte, p.size)} }
+	p.ops.New = func() any { return newWriteOp() }
+	return p
+}
+
+// Add takes over c, which nobody else may read, write or close from now on. It
+// does not read before Start. A *net.TCPConn or *net.UnixConn is read without a
+// buffer while idle; a wrapper around one is not recognised and is read by a
+// blocking goroutine. After Close the error is ErrPollerClosed, and c is still
+// the caller's.
+func (p *Poller) Add(c net.Conn, h Handler) (*Conn, error) {
+	raw, err := rawConn(c)
+	if err != nil {
+		return nil, fmt.Errorf("adding connection: %w", err)
+	}
+	pc := &Conn{poller: p, conn: c, raw: raw, h: h}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrPollerClosed
+	}
+	pc.next = p.first
+	if p.first != nil {
+		p.first.prev = pc
+	}
+	p.first = pc
+	p.conns++
+	p.active++
+	return pc, nil
+}
+
+// Len returns the number of connections whose Closed has not returned yet.
+func (p *Poller) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns
+}
+
+// Close closes every connection, then waits until every Closed and every
+// function started by Conn.Go has returned, or until ctx ends. It must not be
+// called from a handler. It may be called again, to wait again.
+func (p *Poller) Close(ctx context.Context) error {
+	p.mu.Lock()
+	if !p.closed {
+		p.closed = true
+		p.checkIdle()
+	}
+	conns := make([]*Conn, 0, p.conns)
+	for c := p.first; c != nil; c = c.next {
+		conns = append(conns, c)
+	}
+	p.mu.Unlock()
+
+	var errs []error
+	for _, c := range conns {
+		errs = append(errs, c.Close())
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		errs = append(errs, fmt.Errorf("waiting for connections to end: %w", context.Cause(ctx)))
+	}
+	return errors.Join(errs...)
+}
+
+// remove takes c out of the list.
+func (p *Poller) remove(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+	p.conns--
+	p.active--
+	p.checkIdle()
+}
+
+// begin counts a function that Close has to wait for.
+func (p *Poller) begin() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active++
+}
+
+// end is the counterpart of begin.
+func (p *Poller) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active--
+	p.checkIdle()
+}
+
+// checkIdle tells Close when the last goroutine has ended; p.mu is held.
+func (p *Poller) checkIdle() {
+	if !p.closed || p.active > 0 {
+		return
+	}
+	select {
+	case <-p.done:
+	default:
+		close(p.done)
+	}
+}
+
+// buffer takes a read buffer from the pool.
+func (p *Poller) buffer() *readBuf { return p.bufs.Get().(*readBuf) }

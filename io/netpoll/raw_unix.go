@@ -1,0 +1,151 @@
+//go:build unix
+
+package netpoll
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// rawConn returns c's raw connection, or nil when c is not a plain socket. The
+// types are named because a wrapper may promote SyscallConn from the socket
+// inside it, whose bytes are not its own.
+func rawConn(c net.Conn) (syscall.RawConn, error) {
+	switch c := c.(type) {
+	case *net.TCPConn:
+		return c.SyscallConn()
+	case *net.UnixConn:
+		return c.SyscallConn()
+	}
+	return nil, nil
+}
+
+// readRaw reads a plain socket until it ends. Each round reads before it
+// waits, so a FIN that arrived together with the last bytes is never missed.
+//
+// A handler makes the stack grow, and the runtime does not shrink one of 4 KB
+// again while the goroutine waits: so an old goroutine that has called the
+// handler leaves the waiting to a new one.
+func (c *Conn) readRaw(initial []byte) {
+	var err error
+	if len(initial) > 0 {
+		err = c.h.Data(initial)
+		initial = nil
+	}
+	ready, born := c.readReady, time.Now()
+	for err == nil {
+		if err = c.raw.Read(ready); err != nil {
+			err = c.readError(err)
+			break
+		}
+		if err = c.take(); err == nil && time.Since(born) >= c.poller.renew {
+			c.release()
+			go c.readRaw(nil)
+			return
+		}
+	}
+	c.release()
+	c.finish(err)
+}
+
+// take hands over what readReady read.
+func (c *Conn) take() error {
+	if c.rd.n > 0 {
+		return c.h.Data(c.rd.b[:c.rd.n])
+	}
+	if c.rd.err != nil {
+		return c.readError(c.rd.err)
+	}
+	return io.EOF
+}
+
+// readReady is called when the socket may be readable. It answers false, to be
+// called again later, once there is nothing to read; the buffer goes back first.
+func (c *Conn) readReady(fd uintptr) bool {
+	if c.rd == nil {
+		c.rd = c.poller.buffer()
+	}
+	for {
+		n, err := syscall.Read(int(fd), c.rd.b)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			c.release()
+			return false
+		case err != nil:
+			c.rd.n, c.rd.err = 0, os.NewSyscallError("read", err)
+		default:
+			c.rd.n, c.rd.err = n, nil
+		}
+		return true
+	}
+}
+
+// release gives the read buffer back.
+func (c *Conn) release() {
+	if c.rd != nil {
+		c.poller.bufs.Put(c.rd)
+		c.rd = nil
+	}
+}
+
+// writeOp is one write(2). It is pooled together with the function value that
+// runs it, so that a write allocates nothing.
+type writeOp struct {
+	p    []byte
+	wait bool // wait until at least one byte is taken
+	n    int
+	err  error
+	fn   func(fd uintptr) bool
+}
+
+func newWriteOp() *writeOp {
+	op := new(writeOp)
+	op.fn = op.run
+	return op
+}
+
+// run writes once; false means to call again when the socket is writable. A
+// stream socket that takes less than all of it is full.
+func (op *writeOp) run(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), op.p)
+		op.n = max(n, 0)
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			if op.wait {
+				return false
+			}
+			op.err = ErrWouldBlock
+		case err != nil:
+			op.err = os.NewSyscallError("write", err)
+		case op.n < len(op.p):
+			op.err = ErrWouldBlock
+		}
+		return true
+	}
+}
+
+// writeRaw runs one write on the socket.
+func (c *Conn) writeRaw(p []byte, wait bool) (n int, err error) {
+	op := c.poller.ops.Get().(*writeOp)
+	op.p, op.wait, op.n, op.err = p, wait, 0, nil
+	err = c.raw.Write(op.fn)
+	if err != nil {
+		err = fmt.Errorf("writing: %w", err)
+	} else {
+		err = op.err
+	}
+	n = op.n
+	op.p, op.err = nil, nil
+	c.poller.ops.Put(op)
+	return n, err
+}

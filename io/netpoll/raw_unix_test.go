@@ -1,0 +1,114 @@
+//go:build unix
+
+package netpoll
+
+import (
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"testing"
+)
+
+func TestParkedConnectionHoldsNoBuffer(t *testing.T) {
+	p := newPoller(t, Options{})
+	server, client := tcpPair(t)
+	c := add(t, p, server, newRecorder())
+	parked := func() {
+		t.Helper()
+		err := c.raw.Control(func(fd uintptr) {
+			if c.readReady(fd) {
+				t.Error("an idle socket is ready")
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.rd != nil {
+			t.Error("a buffer is held")
+		}
+	}
+	parked()
+	if _, err := client.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.raw.Read(c.readReady); err != nil {
+		t.Fatal(err)
+	}
+	if c.rd == nil || string(c.rd.b[:c.rd.n]) != "hello" {
+		t.Fatalf("read %+v", c.rd)
+	}
+	parked()
+}
+
+// deep is a Handler that needs much stack.
+type deep struct {
+	*recorder
+}
+
+func (d deep) Data(p []byte) error {
+	if burn(0) == 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return d.recorder.Data(p)
+}
+
+func burn(n int) byte {
+	var frame [512]byte
+	frame[n%len(frame)] = 1
+	if n < 20 {
+		return burn(n+1) | frame[0]
+	}
+	return frame[n%len(frame)]
+}
+
+// A deep handler leaves no large stack behind, and nothing is lost when the
+// goroutine changes.
+func TestIdleStackIsSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes stacks larger")
+	}
+	p := newPoller(t, Options{})
+	p.renew = 0
+	const n = 300
+	type end struct {
+		r      *recorder
+		client net.Conn
+	}
+	ends := make([]end, n)
+	before := stackInUse()
+	for i := range ends {
+		server, client := tcpPair(t)
+		ends[i] = end{newRecorder(), client}
+		add(t, p, server, deep{ends[i].r}).Start(nil)
+	}
+	// The runtime starts goroutines with the average stack of the last
+	// collection; let that be one with many idle connections.
+	runtime.GC()
+	for _, e := range ends {
+		for range 3 {
+			if _, err := e.client.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			<-e.r.got
+		}
+	}
+	if each := (stackInUse() - before) / n; each > 3000 {
+		t.Errorf("%d bytes of stack per connection", each)
+	}
+	for _, e := range ends {
+		e.client.Close()
+		if err := e.r.wait(t); !errors.Is(err, io.EOF) || string(e.r.bytes()) != "xxx" {
+			t.Errorf("got %q, Closed(%v)", e.r.bytes(), err)
+		}
+	}
+}
+
+func stackInUse() int64 {
+	var m runtime.MemStats
+	for range 3 {
+		runtime.GC()
+	}
+	runtime.ReadMemStats(&m)
+	return int64(m.StackInuse)
+}

@@ -1,0 +1,107 @@
+package wsconn
+
+// maxKeptItems is the longest item list that a pooled queue keeps.
+const maxKeptItems = 64
+
+// item is one Send that waits.
+type item struct {
+	frames   []byte // shared with other connections: never written to
+	messages int
+	pong     bool // stands for queue.pong, until it is needed
+}
+
+// queue holds what the kernel has not taken yet. A connection has one only
+// while there is such output. It is guarded by its connection's mutex.
+type queue struct {
+	items    []item
+	head     int // index of the first item left
+	off      int // bytes of it already written
+	bytes    int // bytes left in all items
+	messages int // messages in all items
+	pong     []byte
+	hasPong  bool // an item stands for pong
+}
+
+// push appends frames.
+func (q *queue) push(frames []byte, messages int) {
+	q.append(item{frames: frames, messages: messages})
+	q.bytes += len(frames)
+	q.messages += messages
+}
+
+// pushPong puts a pong behind what is queued. While one waits already it only
+// takes over the newer payload (RFC 6455 §5.5.3), so a peer that sends pings
+// and reads nothing cannot make the queue grow.
+func (q *queue) pushPong(payload []byte) {
+	q.pong = append(q.pong[:0], payload...)
+	if !q.hasPong {
+		q.hasPong = true
+		q.append(item{pong: true})
+	}
+}
+
+func (q *queue) append(it item) {
+	if q.head > 0 && len(q.items) == cap(q.items) {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, it)
+}
+
+// empty reports whether all was written.
+func (q *queue) empty() bool { return q.head == len(q.items) }
+
+// first returns what is left of the first item.
+func (q *queue) first() []byte { return q.at(q.head)[q.off:] }
+
+// at returns the frames of item i, which are made now if it stands for a pong.
+func (q *queue) at(i int) []byte {
+	it := &q.items[i]
+	if it.pong {
+		it.frames = appendControl(nil, finPong, q.pong)
+		it.pong, q.hasPong = false, false
+		q.bytes += len(it.frames)
+	}
+	return it.frames
+}
+
+// join returns the next bytes to write: those of several items, copied to buf
+// as far as its capacity goes, or the first item itself when there is nothing
+// to gain from a copy.
+func (q *queue) join(buf []byte) []byte {
+	first := q.first()
+	if q.head+1 == len(q.items) || len(first) >= cap(buf) {
+		return first
+	}
+	buf = append(buf[:0], first...)
+	for i := q.head + 1; i < len(q.items) && len(buf) < cap(buf); i++ {
+		f := q.at(i)
+		buf = append(buf, f[:min(len(f), cap(buf)-len(buf))]...)
+	}
+	return buf
+}
+
+// advance drops n bytes that were written.
+func (q *queue) advance(n int) {
+	q.bytes -= n
+	q.off += n
+	for !q.empty() {
+		it := &q.items[q.head]
+		if it.pong || q.off < len(it.frames) {
+			return
+		}
+		q.off -= len(it.frames)
+		q.messages -= it.messages
+		*it = item{}
+		q.head++
+	}
+}
+
+// reset makes an empty queue fit for the pool, and reports whether it is worth
+// keeping.
+func (q *queue) reset() bool {
+	q.items, q.head, q.off = q.items[:0], 0, 0
+	q.bytes, q.messages, q.hasPong = 0, 0, false
+	return cap(q.items) <= maxKeptItems
+}

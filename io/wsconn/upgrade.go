@@ -1,0 +1,216 @@
+package wsconn
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"crier/io/netpoll"
+)
+
+// Options configures an Upgrader.
+type Options struct {
+	// Poller reads the connections. Required.
+	Poller *netpoll.Poller
+	// MaxPayload is the largest message accepted from a client, in bytes, all
+	// fragments together. A larger one closes with 1009. Zero means 1,000,000.
+	MaxPayload int64
+	// QueueBytes limits what waits to be written to one connection. Zero means
+	// 1 MiB.
+	QueueBytes int
+	// QueueMessages limits the messages that wait. Zero means 1000.
+	QueueMessages int
+	// WriteTimeout is how long a peer may take nothing of what waits for it (on
+	// TLS: may take for one write) before it is cut off. It bounds the handshake's
+	// answer too. Zero means 30 s.
+	WriteTimeout time.Duration
+	// CloseTimeout bounds Close, the sending of what waits included. Zero means
+	// 5 s.
+	CloseTimeout time.Duration
+	// Logger gets debug messages. Nil means none.
+	Logger *slog.Logger
+}
+
+// Upgrader turns HTTP requests into WebSocket connections, which share its
+// options and buffers. Its methods may be called concurrently.
+type Upgrader struct {
+	// static
+	o Options
+
+	// shared by all connections
+	dec       decoder
+	queues    sync.Pool // *queue
+	joins     sync.Pool // *[]byte of joinSize
+	records   sync.Pool // *[]byte of recordSize
+	open      atomic.Int64
+	queueFull atomic.Uint64
+}
+
+// Stats counts what an Upgrader's connections did.
+type Stats struct {
+	Open      int64  // connections whose handler has not been told Closed
+	QueueFull uint64 // times that Send returned ErrQueueFull
+}
+
+// NewUpgrader checks the options and fills in their defaults.
+func NewUpgrader(o Options) (*Upgrader, error) {
+	if o.Poller == nil {
+		return nil, errors.New("websocket upgrader: no poller")
+	}
+	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 {
+		return nil, errors.New("websocket upgrader: negative limit")
+	}
+	setDefault(&o.MaxPayload, 1_000_000)
+	setDefault(&o.QueueBytes, 1<<20)
+	setDefault(&o.QueueMessages, 1000)
+	setDefault(&o.WriteTimeout, 30*time.Second)
+	setDefault(&o.CloseTimeout, 5*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	u := &Upgrader{o: o}
+	u.dec.max = o.MaxPayload
+	u.joins.New = func() any {
+		b := make([]byte, 0, joinSize)
+		return &b
+	}
+	u.records.New = func() any {
+		b := make([]byte, 0, recordSize)
+		return &b
+	}
+	return u, nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Stats returns the counters.
+func (u *Upgrader) Stats() Stats {
+	return Stats{Open: u.open.Load(), QueueFull: u.queueFull.Load()}
+}
+
+// Upgrade performs the handshake (RFC 6455 §4.2) on an HTTP/1.1 request and
+// takes over its connection. The names and values of header, which may be nil,
+// are added to the answer. h is called once, after the handshake, and must
+// return the connection's handler; c can send already, and is started by the caller
+// once Upgrade has returned.
+//
+// A request that is no WebSocket handshake is answered with 400, 405 or 426.
+// After an error the request has been answered or its connection closed, and h
+// was not called; or the connection ended while h ran, and the handler's Closed
+// has been called already.
+func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.Header, h func(c *Conn) Handler) (*Conn, error) {
+	if err := refuse(w, r); err != nil {
+		return nil, fmt.Errorf("upgrading to websocket: %w", err)
+	}
+	hs := ws.HTTPUpgrader{Timeout: u.o.WriteTimeout, Header: header}
+	conn, rw, _, err := hs.Upgrade(r, w)
+	if err != nil {
+		if conn != nil {
+			err = errors.Join(err, conn.Close())
+		}
+		return nil, fmt.Errorf("upgrading to websocket: %w", err)
+	}
+	in, err := early(rw.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("upgrading to websocket: %w", errors.Join(err, conn.Close()))
+	}
+	c, err := u.attach(conn, in, h)
+	if err != nil {
+		return nil, fmt.Errorf("upgrading to websocket: %w", err)
+	}
+	return c, nil
+}
+
+// attach makes a Conn of a connection after the handshake.
+func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
+	c := &Conn{up: u, in: in}
+	var err error
+	c.nc, err = u.o.Poller.Add(conn, (*events)(c))
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	u.open.Add(1)
+	if err := c.adopt(h(c)); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// adopt gives the connection its handler, unless it has ended already.
+func (c *Conn) adopt(h Handler) error {
+	c.mu.Lock()
+	c.h = h
+	dead, cause := c.dead, c.cause
+	c.mu.Unlock()
+	if dead {
+		c.tell(cause)
+		return fmt.Errorf("%w: %w", ErrClosed, cause)
+	}
+	return nil
+}
+
+// early returns what a client sent right behind its handshake, so that the
+// reader's buffer can go.
+func early(r *bufio.Reader) (*partial, error) {
+	n := r.Buffered()
+	if n == 0 {
+		return nil, nil
+	}
+	in := &partial{early: make([]byte, n)}
+	if _, err := io.ReadFull(r, in.early); err != nil {
+		return nil, fmt.Errorf("reading buffered bytes: %w", err)
+	}
+	return in, nil
+}
+
+// refuse answers a request that cannot become a WebSocket, and returns why.
+func refuse(w http.ResponseWriter, r *http.Request) error {
+	status, text := http.StatusBadRequest, ""
+	switch {
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		text = "WebSocket needs HTTP/1.1"
+	case r.Method != http.MethodGet:
+		w.Header().Set("Allow", http.MethodGet)
+		status, text = http.StatusMethodNotAllowed, "WebSocket needs the method GET"
+	case !hasToken(r.Header["Upgrade"], "websocket") || !hasToken(r.Header["Connection"], "upgrade"):
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		status, text = http.StatusUpgradeRequired, "this address speaks WebSocket; the request does not ask for it (a proxy must pass the Upgrade and Connection headers on)"
+	case r.Header.Get("Sec-WebSocket-Version") != "13":
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		status, text = http.StatusUpgradeRequired, "only WebSocket version 13 is supported"
+	case len(r.Header.Get("Sec-WebSocket-Key")) != 24:
+		text = "Sec-WebSocket-Key is missing or malformed"
+	default:
+		return nil
+	}
+	http.Error(w, text, status)
+	return errors.New(text)
+}
+
+// hasToken looks for a token in a comma-separated header, whatever its case.
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
