@@ -95,8 +95,10 @@ func TestKeys(t *testing.T) {
 		{"key in the body", keys, "", fields + "&key=new-key", []string{"Peer", stranger}, ""},
 		{"key in the query of a body", keys, "&key=new-key", fields, []string{"Peer", stranger}, ""},
 		{"any host", keys, "", "", []string{"Peer", stranger, "Host", "evil.example", "X-Api-Key", "new-key"}, ""},
-		{"a proxy and a browser", keys, "", "", []string{"Peer", stranger, "Via", "1.1 p", "Origin", "https://evil.example",
-			"User-Agent", chrome, "X-Api-Key", "new-key"}, ""},
+		{"a proxy and a browser", keys, "", "", []string{
+			"Peer", stranger, "Via", "1.1 p", "Origin", "https://evil.example",
+			"User-Agent", chrome, "X-Api-Key", "new-key",
+		}, ""},
 		{"one right key among two", keys, "", "", []string{"Authorization", "Bearer wrong", "X-Api-Key", "new-key"}, ""},
 
 		{"wrong bearer", keys, "", "", []string{"Peer", stranger, "Authorization", "Bearer wrong"}, "api.keys"},
@@ -169,8 +171,13 @@ func TestAddresses(t *testing.T) {
 		{"the rightmost untrusted counts", proxied, "", "", []string{"X-Forwarded-For", "10.1.2.3, 203.0.113.9"}, "203.0.113.9"},
 		{"a stranger through a trusted proxy", proxied, "", "", []string{"X-Forwarded-For", "203.0.113.9"}, "203.0.113.9"},
 		{"the trusted proxy itself", proxied, "", "", nil, "127.0.0.1"},
-		{"trusted proxy, keys and allow unset", Access{TrustedProxies: prefixes("127.0.0.0/8")}, "", "",
-			[]string{"X-Forwarded-For", "127.0.0.1"}, "X-Forwarded-For"},
+		{
+			"trusted proxy, keys and allow unset",
+			Access{TrustedProxies: prefixes("127.0.0.0/8")},
+			"", "",
+			[]string{"X-Forwarded-For", "127.0.0.1"},
+			"X-Forwarded-For",
+		},
 	})
 }
 

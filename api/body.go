@@ -46,8 +46,10 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst []byte) ([
 
 // bodyTooLarge is the answer to a body over the limit.
 func (s *Server) bodyTooLarge() *problem {
-	return &problem{kind: tooLarge,
-		text: fmt.Sprintf("The body has more than the %d bytes of api.max_body: send less, or raise that.", s.maxBody)}
+	return &problem{
+		kind: tooLarge,
+		text: fmt.Sprintf("The body has more than the %d bytes of api.max_body: send less, or raise that.", s.maxBody),
+	}
 }
 
 // parseBody adds the variables of a body, by its Content-Type: multipart, JSON, and urlencoded for anything else, as
@@ -141,7 +143,7 @@ func (f *form) setJSON(name string, value []byte) {
 func eachMember(data []byte, fn func(name string, value []byte)) *problem {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	_, err := decoder.Token() // the bracket
-	for value := (json.RawMessage)(nil); err == nil && decoder.More(); {
+	for value := json.RawMessage(nil); err == nil && decoder.More(); {
 		name := ""
 		if data[0] == '{' {
 			var token json.Token

@@ -38,8 +38,10 @@ func TestParseQueryAsPHP(t *testing.T) {
 	}
 	const seed = 2122
 	random := rand.New(rand.NewPCG(seed, seed))
-	pieces := []string{"to", "to", "type", "content", "key", "[", "]", "[]", "[0]", "[1]", "[a]", "=", "=", "&", "&", "+", " ", "%5B", "%5D", "%41", "%", "%2",
-		"%00", "0", "1", "a", ".", "_", ";", "é", "%ff"}
+	pieces := []string{
+		"to", "to", "type", "content", "key", "[", "]", "[]", "[0]", "[1]", "[a]", "=", "=", "&", "&", "+", " ", "%5B", "%5D", "%41", "%", "%2",
+		"%00", "0", "1", "a", ".", "_", ";", "é", "%ff",
+	}
 	for len(queries) < 1500 {
 		var q strings.Builder
 		for range 1 + random.IntN(14) {

@@ -94,14 +94,14 @@ func etagMatches(header []string, etag string) bool {
 
 // acceptsGzip reads Accept-Encoding, RFC 9110 §12.5.3, as far as gzip goes.
 func acceptsGzip(header []string) bool {
-	named, any := -1.0, -1.0
+	named, wildcard := -1.0, -1.0
 	for name, q := range qualities(header) {
 		switch name {
 		case "gzip", "x-gzip":
 			named = q
 		case "*":
-			any = q
+			wildcard = q
 		}
 	}
-	return named > 0 || (named < 0 && any > 0)
+	return named > 0 || (named < 0 && wildcard > 0)
 }

@@ -1,0 +1,251 @@
+// Package app puts the parts of Crier together: it is the only package that
+// sees them all.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crier/api"
+	"crier/api/webhook"
+	"crier/configs"
+	"crier/fallback"
+	"crier/io/engineio"
+	"crier/io/hub"
+	"crier/io/netpoll"
+	"crier/io/socketio"
+	"crier/web"
+)
+
+// callbackTimeout bounds how long a stop delivers pending callbacks.
+const callbackTimeout = 10 * time.Second
+
+// sessionTimeout bounds how long a stop waits for connections to end.
+const sessionTimeout = 5 * time.Second
+
+var errStopping = errors.New("stopping")
+
+// App is one running server.
+type App struct {
+	// static
+	cfg     *configs.Config
+	log     *slog.Logger
+	hub     *hub.Hub
+	sender  *webhook.Sender // nil without webhook.url
+	poller  *netpoll.Poller
+	sockets *socketio.Server
+	api     *api.Server
+	counter *counter
+
+	stopping atomic.Bool
+	stopOnce sync.Once
+	stopErr  error
+
+	// set by Start
+	public *endpoint
+	push   *endpoint // nil when everything is on one port
+	site   atomic.Pointer[web.Site]
+	failed chan error
+}
+
+// New builds a server from valid settings; nothing listens yet. After an
+// error nothing is left running.
+func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
+	a := &App{cfg: cfg, log: log, poller: netpoll.New(netpoll.Options{}), failed: make(chan error, 2)}
+	if err := a.build(); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), sessionTimeout)
+		defer cancel()
+		return nil, errors.Join(err, a.Stop(ctx))
+	}
+	return a, nil
+}
+
+// build makes the parts, those that others need first.
+func (a *App) build() error {
+	if err := a.buildWebhook(); err != nil {
+		return err
+	}
+	options := hub.Options{OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	if a.sender != nil {
+		options.Presence = a.sender.Presence
+	}
+	var err error
+	if a.hub, err = hub.New(options); err != nil {
+		return err
+	}
+	if err := a.buildSockets(); err != nil {
+		return err
+	}
+	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
+	clients{hub: a.hub, counter: a.counter, mayJoin: a.cfg.Rooms.ClientJoin == "allow", log: a.log}.register(a.sockets.Main())
+	a.api, err = api.New(api.Options{
+		Pusher:     a.hub,
+		Access:     access(a.cfg),
+		MaxBody:    a.cfg.API.MaxBody,
+		MaxContent: a.cfg.SocketIO.MaxPayload,
+		Ready:      a.ready,
+		Logger:     a.log,
+	})
+	return err
+}
+
+func (a *App) buildWebhook() error {
+	c := a.cfg.Webhook
+	if c.URL == "" {
+		return nil
+	}
+	node, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("finding this machine's name for the callbacks: %w", err)
+	}
+	a.sender, err = webhook.New(webhook.Options{
+		URL:     c.URL,
+		Secrets: c.Secrets,
+		Format:  c.Format,
+		Events:  c.Events,
+		Timeout: c.Timeout,
+		Node:    node,
+		Logger:  a.log,
+	})
+	return err
+}
+
+func (a *App) buildSockets() error {
+	c := a.cfg.SocketIO
+	origins, err := engineio.NewOrigins(a.cfg.Origins)
+	if err != nil {
+		return err
+	}
+	engine := engineio.Options{
+		PingInterval:    c.PingInterval,
+		PingTimeout:     c.PingTimeout,
+		UpgradeTimeout:  c.UpgradeTimeout,
+		MaxPayload:      c.MaxPayload,
+		QueueBytes:      int(a.cfg.Limits.QueueBytes),
+		QueueMessages:   a.cfg.Limits.QueueMessages,
+		RefuseRevision3: !c.AllowEIO3,
+		NoWebSocket:     !slices.Contains(c.Transports, "websocket"),
+		Origins:         origins,
+		Poller:          a.poller,
+	}
+	if slices.Contains(c.Transports, "polling") {
+		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
+	}
+	a.sockets, err = socketio.New(socketio.Options{
+		Engine:          engine,
+		ConnectTimeout:  c.ConnectTimeout,
+		Hub:             a.hub,
+		ForgetHandshake: true,
+		Logger:          a.log,
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range c.Namespaces {
+		if _, err := a.sockets.Of(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready is the answer of /readyz.
+func (a *App) ready() error {
+	if a.stopping.Load() {
+		return errStopping
+	}
+	return nil
+}
+
+// Err tells of a listener that died while the server ran.
+func (a *App) Err() <-chan error { return a.failed }
+
+// Addr is the bound address of the public port, and PushAddr that of the push
+// port; they are the same when everything is on one port. Empty before Start.
+func (a *App) Addr() string { return a.public.addr() }
+
+// PushAddr is the bound address of the push port; see [App.Addr].
+func (a *App) PushAddr() string {
+	if a.push == nil {
+		return a.public.addr()
+	}
+	return a.push.addr()
+}
+
+// Reload takes over what can change while the server runs: the API keys and
+// allow lists of cfg, and the TLS files, which it reads again. After an error
+// all stays as it was.
+func (a *App) Reload(cfg *configs.Config) error {
+	if a.public == nil {
+		return nil // not started
+	}
+	site, err := a.newSite(cfg)
+	if err != nil {
+		return err
+	}
+	if a.public.certificate != nil {
+		if err := a.public.certificate.load(); err != nil {
+			return err
+		}
+	}
+	if err := a.api.SetAccess(access(cfg)); err != nil {
+		return err
+	}
+	a.site.Store(site)
+	return nil
+}
+
+// access says who may call the push port.
+func access(cfg *configs.Config) api.Access {
+	return api.Access{
+		Keys:           cfg.API.Keys,
+		Allow:          cfg.API.Allow,
+		Hosts:          cfg.API.Hosts,
+		TrustedProxies: cfg.TrustedProxies,
+	}
+}
+
+// Stop ends the server: it stops accepting, closes the sessions in such a way
+// that clients come back to whoever listens next, and delivers the callbacks
+// that are owed for up to 10 s. ctx bounds all of it. It can be called more
+// than once, and without Start.
+func (a *App) Stop(ctx context.Context) error {
+	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
+	return a.stopErr
+}
+
+func (a *App) stop(ctx context.Context) error {
+	a.stopping.Store(true)
+	var errs []error
+	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+
+	ended := make(chan error, 2)
+	for _, e := range []*endpoint{a.public, a.push} {
+		go func() { ended <- e.shutdown(sessions) }()
+	}
+	if a.counter != nil {
+		a.counter.close()
+	}
+	if a.sockets != nil {
+		errs = append(errs, a.sockets.Close(sessions))
+	}
+	errs = append(errs, <-ended, <-ended, a.poller.Close(sessions))
+
+	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
+	defer cancelCallbacks()
+	if a.hub != nil {
+		errs = append(errs, a.hub.Close(callbacks))
+	}
+	if a.sender != nil {
+		errs = append(errs, a.sender.Close(callbacks))
+	}
+	return errors.Join(errs...)
+}

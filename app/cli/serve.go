@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"crier/app"
+	"crier/configs"
+)
+
+// stopTimeout bounds how long a stop may take: sessions are closed and pending callbacks delivered.
+const stopTimeout = 20 * time.Second
+
+// errStoppedTwice ends a stop that was not waited for.
+var errStoppedTwice = errors.New("stopped at once by a second signal: what was pending is lost")
+
+// serve runs the server until a signal or a listener that died ends it.
+func serve(c *cli.Context) error {
+	loaded, err := load(c)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	log := newLogger(c.App.ErrWriter, loaded.Config, level)
+	signals := make(chan os.Signal, 4) // from here on none is missed, and none kills
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	server, err := app.New(loaded.Config, log)
+	if err != nil {
+		return err
+	}
+	if err := server.Start(); err != nil {
+		return errors.Join(err, stop(server.Stop, signals))
+	}
+	for {
+		select {
+		case err := <-server.Err():
+			return errors.Join(err, stop(server.Stop, signals))
+		case got := <-signals:
+			if got == syscall.SIGHUP {
+				reload(c, server, level, log)
+				continue
+			}
+			log.Info("stopping", "signal", got.String(), "timeout", stopTimeout)
+			return stop(server.Stop, signals)
+		}
+	}
+}
+
+// stop lets end drain and stop the server, within stopTimeout; a second signal ends that at once.
+func stop(end func(context.Context) error, signals <-chan os.Signal) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- end(ctx) }()
+	for {
+		select {
+		case err := <-stopped:
+			return err
+		case got := <-signals:
+			if got != syscall.SIGHUP {
+				return errStoppedTwice // the program ends with this, and its goroutines
+			}
+		}
+	}
+}
+
+// reload reads the settings again and takes over the log level and what the server can change while it runs. Mistakes
+// change nothing.
+func reload(c *cli.Context, server *app.App, level *slog.LevelVar, log *slog.Logger) {
+	loaded, err := load(c)
+	if err == nil {
+		err = server.Reload(loaded.Config)
+	}
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			log.Error("settings were not reloaded", "error", line)
+		}
+		return
+	}
+	level.Set(loaded.Config.Log.Level)
+	log.Info("reloaded the TLS files, the API keys and allow lists and the log level; other settings need a restart",
+		"level", loaded.Config.Log.Level)
+}
+
+// newLogger returns the program's log. Its level can be changed while it is in use.
+func newLogger(w io.Writer, cfg *configs.Config, level *slog.LevelVar) *slog.Logger {
+	level.Set(cfg.Log.Level)
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"crier/configs"
+	"crier/web"
+)
+
+// endpoint is one listening port.
+type endpoint struct {
+	name        string // "public" or "push", for the log
+	listener    net.Listener
+	server      *http.Server
+	certificate *certificate // nil: no TLS
+	serving     sync.WaitGroup
+}
+
+// Start binds the ports and begins to serve. Its errors are sentences for the
+// person at the terminal. After an error call Stop.
+func (a *App) Start() error {
+	public, err := a.listen("public", "listen", a.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	a.public = public
+	if a.cfg.TLS.Cert != "" {
+		if public.certificate, err = newCertificate(a.cfg.TLS.Cert, a.cfg.TLS.Key, a.log); err != nil {
+			return err
+		}
+	}
+	if !a.cfg.OnePort() {
+		if a.push, err = a.listen("push", "api.listen", a.cfg.API.Listen); err != nil {
+			return err
+		}
+		a.push.server.Handler = a.api
+	}
+	site, err := a.newSite(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.site.Store(site)
+	public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
+	for _, e := range []*endpoint{public, a.push} {
+		if e != nil {
+			a.serve(e)
+		}
+	}
+	if notice := site.ClientNotice(); notice != "" {
+		a.log.Info(notice)
+	}
+	return nil
+}
+
+// listen binds one port.
+func (a *App) listen(name, setting, addr string) (*endpoint, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, listenError(setting, addr, err)
+	}
+	return &endpoint{name: name, listener: l, server: &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}}, nil
+}
+
+// listenError says what to do about a port that cannot be bound.
+func listenError(setting, addr string, err error) error {
+	advice := ""
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		advice = "another program uses this port; stop it, or choose another address"
+	case errors.Is(err, syscall.EACCES):
+		advice = "permission denied; choose a port above 1023, or run with the right to bind low ports"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		advice = "this machine has no such address; leave the host out to listen on all that it has"
+	default:
+		return fmt.Errorf("cannot listen on %s (setting `%s`): %w", addr, setting, err)
+	}
+	return fmt.Errorf("cannot listen on %s (setting `%s`): %s", addr, setting, advice)
+}
+
+// serve serves e until it is shut down; an earlier end is reported through Err.
+func (a *App) serve(e *endpoint) {
+	l := e.listener
+	if e.certificate != nil {
+		e.server.TLSConfig = &tls.Config{
+			GetCertificate: e.certificate.get,
+			NextProtos:     []string{"h2", "http/1.1"},
+		}
+		l = tls.NewListener(l, e.server.TLSConfig)
+	}
+	a.log.Info("listening", "port", e.name, "addr", e.addr(), "tls", e.certificate != nil)
+	e.serving.Go(func() {
+		if err := e.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("the %s port stopped listening: %w", e.name, err)
+		}
+	})
+}
+
+// addr is the bound address.
+func (e *endpoint) addr() string {
+	if e == nil {
+		return ""
+	}
+	return e.listener.Addr().String()
+}
+
+// shutdown stops accepting and waits for requests under way, then cuts them off.
+func (e *endpoint) shutdown(ctx context.Context) error {
+	if e == nil {
+		return nil
+	}
+	err := e.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("ending the requests of the %s port: %w", e.name, err), e.server.Close())
+	}
+	if lerr := e.listener.Close(); lerr != nil && !errors.Is(lerr, net.ErrClosed) {
+		err = errors.Join(err, lerr)
+	}
+	e.serving.Wait()
+	return err
+}
+
+// newSite is the demo page, which shows how to push under the settings of cfg,
+// and the client script.
+func (a *App) newSite(cfg *configs.Config) (*web.Site, error) {
+	push := web.Push{Addr: a.push.addr(), Access: web.AccessLoopback}
+	switch {
+	case len(cfg.API.Keys) > 0:
+		push.Access = web.AccessKeys
+	case len(cfg.API.Allow) > 0:
+		push.Access = web.AccessListed
+	}
+	return web.New(web.Options{SocketIOPath: a.cfg.SocketIO.Path, Push: push, Logger: a.log})
+}
+
+// publicHandler routes the public port, and the only one when there is one.
+// scripts are the paths of the client script.
+func (a *App) publicHandler(scripts []string, script http.Handler) http.Handler {
+	path := a.cfg.SocketIO.Path
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch p := r.URL.Path; {
+		case slices.Contains(scripts, p):
+			script.ServeHTTP(w, r)
+		case p == path, p+"/" == path:
+			a.sockets.ServeHTTP(w, r)
+		case strings.HasPrefix(p, path+"1/"):
+			http.Error(w, "Socket.IO 0.9 clients are not supported: load socket.io-client 1.0 or newer, "+
+				"such as "+path+"socket.io.js of this server", http.StatusBadRequest)
+		case p == "/healthz", p == "/readyz", a.push == nil && !sitePage(r):
+			a.api.ServeHTTP(w, r)
+		default:
+			a.site.Load().ServeHTTP(w, r)
+		}
+	})
+}
+
+// sitePage reports whether a request on the one port is for the demo page
+// rather than a push: pushes come to "/" as well.
+func sitePage(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	switch p := r.URL.Path; {
+	case p == "/":
+		return r.ContentLength == 0 && !r.URL.Query().Has("type")
+	default:
+		return strings.HasPrefix(p, "/demo/") || strings.HasPrefix(p, "/favicon.")
+	}
+}

@@ -1,0 +1,3 @@
+// Package fallback serves clients that have no WebSocket, or none yet: the
+// long-polling transport of Engine.IO.
+package fallback

@@ -1,0 +1,372 @@
+package fallback
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"crier/io/engineio"
+)
+
+const (
+	// postTimeout is how long the body of one POST may take to arrive.
+	postTimeout = 30 * time.Second
+	// answerTimeout is how long a client may take to read the answer to a GET.
+	answerTimeout = 30 * time.Second
+)
+
+var (
+	noop     = engineio.Packet{Type: engineio.Noop}
+	closing  = engineio.Packet{Type: engineio.Close}
+	okAnswer = []byte("ok")
+)
+
+// Polling returns the XHR long-polling transport, for
+// [engineio.Options.Polling]: the client keeps a GET open, which is answered
+// when there is something to send, and sends with POST. Each session queues
+// at most queueBytes and queueMessages between two GETs; maxPayload bounds the
+// body of a POST, in bytes. Zeros stand for the defaults of [engineio.Options].
+//
+// Specification: v4-current.md and v3.md, "HTTP long-polling".
+func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Session) engineio.RequestTransport {
+	limit := &limits{
+		payload:  cmp.Or(maxPayload, 1_000_000),
+		bytes:    cmp.Or(queueBytes, 1<<20),
+		messages: cmp.Or(queueMessages, 1000),
+	}
+	return func(s *engineio.Session) engineio.RequestTransport {
+		return &polling{session: s, max: limit}
+	}
+}
+
+// limits are the same for all transports.
+type limits struct {
+	payload         int64 // bytes of a POST
+	bytes, messages int   // of the queue
+}
+
+// polling is the transport of one session.
+type polling struct {
+	// static
+	session *engineio.Session
+	max     *limits
+
+	mu     sync.Mutex
+	queue  []*engineio.Prepared
+	bytes  int           // of queue
+	count  int           // packets of queue
+	poll   chan struct{} // a GET waits; closed to wake it
+	get    bool          // a GET has come and not yet taken what it answers
+	nudged bool          // wake the GET with a noop if there is nothing else
+	post   bool          // a POST is being read
+	ending bool          // the next answer ends with a close packet
+	left   bool          // the client has sent a close packet: it needs none
+	moved  bool          // the session goes on elsewhere
+	ended  bool
+}
+
+func (t *polling) Name() string { return "polling" }
+
+// Send implements [engineio.Transport].
+func (t *polling) Send(p *engineio.Prepared) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.ending {
+		return engineio.ErrClosed
+	}
+	if t.count > 0 && (t.bytes+p.Size() > t.max.bytes || t.count+p.Packets() > t.max.messages) {
+		return engineio.ErrQueueFull
+	}
+	t.queue = append(t.queue, p)
+	t.bytes += p.Size()
+	t.count += p.Packets()
+	t.wakeLocked()
+	return nil
+}
+
+// Writable implements [engineio.Transport]: a GET waits.
+func (t *polling) Writable() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.poll != nil && len(t.queue) == 0
+}
+
+// Nudge implements [engineio.RequestTransport].
+func (t *polling) Nudge() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.poll != nil {
+		t.nudged = true
+		t.wakeLocked()
+	}
+}
+
+// Handover implements [engineio.RequestTransport].
+func (t *polling) Handover() ([]*engineio.Prepared, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.post || t.ended {
+		return nil, false
+	}
+	unsent, _ := t.takeLocked()
+	t.ended, t.moved = true, true
+	t.wakeLocked()
+	return unsent, true
+}
+
+// Close implements [engineio.Transport]: the client is told by the answer to
+// the GET that waits, or to its next one.
+func (t *polling) Close() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ending = true
+	waiting := t.poll != nil
+	t.wakeLocked()
+	return waiting
+}
+
+// Abort implements [engineio.Transport]. A GET that waits is told that the session is over.
+func (t *polling) Abort() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended, t.ending = true, true
+	t.queue, t.bytes, t.count = nil, 0, 0
+	t.wakeLocked()
+}
+
+func (t *polling) wakeLocked() {
+	if t.poll != nil {
+		close(t.poll)
+		t.poll = nil
+	}
+}
+
+// takeLocked empties the queue.
+func (t *polling) takeLocked() (queue []*engineio.Prepared, binary bool) {
+	queue = t.queue
+	t.queue, t.bytes, t.count = nil, 0, 0
+	for _, p := range queue {
+		binary = binary || p.Binary()
+	}
+	return queue, binary
+}
+
+// ServeHTTP implements [engineio.RequestTransport].
+func (t *polling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch r.Method {
+	case http.MethodGet:
+		t.servePoll(w, r)
+	case http.MethodPost:
+		t.servePost(w, r)
+	default:
+		h.Set("Allow", "GET, POST, OPTIONS")
+		http.Error(w, "a polling session takes GET and POST", http.StatusMethodNotAllowed)
+	}
+}
+
+// servePoll answers a GET as soon as there is something to send.
+func (t *polling) servePoll(w http.ResponseWriter, r *http.Request) {
+	woken, ok := t.wait()
+	if !ok {
+		t.fail(engineio.TransportError)
+		engineio.WriteError(w, &engineio.RequestError{
+			Code: engineio.BadRequest, Detail: "a second GET while one is waiting, or the session has ended",
+		})
+		return
+	}
+	if woken != nil {
+		select {
+		case <-woken:
+		case <-r.Context().Done(): // the client has gone
+			t.fail(engineio.TransportError)
+			return
+		}
+	}
+	body, contentType, last := t.payload()
+	if body == nil {
+		engineio.WriteError(w, &engineio.RequestError{
+			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
+		})
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
+	if err == nil || errors.Is(err, http.ErrNotSupported) {
+		_, err = w.Write(body)
+	}
+	switch {
+	case last:
+		t.session.Finished()
+	case err != nil:
+		t.fail(engineio.TransportError)
+	}
+}
+
+// wait registers a GET. It returns nil if there is something to send already,
+// and false if the session takes no GET now.
+func (t *polling) wait() (woken chan struct{}, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended || t.get {
+		return nil, false
+	}
+	t.get = true
+	if len(t.queue) > 0 || t.ending {
+		return nil, true
+	}
+	t.poll = make(chan struct{})
+	return t.poll, true
+}
+
+// payload encodes what is queued; nil if the session has moved to another
+// transport. last means that it closes the session.
+func (t *polling) payload() (body []byte, contentType string, last bool) {
+	t.mu.Lock()
+	size := t.bytes
+	queue, binary := t.takeLocked()
+	if t.ending {
+		last, t.ended = true, true
+	}
+	nudged, left, moved := t.nudged, t.left, t.moved
+	t.nudged, t.get = false, false
+	t.mu.Unlock()
+	if moved {
+		return nil, "", false
+	}
+
+	framing := engineio.FramingV4
+	contentType = "text/plain; charset=UTF-8"
+	if t.session.Revision() == engineio.Revision3 {
+		framing = engineio.FramingV3Text
+		if binary && !t.session.B64() {
+			framing = engineio.FramingV3Binary
+			contentType = "application/octet-stream"
+		}
+	}
+	body = make([]byte, 0, size+16*len(queue)+16)
+	for _, p := range queue {
+		if framing == engineio.FramingV4 && len(body) > 0 {
+			body = append(body, engineio.Separator)
+		}
+		body = append(body, p.Payload(framing)...)
+	}
+	switch {
+	case last && !left:
+		body = engineio.AppendPayload(body, framing, closing)
+	case (last || nudged) && len(body) == 0: // an answer needs a packet
+		body = engineio.AppendPayload(body, framing, noop)
+	}
+	return body, contentType, last
+}
+
+// servePost takes the packets of a POST.
+func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
+	// Before anything is refused: net/http reads the rest of the body after that.
+	rc := http.NewResponseController(w)
+	if err := rc.SetReadDeadline(time.Now().Add(postTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		t.refusePost(w, r, http.StatusInternalServerError, "the connection cannot be read")
+		return
+	}
+	binary := strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream")
+	if binary && t.session.Revision() == engineio.Revision4 {
+		t.refusePost(w, r, http.StatusBadRequest, "revision 4 sends binary data as base64 text, not as application/octet-stream")
+		return
+	}
+	if !t.beginPost() {
+		t.refusePost(w, r, http.StatusBadRequest, "a second POST while one is being read, or the session has ended")
+		return
+	}
+	defer t.endPost()
+	body, err := readBody(w, r, t.max.payload)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		t.refusePost(w, r, http.StatusRequestEntityTooLarge,
+			"the body is larger than "+strconv.FormatInt(t.max.payload, 10)+" bytes (setting `socketio.max_payload`)")
+		return
+	case err != nil:
+		t.refusePost(w, r, http.StatusBadRequest, "the body did not arrive in full")
+		return
+	}
+	closed := false
+	err = engineio.ParsePayload(t.session.Revision(), body.Bytes(), binary, func(p engineio.Packet) error {
+		if p.Type == engineio.Close {
+			t.leave()
+		}
+		err := t.session.Receive(t, p)
+		if errors.Is(err, engineio.ErrClosed) {
+			closed = true // by a close packet, or by somebody else: nothing is wrong with the payload
+		}
+		return err
+	})
+	if err != nil && !closed {
+		t.fail(engineio.ParseError)
+		engineio.WriteError(w, &engineio.RequestError{Code: engineio.BadRequest, Detail: err.Error()})
+		return
+	}
+	t.endPost()
+	// text/html: some browsers offer text/plain as a download (Node server).
+	w.Header().Set("Content-Type", "text/html")
+	w.Header().Set("Content-Length", "2")
+	if _, err := w.Write(okAnswer); err != nil {
+		t.fail(engineio.TransportError)
+	}
+}
+
+// fail ends the session, unless it has moved, and the transport.
+func (t *polling) fail(reason engineio.Reason) {
+	t.session.Fail(t, reason)
+	t.Abort()
+}
+
+// refusePost answers a POST that breaks the protocol, and ends the session.
+func (t *polling) refusePost(w http.ResponseWriter, r *http.Request, status int, why string) {
+	t.session.LogRefusal(http.StatusText(status), r.RemoteAddr, errors.New(why))
+	t.fail(engineio.TransportError)
+	w.Header().Set("Connection", "close")
+	http.Error(w, why, status)
+}
+
+func (t *polling) beginPost() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.post || t.ended {
+		return false
+	}
+	t.post = true
+	return true
+}
+
+func (t *polling) endPost() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.post = false
+}
+
+func (t *polling) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.left = true
+}
+
+// readBody reads a body of at most limit bytes; what is announced beyond that
+// is refused before anything is read.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*bytes.Buffer, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var body bytes.Buffer
+	_, err := io.Copy(&body, http.MaxBytesReader(w, r.Body, limit))
+	return &body, err
+}

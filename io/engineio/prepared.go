@@ -1,0 +1,154 @@
+package engineio
+
+import (
+	"sync/atomic"
+
+	"crier/io/wsconn"
+)
+
+// Prepared is a message with its binary attachments, ready to be sent to any
+// number of sessions: each wire form is encoded once, on first use, and the
+// bytes are shared by every connection. It is immutable and safe for
+// concurrent use.
+type Prepared struct {
+	packets []Packet
+	jsonAt  int  // packets[0].Data[jsonAt:] is JSON
+	binary  bool // at least one binary packet
+	size    int
+
+	forms [formCount]atomic.Pointer[[]byte]
+}
+
+// A form is one of the ways a message can look on the wire.
+type form int
+
+const (
+	formFrames4    form = iota // WebSocket frames, revision 4; also revision 3 when all is text
+	formFrames3                // WebSocket frames, revision 3 with binary packets
+	formFrames3b64             // WebSocket frames, revision 3 for a peer that takes no binary
+	formPayload4               // a piece of a polling payload, by framing
+	formPayload3Text
+	formPayload3Binary
+	formCount
+)
+
+// Prepare returns the message packet whose text is text, followed by one
+// binary message packet for each attachment. text[jsonAt:] must be JSON (or
+// empty): over revision 3 polling, where old clients disagree about UTF-8, its
+// characters outside ASCII are sent as \uXXXX. Neither text nor the
+// attachments may be modified afterwards.
+func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
+	p := &Prepared{
+		packets: make([]Packet, 1, 1+len(attachments)),
+		jsonAt:  jsonAt,
+		binary:  len(attachments) > 0,
+		size:    len(text),
+	}
+	p.packets[0] = Packet{Type: Message, Data: text}
+	for _, a := range attachments {
+		p.packets = append(p.packets, Packet{Type: Message, Binary: true, Data: a})
+		p.size += len(a)
+	}
+	return p
+}
+
+// PrepareBinary returns a binary message, for protocols that frame them
+// otherwise than behind a text. data may not be modified afterwards.
+func PrepareBinary(data []byte) *Prepared {
+	return &Prepared{packets: []Packet{{Type: Message, Binary: true, Data: data}}, binary: true, size: len(data)}
+}
+
+// control returns a packet of the protocol itself.
+func control(t PacketType, data string) *Prepared {
+	return &Prepared{
+		packets: []Packet{{Type: t, Data: []byte(data)}},
+		jsonAt:  len(data),
+		size:    len(data),
+	}
+}
+
+// Packets is how many Engine.IO packets the message is made of.
+func (p *Prepared) Packets() int { return len(p.packets) }
+
+// Size is the length of the text and of the attachments in bytes, without framing.
+func (p *Prepared) Size() int { return p.size }
+
+// Binary reports whether the message has binary attachments.
+func (p *Prepared) Binary() bool { return p.binary }
+
+// Payload returns the message as a piece of a polling payload. Pieces of
+// [FramingV3Text] and [FramingV3Binary] follow one another directly, those of
+// [FramingV4] with a [Separator] between them. The result is shared: it must
+// not be modified.
+func (p *Prepared) Payload(f Framing) []byte {
+	switch f {
+	case FramingV3Text:
+		return p.form(formPayload3Text)
+	case FramingV3Binary:
+		return p.form(formPayload3Binary)
+	default:
+		return p.form(formPayload4)
+	}
+}
+
+// frames returns the message as WebSocket frames, shared.
+func (p *Prepared) frames(rev Revision, b64 bool) []byte {
+	switch {
+	case rev == Revision4 || !p.binary:
+		return p.form(formFrames4)
+	case b64:
+		return p.form(formFrames3b64)
+	default:
+		return p.form(formFrames3)
+	}
+}
+
+func (p *Prepared) form(f form) []byte {
+	if b := p.forms[f].Load(); b != nil {
+		return *b
+	}
+	// Two callers may both encode; the results are equal and one is kept.
+	b := p.encode(f)
+	p.forms[f].Store(&b)
+	return b
+}
+
+func (p *Prepared) encode(f form) []byte {
+	out := make([]byte, 0, p.size+16*len(p.packets))
+	var frame []byte
+	for i, pkt := range p.packets {
+		switch f {
+		case formFrames4, formFrames3, formFrames3b64:
+			rev := Revision3
+			if f == formFrames4 {
+				rev = Revision4
+			}
+			var binary bool
+			frame, binary = AppendFrame(frame[:0], rev, f == formFrames3b64, pkt)
+			if binary {
+				out = wsconn.AppendBinary(out, frame)
+			} else {
+				out = wsconn.AppendText(out, frame)
+			}
+		case formPayload4:
+			out = AppendPayload(out, FramingV4, pkt)
+		case formPayload3Text:
+			out = AppendPayload(out, FramingV3Text, p.ascii(i))
+		case formPayload3Binary:
+			out = AppendPayload(out, FramingV3Binary, p.ascii(i))
+		}
+	}
+	return out
+}
+
+// ascii returns packet i with the JSON part of its text free of characters
+// outside ASCII.
+func (p *Prepared) ascii(i int) Packet {
+	pkt := p.packets[i]
+	if pkt.Binary {
+		return pkt
+	}
+	data := append([]byte(nil), pkt.Data[:p.jsonAt]...)
+	pkt.Data = AppendASCII(data, pkt.Data[p.jsonAt:])
+	return pkt
+}

@@ -1,0 +1,151 @@
+package engineio
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+)
+
+var formNames = [formCount]string{"frames 4", "frames 3", "frames 3 b64", "payload 4", "payload 3 text", "payload 3 binary"}
+
+func TestPreparedForms(t *testing.T) {
+	json := `2["é😀"]` // the JSON begins behind the 2
+	long := strings.Repeat("x", 70000)
+	for _, c := range []struct {
+		name string
+		p    *Prepared
+		want [formCount]string
+	}{
+		{
+			"text", Prepare([]byte("hello"), 0),
+			[formCount]string{
+				"\x81\x064hello", "\x81\x064hello", "\x81\x064hello",
+				"4hello", "6:4hello", "\x00\x06\xff4hello",
+			},
+		},
+		{
+			"empty", Prepare(nil, 0),
+			[formCount]string{"\x81\x014", "\x81\x014", "\x81\x014", "4", "1:4", "\x00\x01\xff4"},
+		},
+		{
+			"text beyond ASCII", Prepare([]byte(json), 1),
+			[formCount]string{
+				"\x81\x0c4" + json, "\x81\x0c4" + json, "\x81\x0c4" + json,
+				"4" + json, `24:42["\u00e9\ud83d\ude00"]`, "\x00\x02\x04\xff" + `42["\u00e9\ud83d\ude00"]`,
+			},
+		},
+		{
+			"only what is JSON is escaped", Prepare([]byte("é,\"é\""), len("é,")),
+			[formCount]string{
+				"\x81\x084é,\"é\"", "\x81\x084é,\"é\"", "\x81\x084é,\"é\"",
+				"4é,\"é\"", `11:4é,"\u00e9"`, "\x00\x01\x02\xff" + `4é,"\u00e9"`,
+			},
+		},
+		{
+			"attachments", Prepare([]byte("51-"), 3, []byte{1, 2, 3, 4}, nil),
+			[formCount]string{
+				"\x81\x04451-" + "\x82\x04\x01\x02\x03\x04" + "\x82\x00",
+				"\x81\x04451-" + "\x82\x05\x04\x01\x02\x03\x04" + "\x82\x01\x04",
+				"\x81\x04451-" + "\x81\x0ab4AQIDBA==" + "\x81\x02b4",
+				"451-\x1ebAQIDBA==\x1eb",
+				"4:451-" + "10:b4AQIDBA==" + "2:b4",
+				"\x00\x04\xff451-" + "\x01\x05\xff\x04\x01\x02\x03\x04" + "\x01\x01\xff\x04",
+			},
+		},
+		{
+			"binary alone", PrepareBinary([]byte{1, 2, 3, 4}),
+			[formCount]string{
+				"\x82\x04\x01\x02\x03\x04", "\x82\x05\x04\x01\x02\x03\x04", "\x81\x0ab4AQIDBA==",
+				"bAQIDBA==", "10:b4AQIDBA==", "\x01\x05\xff\x04\x01\x02\x03\x04",
+			},
+		},
+		{
+			"control", control(Pong, "probe"),
+			[formCount]string{
+				"\x81\x063probe", "\x81\x063probe", "\x81\x063probe",
+				"3probe", "6:3probe", "\x00\x06\xff3probe",
+			},
+		},
+		{
+			"long", Prepare([]byte(long), len(long)),
+			[formCount]string{
+				"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long, "\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long,
+				"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long,
+				"4" + long, "70001:4" + long, "\x00\x07\x00\x00\x00\x01\xff4" + long,
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for f := range formCount {
+				got := c.p.form(f)
+				if string(got) != c.want[f] {
+					t.Errorf("%s: %.80q, want %.80q", formNames[f], got, c.want[f])
+				}
+				if again := c.p.form(f); unsafe.SliceData(again) != unsafe.SliceData(got) {
+					t.Errorf("%s: encoded twice", formNames[f])
+				}
+			}
+		})
+	}
+}
+
+// Every peer gets the form it understands.
+func TestPreparedChoosesTheForm(t *testing.T) {
+	text, binary := Prepare([]byte("hello"), 0), Prepare([]byte("51-"), 3, []byte{1})
+	if text.Binary() || !binary.Binary() || text.Packets() != 1 || binary.Packets() != 2 || text.Size() != 5 || binary.Size() != 4 {
+		t.Error("binary, packets or size")
+	}
+	for _, c := range []struct {
+		got  []byte
+		p    *Prepared
+		want form
+	}{
+		{text.frames(Revision4, false), text, formFrames4},
+		{text.frames(Revision4, true), text, formFrames4},
+		{text.frames(Revision3, false), text, formFrames4}, // the same bytes, shared
+		{text.frames(Revision3, true), text, formFrames4},
+		{binary.frames(Revision4, false), binary, formFrames4},
+		{binary.frames(Revision4, true), binary, formFrames4},
+		{binary.frames(Revision3, false), binary, formFrames3},
+		{binary.frames(Revision3, true), binary, formFrames3b64},
+		{binary.Payload(FramingV4), binary, formPayload4},
+		{binary.Payload(FramingV3Text), binary, formPayload3Text},
+		{binary.Payload(FramingV3Binary), binary, formPayload3Binary},
+	} {
+		if want := c.p.form(c.want); unsafe.SliceData(c.got) != unsafe.SliceData(want) {
+			t.Errorf("got %q, want the bytes of %s", c.got, formNames[c.want])
+		}
+	}
+}
+
+func TestPreparedConcurrently(t *testing.T) {
+	attachment := bytes.Repeat([]byte{0, 0xff}, 1000)
+	text := `51-["中文",{"_placeholder":true,"num":0}]`
+	p, same := Prepare([]byte(text), 3, attachment), Prepare([]byte(text), 3, attachment)
+	var wg sync.WaitGroup
+	for i := range 4 * int(formCount) {
+		f := form(i) % formCount
+		want := same.encode(f)
+		wg.Go(func() {
+			for range 100 {
+				if got := p.form(f); !bytes.Equal(got, want) {
+					panic(fmt.Sprintf("%s: %q", formNames[f], got))
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// What a session costs while nothing happens, besides its connection.
+func TestSessionSize(t *testing.T) {
+	if n := unsafe.Sizeof(Session{}); n > 144 {
+		t.Errorf("a Session has %d bytes", n)
+	}
+	if n := unsafe.Sizeof(webSocket{}); n > 16 {
+		t.Errorf("a webSocket has %d bytes", n)
+	}
+}

@@ -1,0 +1,372 @@
+package engineio
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crier/io/netpoll"
+	"crier/io/wsconn"
+)
+
+// Options configures a [Server]. Zero values stand for the defaults of the
+// Node server.
+type Options struct {
+	PingInterval   time.Duration // 25 s
+	PingTimeout    time.Duration // 20 s
+	UpgradeTimeout time.Duration // 10 s
+	MaxPayload     int64         // bytes of one WebSocket message or POST body; 1,000,000
+	QueueBytes     int           // unsent output of one connection; 1 MiB
+	QueueMessages  int           // 1,000
+
+	// RefuseRevision3 keeps Socket.IO 1.x and 2.x clients out.
+	RefuseRevision3 bool
+	// NoWebSocket leaves the WebSocket transport out.
+	NoWebSocket bool
+	// Polling makes the polling transport of a new session; nil: not offered.
+	Polling func(*Session) RequestTransport
+
+	Origins Origins
+	Poller  *netpoll.Poller // nil: one of its own
+	Logger  *slog.Logger    // nil: discards
+}
+
+func (o *Options) setDefaults() error {
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		def   time.Duration
+	}{
+		{"PingInterval", &o.PingInterval, 25 * time.Second},
+		{"PingTimeout", &o.PingTimeout, 20 * time.Second},
+		{"UpgradeTimeout", &o.UpgradeTimeout, 10 * time.Second},
+	} {
+		if *d.value < 0 {
+			return fmt.Errorf("engineio: Options.%s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 {
+		return errors.New("engineio: a limit in Options is negative")
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = 1_000_000
+	}
+	if o.QueueBytes == 0 {
+		o.QueueBytes = 1 << 20
+	}
+	if o.QueueMessages == 0 {
+		o.QueueMessages = 1000
+	}
+	if o.NoWebSocket && o.Polling == nil {
+		return errors.New("engineio: Options leave no transport")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Server accepts sessions. It is an [http.Handler] for the path of Engine.IO,
+// such as /socket.io/, whatever the path is.
+type Server struct {
+	// static
+	opts     Options
+	handler  Handler
+	log      *slog.Logger
+	start    time.Time // zero of the sessions' monotonic times
+	upgrader *wsconn.Upgrader
+	wheel    *wsconn.Wheel
+	refused  *refusals
+	poller   *netpoll.Poller
+	ownPoll  bool
+
+	ping, probePong, pong *Prepared
+
+	slow     atomic.Int64
+	upgrades atomic.Int64
+
+	mu       sync.Mutex // may be taken with a session's lock held, not the other way round
+	sessions map[string]*Session
+	held     int // WebSockets and goroutines that have not ended
+	closed   bool
+	drained  chan struct{} // made by Close; closed when nothing is left
+}
+
+// rejectTimeout is how long the body of a refused request may take to arrive.
+const rejectTimeout = 5 * time.Second
+
+// New returns a server that hands its sessions to h.
+func New(o Options, h Handler) (*Server, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	srv := &Server{
+		opts:      o,
+		handler:   h,
+		log:       o.Logger,
+		refused:   &refusals{log: o.Logger, kinds: make(map[string]refusalKind)},
+		start:     time.Now(),
+		poller:    o.Poller,
+		ping:      control(Ping, ""),
+		pong:      control(Pong, ""),
+		probePong: control(Pong, "probe"),
+		sessions:  make(map[string]*Session),
+	}
+	if srv.poller == nil {
+		srv.poller = netpoll.New(netpoll.Options{})
+		srv.ownPoll = true
+	}
+	var err error
+	srv.upgrader, err = wsconn.NewUpgrader(wsconn.Options{
+		Poller:        srv.poller,
+		MaxPayload:    o.MaxPayload,
+		QueueBytes:    o.QueueBytes,
+		QueueMessages: o.QueueMessages,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up websocket: %w", err)
+	}
+	srv.wheel = wsconn.NewWheel(0, 0)
+	return srv, nil
+}
+
+// Options returns the options in force, defaults filled in.
+func (srv *Server) Options() Options { return srv.opts }
+
+// Stats counts what a server has done.
+type Stats struct {
+	Sessions      int   // open now
+	Upgrades      int64 // sessions that moved to WebSocket
+	SlowConsumers int64 // sessions closed because their queue was full
+}
+
+// Stats returns the server's counts.
+func (srv *Server) Stats() Stats {
+	srv.mu.Lock()
+	n := len(srv.sessions)
+	srv.mu.Unlock()
+	return Stats{Sessions: n, Upgrades: srv.upgrades.Load(), SlowConsumers: srv.slow.Load()}
+}
+
+// now is the monotonic time since the server was made.
+func (srv *Server) now() time.Duration { return time.Since(srv.start) }
+
+// ServeHTTP implements [http.Handler].
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := srv.opts.Origins.Check(r); err != nil {
+		srv.reject(w, r, refuse(Forbidden, "%v", err))
+		return
+	}
+	srv.opts.Origins.AllowCORS(w.Header(), r)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		srv.reject(w, r, refuse(BadRequest, "the query string cannot be parsed"))
+		return
+	}
+	isUpgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	s, rev, e := srv.verify(r.Method, query, isUpgrade)
+	switch {
+	case e != nil:
+		srv.reject(w, r, e)
+	case isUpgrade:
+		srv.serveWebSocket(w, r, rev, s)
+	case s == nil:
+		srv.openPolling(w, r, rev)
+	default:
+		srv.continuePolling(w, r, s)
+	}
+}
+
+// verify checks a request in the order in which the Node server does, and
+// returns the session that it names, or the revision of the one it opens.
+func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session, Revision, *RequestError) {
+	transport := q.Get("transport")
+	if transport == "" {
+		return nil, 0, refuse(UnknownTransport, "the query names no transport; is this Socket.IO 0.9? Clients from 1.0 on are served")
+	}
+	if !srv.offers(transport) {
+		return nil, 0, refuse(UnknownTransport, "%q is not one of %s (setting `socketio.transports`)",
+			transport, strings.Join(srv.transports(), ", "))
+	}
+	if isUpgrade && transport != "websocket" {
+		return nil, 0, refuse(BadRequest, "a WebSocket handshake needs transport=websocket")
+	}
+	if sid := q.Get("sid"); sid != "" {
+		s := srv.session(sid)
+		if s == nil {
+			return nil, 0, refuse(UnknownSession, "the server does not have this session; it timed out, "+
+				"or the server restarted, or a balancer sent the request to another node: connect again")
+		}
+		if current := s.Transport(); !isUpgrade && current != transport {
+			return nil, 0, refuse(BadRequest, "the session is on %s, not on %s", current, transport)
+		}
+		return s, s.rev, nil
+	}
+	if method != http.MethodGet {
+		return nil, 0, refuse(BadHandshakeMethod, "a session is opened with GET, not %s", method)
+	}
+	if transport == "websocket" && !isUpgrade {
+		return nil, 0, refuse(BadRequest, "transport=websocket without a WebSocket handshake; "+
+			"a proxy in front must pass the Upgrade and Connection headers on")
+	}
+	switch eio := q.Get("EIO"); {
+	case eio == "4":
+		return nil, Revision4, nil
+	case (eio == "3" || eio == "2") && !srv.opts.RefuseRevision3:
+		return nil, Revision3, nil
+	case eio == "3" || eio == "2":
+		return nil, 0, refuse(UnsupportedVersion, "Socket.IO 1.x and 2.x clients are not let in (setting `socketio.allow_eio3`)")
+	default:
+		return nil, 0, refuse(UnsupportedVersion, "EIO=%q; the server speaks 3 and 4 (Socket.IO 1.x to 4.x clients)", eio)
+	}
+}
+
+func (srv *Server) transports() []string {
+	var list []string
+	if srv.opts.Polling != nil {
+		list = append(list, "polling")
+	}
+	if !srv.opts.NoWebSocket {
+		list = append(list, "websocket")
+	}
+	return list
+}
+
+func (srv *Server) offers(transport string) bool {
+	return slices.Contains(srv.transports(), transport)
+}
+
+func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestError) {
+	srv.refused.add(e.Code.String(), r.RemoteAddr, e)
+	if r.ContentLength != 0 { // net/http reads the body before it answers, as long as that takes
+		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(rejectTimeout))
+		if err != nil && !errors.Is(err, http.ErrNotSupported) {
+			srv.log.Debug("cannot bound the reading of a refused request", "error", err)
+		}
+	}
+	WriteError(w, e)
+}
+
+// openPolling opens a session on the polling transport.
+func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, rev Revision) {
+	s := srv.newSession(r, rev)
+	t := srv.opts.Polling(s)
+	srv.open(s, t, r)
+	t.ServeHTTP(w, r)
+}
+
+func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Session) {
+	s.mu.Lock()
+	t, ok := s.transport.(RequestTransport)
+	s.mu.Unlock()
+	if !ok {
+		srv.reject(w, r, refuse(BadRequest, "the session has moved to a WebSocket"))
+		return
+	}
+	t.ServeHTTP(w, r)
+}
+
+func (srv *Server) newSession(r *http.Request, rev Revision) *Session {
+	return &Session{
+		server: srv,
+		id:     NewID(),
+		rev:    rev,
+		b64:    r.URL.Query().Get("b64") != "",
+	}
+}
+
+// open starts a session on t.
+func (srv *Server) open(s *Session, t Transport, r *http.Request) {
+	s.mu.Lock()
+	s.transport = t
+	s.mu.Unlock()
+	receiver := srv.handler.Accept(s, r)
+
+	s.mu.Lock()
+	s.receiver = receiver
+	s.state = stateOpen
+	s.beat = srv.now() + srv.opts.PingInterval
+	if s.rev == Revision3 {
+		s.beat += srv.opts.PingTimeout
+	}
+	late := !srv.remember(s)
+	s.rearmLocked()
+	s.mu.Unlock()
+
+	if err := s.Send(srv.handshake(s)); err != nil {
+		s.abort(TransportClose) // the transport ended before the session began
+		return
+	}
+	s.receiver.Opened()
+	if late {
+		s.closeFor(ServerShuttingDown)
+	}
+}
+
+// remember lists s, which is new; not once the server has closed.
+func (srv *Server) remember(s *Session) bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.closed {
+		return false
+	}
+	srv.sessions[s.id] = s
+	return true
+}
+
+// handshake is the open packet (v4-current.md, "Handshake").
+func (srv *Server) handshake(s *Session) *Prepared {
+	upgrades := ""
+	if s.transport.Name() == "polling" && !srv.opts.NoWebSocket {
+		upgrades = `"websocket"`
+	}
+	return control(Open, fmt.Sprintf(`{"sid":"%s","upgrades":[%s],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
+		s.id, upgrades, srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload))
+}
+
+// pongFor answers a ping of revision 3, with the text of the ping.
+func (srv *Server) pongFor(p Packet) *Prepared {
+	if len(p.Data) == 0 || p.Binary {
+		return srv.pong
+	}
+	return control(Pong, string(p.Data))
+}
+
+// session finds a session that has not timed out.
+func (srv *Server) session(id string) *Session {
+	srv.mu.Lock()
+	s := srv.sessions[id]
+	srv.mu.Unlock()
+	if s != nil && s.expired() {
+		s.abort(PingTimeout)
+		return nil
+	}
+	return s
+}
+
+// forget takes a session that has ended out of the server's lists.
+func (srv *Server) forget(s *Session) {
+	srv.wheel.Stop(&s.timer)
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sessions, s.id)
+	srv.checkDrainedLocked()
+}
+
+// NewID returns an id that nobody can guess: 120 random bits in 24 characters.
+func NewID() string { return rand.Text()[:24] }

@@ -1,0 +1,315 @@
+package engineio
+
+import (
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"crier/io/wsconn"
+)
+
+// Handler is asked for a [Receiver] for every new session. It must neither
+// send nor close yet: [Receiver] Opened is the place for that. r is the request
+// that opens the session; it must not be kept.
+type Handler interface {
+	Accept(s *Session, r *http.Request) Receiver
+}
+
+// Receiver is told what happens to one session: first Opened, then Message
+// for one message at a time, in order; Closed, once, possibly while another
+// method runs, or instead of Opened. Send never calls it: when a queue is full
+// or a time-out passes, Closed runs in a goroutine of its own.
+type Receiver interface {
+	// Opened says that the client has been sent its handshake.
+	Opened()
+	// Message takes a message. data is valid only during the call. An error
+	// closes the session with [ParseError].
+	Message(data []byte, binary bool) error
+	// Closed says that the session has ended: nothing can be sent any more.
+	Closed(reason Reason)
+}
+
+type state byte
+
+const (
+	stateNew state = iota // no receiver yet
+	stateOpen
+	stateClosing // ended for the receiver; the transport still has something to deliver
+	stateClosed
+)
+
+// How long a closed polling session waits for the client's next request: to
+// tell it so (30 s in the Node server), or to answer one that was on its way
+// when the client closed.
+const (
+	closeLinger = 30 * time.Second
+	leaveLinger = time.Second
+)
+
+// nudgeInterval is how often a poll is ended while the client moves to another transport.
+const nudgeInterval = 100 * time.Millisecond
+
+// Session is a connection with one client, over one transport at a time. It
+// is safe for concurrent use.
+type Session struct {
+	// static
+	server   *Server
+	id       string
+	rev      Revision
+	b64      bool
+	receiver Receiver // set when the session opens
+
+	timer wsconn.Timer // filed in server.wheel
+
+	mu        sync.Mutex // guards what follows; held while the transport writes without blocking
+	state     state
+	awaiting  bool          // revision 4: a ping is out
+	beat      time.Duration // when the next ping is due, or the heartbeat is overdue; since server.start
+	deadline  time.Duration // SetDeadline, or the end of lingering; 0 = none
+	transport Transport
+	candidate *candidate // an upgrade under way
+}
+
+// A candidate is a WebSocket that the session may move to.
+type candidate struct {
+	socket   *webSocket
+	deadline time.Duration // the upgrade must be complete by then
+	probed   bool
+}
+
+// ID is the session id, 24 characters that nobody can guess: who knows it can
+// act as the client.
+func (s *Session) ID() string { return s.id }
+
+// Revision is the Engine.IO revision that the client speaks.
+func (s *Session) Revision() Revision { return s.rev }
+
+// B64 reports whether the client asked for binary data as base64 text.
+func (s *Session) B64() bool { return s.b64 }
+
+// Transport is the name of the transport in use.
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport.Name()
+}
+
+// Send sends p without blocking. [ErrQueueFull] means that the peer did not
+// keep up: the session has been closed, so that the client comes back with an
+// empty queue. [ErrClosed] means that it had ended before.
+func (s *Session) Send(p *Prepared) error {
+	s.mu.Lock()
+	err := s.sendLocked(p)
+	s.mu.Unlock()
+	return s.sent(err)
+}
+
+// SendVolatile sends p if it can leave at once and else drops it; sent tells which.
+func (s *Session) SendVolatile(p *Prepared) (sent bool, err error) {
+	s.mu.Lock()
+	if s.state == stateOpen && !s.transport.Writable() {
+		s.mu.Unlock()
+		return false, nil
+	}
+	err = s.sendLocked(p)
+	s.mu.Unlock()
+	return err == nil, s.sent(err)
+}
+
+func (s *Session) sendLocked(p *Prepared) error {
+	if s.state != stateOpen {
+		return ErrClosed
+	}
+	return s.transport.Send(p)
+}
+
+// sent ends the session if sending failed. The lock must not be held.
+func (s *Session) sent(err error) error {
+	if err != nil {
+		s.sendFailed(err)
+	}
+	return err
+}
+
+func (s *Session) sendFailed(err error) {
+	switch {
+	case errors.Is(err, ErrQueueFull):
+		if s.end(nil) {
+			s.server.slow.Add(1)
+			s.server.log.Info("closed a client that reads too slowly", "transport", s.Transport())
+			s.tellLater(SlowConsumer)
+		}
+	case !errors.Is(err, ErrClosed):
+		if s.end(nil) {
+			s.tellLater(TransportError)
+		}
+	}
+}
+
+// tellLater tells the receiver from a goroutine of its own: the caller is a
+// sender, who may hold locks that the receiver wants, or the wheel, on which
+// every other session waits.
+func (s *Session) tellLater(reason Reason) {
+	s.server.spawn(func() { s.receiver.Closed(reason) })
+}
+
+// Close ends the session in order: what is queued is sent, the client is told,
+// and reconnects if it wants to.
+func (s *Session) Close() { s.closeFor(ForcedClose) }
+
+func (s *Session) closeFor(reason Reason) {
+	if s.shut(reason) {
+		s.receiver.Closed(reason)
+	}
+}
+
+// abort ends the session at once.
+func (s *Session) abort(reason Reason) {
+	if s.end(nil) {
+		s.receiver.Closed(reason)
+	}
+}
+
+// shut begins to close the session in order. It reports whether the caller is
+// to tell the receiver.
+func (s *Session) shut(reason Reason) (tell bool) {
+	s.mu.Lock()
+	if s.state != stateOpen {
+		s.mu.Unlock()
+		return false
+	}
+	cand := s.dropCandidateLocked()
+	s.state = stateClosing
+	done := s.transport.Close()
+	if done {
+		s.state = stateClosed
+	} else {
+		linger := closeLinger
+		if reason == TransportClose {
+			linger = leaveLinger
+		}
+		s.deadline = s.server.now() + linger
+		s.rearmLocked()
+	}
+	s.mu.Unlock()
+
+	if cand != nil {
+		cand.Abort()
+	}
+	if done {
+		s.server.forget(s)
+	}
+	return true
+}
+
+// end ends the session at once. If t is not nil, it does so only if t is its
+// transport, which then ends itself. It reports whether the caller is to tell
+// the receiver.
+func (s *Session) end(t Transport) (tell bool) {
+	s.mu.Lock()
+	if s.state == stateNew || s.state == stateClosed || t != nil && s.transport != t {
+		s.mu.Unlock()
+		return false
+	}
+	tell = s.state == stateOpen
+	s.state = stateClosed
+	cand := s.dropCandidateLocked()
+	if t == nil {
+		s.transport.Abort()
+	}
+	s.mu.Unlock()
+
+	if cand != nil {
+		cand.Abort()
+	}
+	s.server.forget(s)
+	return tell
+}
+
+// Fail is for transports: the connection broke or the peer broke the protocol.
+// The transport ends itself. One that the session has left is ignored.
+func (s *Session) Fail(t Transport, reason Reason) {
+	if s.end(t) {
+		s.receiver.Closed(reason)
+	}
+}
+
+// Finished is for transports: the client has been told that the session is over.
+func (s *Session) Finished() {
+	s.mu.Lock()
+	done := s.state == stateClosing
+	if done {
+		s.state = stateClosed
+	}
+	s.mu.Unlock()
+	if done {
+		s.server.forget(s)
+	}
+}
+
+// SetDeadline closes the session after d from now; 0 takes an earlier call
+// back. Protocols above use it for clients that connect and then say nothing.
+func (s *Session) SetDeadline(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen {
+		return
+	}
+	s.deadline = 0
+	if d > 0 {
+		s.deadline = s.server.now() + d
+		s.rearmLocked()
+	}
+}
+
+// Receive is for transports: a packet arrived on t. After [ErrClosed] the
+// transport need not do more than stop reading; any other error has ended the
+// session, and the transport ends itself.
+func (s *Session) Receive(t Transport, p Packet) error {
+	s.mu.Lock()
+	if s.state != stateOpen || s.transport != t {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	heartbeat := p.Type == Ping && s.rev == Revision3 || p.Type == Pong && s.rev == Revision4
+	if heartbeat {
+		s.beat = s.server.now() + s.server.opts.PingInterval
+		if s.rev == Revision3 {
+			s.beat += s.server.opts.PingTimeout
+		}
+		s.awaiting = false
+	}
+	s.mu.Unlock()
+
+	switch p.Type {
+	case Message:
+		if err := s.receiver.Message(p.Data, p.Binary); err != nil {
+			s.Fail(t, ParseError)
+			return err
+		}
+	case Ping, Pong:
+		if !heartbeat {
+			s.Fail(t, TransportError)
+			return errDirection
+		}
+		if p.Type == Ping {
+			return s.Send(s.server.pongFor(p))
+		}
+	case Close:
+		s.closeFor(TransportClose)
+		return ErrClosed
+	case Open, Upgrade, Noop: // nothing to do on the transport in use
+	}
+	return nil
+}
+
+// dropCandidateLocked gives up an upgrade under way; the caller aborts what it returns.
+func (s *Session) dropCandidateLocked() *webSocket {
+	if s.candidate == nil {
+		return nil
+	}
+	ws := s.candidate.socket
+	s.candidate = nil
+	return ws
+}

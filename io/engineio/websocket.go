@@ -1,0 +1,217 @@
+package engineio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/gobwas/ws"
+
+	"crier/io/wsconn"
+)
+
+var (
+	errDirection = errors.New("engineio: heartbeat in the wrong direction")
+	errProbe     = errors.New("engineio: want a probe and then an upgrade packet on the new transport")
+)
+
+// webSocket is the WebSocket transport: one message per packet.
+type webSocket struct {
+	session *Session
+	conn    *wsconn.Conn
+}
+
+func (t *webSocket) Name() string { return "websocket" }
+
+func (t *webSocket) Send(p *Prepared) error {
+	return t.send(p.frames(t.session.rev, t.session.b64), p.Packets())
+}
+
+// sendAll sends all that another transport has left in one go, which the
+// limits of an empty queue always allow.
+func (t *webSocket) sendAll(list []*Prepared) error {
+	if len(list) == 1 {
+		return t.Send(list[0])
+	}
+	var joined []byte
+	packets := 0
+	for _, p := range list {
+		joined = append(joined, p.frames(t.session.rev, t.session.b64)...)
+		packets += p.Packets()
+	}
+	return t.send(joined, packets)
+}
+
+func (t *webSocket) send(frames []byte, packets int) error {
+	err := t.conn.Send(frames, packets)
+	switch {
+	case errors.Is(err, wsconn.ErrQueueFull):
+		return ErrQueueFull
+	case errors.Is(err, wsconn.ErrClosed):
+		return ErrClosed
+	default:
+		return err
+	}
+}
+
+func (t *webSocket) Writable() bool { return t.conn.Writable() }
+
+func (t *webSocket) Close() bool {
+	// No status code, as the Node server: clients take it for a lost
+	// connection and come back.
+	t.conn.Close(0, "")
+	return true
+}
+
+func (t *webSocket) Abort() { t.conn.Abort() }
+
+// Message implements [wsconn.Handler]. Its errors close the connection.
+func (t *webSocket) Message(op ws.OpCode, payload []byte) error {
+	p, err := t.parse(op, payload)
+	if err != nil {
+		t.session.Fail(t, ParseError)
+		return err
+	}
+	if t.session.isCandidate(t) {
+		return t.session.receiveCandidate(t, p)
+	}
+	return t.session.Receive(t, p)
+}
+
+func (t *webSocket) parse(op ws.OpCode, payload []byte) (Packet, error) {
+	if op == ws.OpBinary {
+		return ParseBinary(t.session.rev, payload)
+	}
+	return ParseText(t.session.rev, payload)
+}
+
+// Closed implements [wsconn.Handler].
+func (t *webSocket) Closed(err error) {
+	var ce *wsconn.CloseError
+	if errors.As(err, &ce) && !ce.Remote && ce.Code == ws.StatusMessageTooBig {
+		t.session.LogRefusal("message too big", t.conn.RemoteAddr().String(),
+			fmt.Errorf("the message is larger than %d bytes (setting `socketio.max_payload`)", t.session.server.opts.MaxPayload))
+	}
+	t.session.lostCandidate(t)
+	t.session.Fail(t, closeReason(err))
+	t.session.server.release()
+}
+
+// closeReason tells a connection that ended, in order or not, from a peer that
+// broke the protocol, as the Node server does.
+func closeReason(err error) Reason {
+	var ce *wsconn.CloseError
+	if errors.As(err, &ce) && !ce.Remote {
+		return TransportError
+	}
+	return TransportClose
+}
+
+// isCandidate reports whether t is a WebSocket that the session may move to.
+func (s *Session) isCandidate(t *webSocket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.candidate != nil && s.candidate.socket == t
+}
+
+// offer makes t the transport that the session may move to; false if it has
+// moved, is about to, or has ended.
+func (s *Session) offer(t *webSocket) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != stateOpen || s.candidate != nil || s.transport.Name() == "websocket" {
+		return false
+	}
+	s.candidate = &candidate{socket: t, deadline: s.server.now() + s.server.opts.UpgradeTimeout}
+	s.rearmLocked()
+	return true
+}
+
+// receiveCandidate handles what arrives on a WebSocket before the session has
+// moved to it: a ping "probe", answered, and then an upgrade packet
+// (v4-current.md, "Upgrade").
+func (s *Session) receiveCandidate(t *webSocket, p Packet) error {
+	switch {
+	case p.Type == Ping && bytes.Equal(p.Data, []byte("probe")):
+		return s.probe(t)
+	case p.Type == Upgrade && s.upgrade(t):
+		s.server.upgrades.Add(1)
+		return nil
+	}
+	s.lostCandidate(t)
+	return errProbe // which closes t
+}
+
+func (s *Session) probe(t *webSocket) error {
+	if err := t.Send(s.server.probePong); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.candidate == nil || s.candidate.socket != t {
+		return ErrClosed
+	}
+	s.candidate.probed = true
+	if old, ok := s.transport.(RequestTransport); ok {
+		old.Nudge()
+	}
+	s.rearmLocked()
+	return nil
+}
+
+// upgrade moves the session to t, with all that the old transport has not sent.
+func (s *Session) upgrade(t *webSocket) bool {
+	s.mu.Lock()
+	old, ok := s.transport.(RequestTransport)
+	if !ok || s.state != stateOpen || s.candidate == nil || s.candidate.socket != t || !s.candidate.probed {
+		s.mu.Unlock()
+		return false
+	}
+	unsent, ok := old.Handover()
+	if !ok {
+		s.mu.Unlock()
+		return false
+	}
+	s.candidate = nil
+	s.transport = t
+	err := t.sendAll(unsent)
+	s.mu.Unlock()
+	return s.sent(err) == nil
+}
+
+// lostCandidate forgets t if it was an upgrade under way.
+func (s *Session) lostCandidate(t *webSocket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.candidate != nil && s.candidate.socket == t {
+		s.candidate = nil
+	}
+}
+
+// serveWebSocket opens a session on a WebSocket, or offers the WebSocket to
+// the session s.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Revision, s *Session) {
+	t := &webSocket{session: s}
+	if s == nil {
+		t.session = srv.newSession(r, rev)
+	}
+	conn, err := srv.upgrader.Upgrade(w, r, nil, func(c *wsconn.Conn) wsconn.Handler {
+		srv.hold() // until Closed, which can come at any time from now on
+		t.conn = c
+		return t
+	})
+	if err != nil { // the caller has been answered
+		srv.log.Debug("websocket handshake failed", "error", err)
+		return
+	}
+	switch {
+	case s == nil:
+		srv.open(t.session, t, r)
+	case !s.offer(t):
+		srv.log.Debug("closed a WebSocket for a session that cannot move to it", "remote", r.RemoteAddr)
+		conn.Close(0, "")
+		return
+	}
+	conn.Start()
+}

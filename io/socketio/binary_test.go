@@ -1,0 +1,144 @@
+package socketio
+
+import (
+	"fmt"
+	"testing"
+
+	"crier/io/engineio"
+)
+
+func TestBinaryIn(t *testing.T) {
+	big := make([]byte, 100_000)
+	big[99_999] = 7
+	tests := []struct {
+		name string
+		send []any
+		want string // the arguments
+	}{
+		{"one", []any{`51-["bin",{"_placeholder":true,"num":0}]`, []byte{0, 255, 4}}, `["\x00\xff\x04"]`},
+		{"empty", []any{`51-["bin",{"_placeholder":true,"num":0}]`, []byte{}}, `[""]`},
+		{"large", []any{`51-["bin",{"_placeholder":true,"num":0}]`, big}, fmt.Sprintf("[%q]", big)},
+		{
+			"in another order", []any{
+				`53-["bin",{"_placeholder":true,"num":2},"x",{"num":0,"_placeholder":true},{"_placeholder":true,"num":1}]`,
+				[]byte("a"), []byte("b"), []byte("c"),
+			}, `["c" x "a" "b"]`,
+		},
+		{"one for two", []any{`51-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, []byte("a")}, `["a" "a"]`},
+		{"inside an object", []any{`51-["bin",{"k":{"_placeholder":true,"num":0}}]`, []byte("a")}, `[{"k":{"_placeholder":true,"num":0}}]`},
+		{"a number there is none of", []any{`51-["bin",{"_placeholder":true,"num":1}]`, []byte("a")}, `[{"_placeholder":true,"num":1}]`},
+		{"a negative number", []any{`51-["bin",{"_placeholder":true,"num":-1}]`, []byte("a")}, `[{"_placeholder":true,"num":-1}]`},
+		{"placeholder without bytes", []any{`2["bin",{"_placeholder":true,"num":0}]`}, `[{"_placeholder":true,"num":0}]`},
+		{"no placeholder", []any{`2["bin",{"_placeholder":false,"num":0}]`}, `[{"_placeholder":false,"num":0}]`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			eachKind(t, func(t *testing.T, k kind) {
+				h := serve(t, nil)
+				got := make(chan string, 10)
+				h.Main().On("bin", func(e *Event) {
+					list := make([]any, e.Len())
+					for i := range list {
+						var s string
+						if b, ok := e.Binary(i); ok {
+							list[i] = fmt.Sprintf("%q", b)
+						} else if e.Decode(i, &s) == nil {
+							list[i] = s
+						} else {
+							list[i] = string(e.JSON(i))
+						}
+					}
+					got <- fmt.Sprint(list)
+				})
+				c := h.join(t, k)
+				c.send(tt.send...)
+				same(t, "arguments", take(t, "event", got), tt.want)
+				c.sync("")
+			})
+		})
+	}
+}
+
+// A packet that waits for its attachments is no event yet.
+func TestBinaryIncomplete(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		left := departures(h.Main())
+		h.Main().On("bin", func(*Event) { t.Error("an event without all its attachments was handled") })
+		c := h.join(t, k)
+		c.send(`52-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, []byte("a"))
+		if err := c.leave(); err != nil {
+			t.Fatal(err)
+		}
+		take(t, "departure", left)
+	})
+}
+
+func TestBinaryOut(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		came := arrivals(h.chat())
+		h.chat().On("echo", func(e *Event) {
+			args := make([]Arg, e.Len())
+			for i := range args {
+				args[i] = e.Forward(i)
+			}
+			if err := e.Ack(args...); err != nil {
+				t.Error(err)
+			}
+		})
+		c := h.join(t, k)
+		c.send("0/chat,")
+		c.wantPrefix("0/chat,")
+		s := take(t, "socket", came)
+		if err := s.Emit("bin", Binary([]byte{0, 255}), JSON(1), Binary(nil)); err != nil {
+			t.Fatal(err)
+		}
+		c.want(`52-/chat,["bin",{"_placeholder":true,"num":0},1,{"_placeholder":true,"num":1}]`, []byte{0, 255}, []byte{})
+
+		fn, got := record()
+		if err := s.EmitWithAck(patience, fn, "ask", Binary([]byte("q"))); err != nil {
+			t.Fatal(err)
+		}
+		c.want(`51-/chat,0["ask",{"_placeholder":true,"num":0}]`, []byte("q"))
+		c.send(`61-/chat,0[{"_placeholder":true,"num":0},2]`, []byte("a"))
+		same(t, "answer", take(t, "answer", got), answer{`bytes "a" 2`, nil})
+
+		c.send(`52-/chat,9["echo",{"_placeholder":true,"num":1},"x",{"_placeholder":true,"num":0}]`, []byte("a"), []byte("b"))
+		c.want(`62-/chat,9[{"_placeholder":true,"num":0},"x",{"_placeholder":true,"num":1}]`, []byte("b"), []byte("a"))
+	})
+}
+
+// What is sent on must not refer to attachments that are not sent along.
+func TestForwardNested(t *testing.T) {
+	h := serve(t, nil)
+	errs := make(chan error, 1)
+	h.Main().On("echo", func(e *Event) { errs <- e.Ack(e.Forward(0), e.Forward(5)) })
+	c := h.join(t, ws5)
+	c.send(`51-0["echo",[{"_placeholder":true,"num":0}]]`, []byte("a"))
+	if take(t, "ack", errs) == nil {
+		t.Error("bytes inside an array were forwarded without an error")
+	}
+	c.send(`20["echo",["_placeholder"]]`)
+	c.want(`30[["_placeholder"],null]`)
+	if err := take(t, "ack", errs); err != nil {
+		t.Error(err)
+	}
+}
+
+// A 1.x or 2.x client that takes no binary data gets base64.
+func TestBinaryBase64(t *testing.T) {
+	for _, k := range []kind{ws4, polling4} {
+		t.Run(k.name, func(t *testing.T) {
+			h := serve(t, nil)
+			came := arrivals(h.Main())
+			c := h.join(t, k, "b64=1")
+			if err := take(t, "socket", came).Emit("bin", Binary([]byte("abc"))); err != nil {
+				t.Fatal(err)
+			}
+			c.want(`51-["bin",{"_placeholder":true,"num":0}]`)
+			c.want([]byte("abc"))
+			same(t, "revision", c.rev, engineio.Revision3)
+		})
+	}
+}

@@ -1,0 +1,260 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"crier/io/engineio"
+)
+
+// client is one connection and the namespaces it has joined.
+type client struct {
+	// static
+	server  *Server
+	session *engineio.Session
+
+	// owned by the session's reader
+	partial *partial // a packet that waits for its attachments
+
+	mu        sync.Mutex
+	handshake *Handshake // nil once forgotten
+	sockets   []*Socket
+	closed    bool
+}
+
+// A partial packet waits for attachments.
+type partial struct {
+	packet      Packet
+	attachments [][]byte
+}
+
+var (
+	errWantBinary = errors.New("socketio: text where an attachment is due")
+	errNoBinary   = errors.New("socketio: an attachment without a packet")
+	errState      = errors.New("socketio: packet for a namespace that is not joined")
+)
+
+// Opened implements [engineio.Receiver]. Clients of revision 3 are in the main
+// namespace without asking (v4.md, "Connection to a namespace").
+func (c *client) Opened() {
+	c.session.SetDeadline(c.server.opts.ConnectTimeout)
+	if c.session.Revision() != engineio.Revision3 {
+		return
+	}
+	if !c.server.guard(func() { c.join(defaultNamespace, nil) }) {
+		c.session.Close()
+	}
+}
+
+// Message implements [engineio.Receiver].
+func (c *client) Message(data []byte, binary bool) error {
+	receive := c.text
+	if binary {
+		receive = c.attachment
+	}
+	var err error
+	if !c.server.guard(func() { err = receive(data) }) {
+		c.session.Close()
+	}
+	return err
+}
+
+func (c *client) text(data []byte) error {
+	if c.partial != nil {
+		return errWantBinary
+	}
+	p, err := ParsePacket(data, c.server.opts.MaxAttachments)
+	if err != nil {
+		return err
+	}
+	if p.Attachments > 0 {
+		p.Data = bytes.Clone(p.Data) // it outlives this call
+		c.partial = &partial{packet: p}
+		return nil
+	}
+	return c.dispatch(p, nil)
+}
+
+func (c *client) attachment(data []byte) error {
+	if c.partial == nil {
+		return errNoBinary
+	}
+	c.partial.attachments = append(c.partial.attachments, bytes.Clone(data))
+	if len(c.partial.attachments) < c.partial.packet.Attachments {
+		return nil
+	}
+	whole := c.partial
+	c.partial = nil
+	return c.dispatch(whole.packet, whole.attachments)
+}
+
+func (c *client) dispatch(p Packet, attachments [][]byte) error {
+	name, auth := p.Namespace, p.Data
+	if c.session.Revision() == engineio.Revision3 {
+		var query string
+		name, query, _ = strings.Cut(p.Namespace, "?")
+		auth = queryAuth(query)
+	}
+	s := c.socket(name)
+	switch {
+	case s == nil && p.Type == PacketConnect:
+		c.join(name, auth)
+		return nil
+	case s == nil && p.Type == PacketDisconnect:
+		return nil // both sides left at the same time
+	case s == nil, p.Type == PacketConnect, p.Type == PacketConnectError:
+		return errState
+	default:
+		return s.receive(p, attachments)
+	}
+}
+
+// queryAuth is the query of a 2.x CONNECT as the auth object of later clients.
+func queryAuth(query string) json.RawMessage {
+	values, err := url.ParseQuery(query)
+	if err != nil || len(values) == 0 {
+		return nil
+	}
+	flat := make(map[string]string, len(values))
+	for k, v := range values {
+		flat[k] = v[len(v)-1]
+	}
+	return JSON(flat).json
+}
+
+func (c *client) socket(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.namespace.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// join lets the client into a namespace, or tells it why not.
+func (c *client) join(name string, auth json.RawMessage) {
+	n := c.server.namespace(name)
+	if n == nil {
+		c.refuse(name, &ConnectError{Message: "Invalid namespace"})
+		return
+	}
+	s := &Socket{client: c, namespace: n, id: c.socketID(name), auth: string(auth)}
+	if err := s.enter(); err != nil {
+		c.server.log.Debug("the hub takes no connection", "error", err)
+		c.session.Close()
+		return
+	}
+	if !c.welcome(s) {
+		return
+	}
+	c.session.SetDeadline(0)
+	s.announce()
+	if c.server.opts.ForgetHandshake {
+		c.forget(s)
+	}
+}
+
+// welcome asks the middleware, and tells the client that it is in the namespace
+// of s or why not. Who is not leaves the hub again, also after a panic.
+func (c *client) welcome(s *Socket) (in bool) {
+	defer func() {
+		if !in {
+			s.member.Gone()
+		}
+	}()
+	if refused := s.namespace.admit(s); refused != nil {
+		c.refuse(s.namespace.name, refused)
+		return false
+	}
+	return s.confirm()
+}
+
+// forget drops what was kept for the functions of OnConnect. Query and headers
+// stay for the main namespace if another one is joined first.
+func (c *client) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.auth = ""
+	if s.namespace.name == defaultNamespace {
+		c.handshake = nil
+	}
+}
+
+// add makes s one of the client's sockets; not once the connection has ended.
+func (c *client) add(s *Socket) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.sockets = append(c.sockets, s)
+	return true
+}
+
+func (c *client) remove(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
+}
+
+// all returns the client's sockets.
+func (c *client) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// Closed implements [engineio.Receiver].
+func (c *client) Closed(reason engineio.Reason) {
+	c.mu.Lock()
+	c.closed = true
+	sockets := c.sockets
+	c.sockets, c.handshake = nil, nil
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.leave(reason)
+	}
+}
+
+// socketID is the id that the client calls its own. Clients of revision 3
+// derive it from the session; later ones are told one that gives nothing away.
+func (c *client) socketID(namespace string) string {
+	switch {
+	case c.session.Revision() != engineio.Revision3:
+		return engineio.NewID()
+	case namespace == "/":
+		return c.session.ID()
+	default:
+		return namespace + "#" + c.session.ID()
+	}
+}
+
+// refuse answers a CONNECT (v5-current.md, "Connection to a namespace"; up to
+// 2.x the error is a bare value).
+func (c *client) refuse(namespace string, e *ConnectError) {
+	data := e.Data
+	if !json.Valid(data) {
+		data = nil
+	}
+	if c.session.Revision() == engineio.Revision3 {
+		if data == nil {
+			data = JSON(e.Message).json
+		}
+	} else {
+		data = JSON(struct {
+			Message string          `json:"message"`
+			Data    json.RawMessage `json:"data,omitempty"`
+		}{e.Message, data}).json
+	}
+	p := prepare(Packet{Type: PacketConnectError, Namespace: namespace, Data: data}, nil, nil)
+	if err := c.session.Send(p); err != nil {
+		c.server.log.Debug("a refused client could not be told", "error", err) // the session has ended
+	}
+}
