@@ -95,10 +95,10 @@ func (p *page) write(f ws.Frame) error { return ws.WriteFrame(p.conn, ws.MaskFra
 
 // next returns the next text of the server, pings apart; errEnded after the last.
 func (p *page) next() (string, error) {
+	if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
 	for {
-		if err := p.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			return "", err
-		}
 		header, err := ws.ReadHeader(p.in)
 		if err != nil {
 			return "", ended(err)

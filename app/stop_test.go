@@ -185,8 +185,12 @@ func TestStopGivesUp(t *testing.T) {
 	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 })
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()
+	begun := time.Now()
 	if err := p.Stop(ctx); !errors.Is(err, webhook.ErrUndelivered) {
 		t.Errorf("Stop: %v, want %v", err, webhook.ErrUndelivered)
+	}
+	if took := time.Since(begun); took > callbackTimeout/2 {
+		t.Errorf("Stop took %v, which is not up to its context", took)
 	}
 	p.stopErr = nil // the test's end asks again
 }

@@ -78,7 +78,7 @@ func (c *stressClient) send(t engineio.PacketType, data string) error {
 	}
 	a := c.do(context.Background(), http.MethodPost, c.query, strings.NewReader(string(engineio.AppendPayload(nil, framing, p))))
 	if a.err != nil || a.status != http.StatusOK {
-		return fmt.Errorf("POST: %w: status %d, body %q, error %v", errEnded, a.status, a.body, a.err)
+		return fmt.Errorf("POST: %w: %+v", errEnded, a)
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (c *stressClient) poll(stop <-chan struct{}) error {
 		}
 		a := c.do(context.Background(), http.MethodGet, c.query, nil)
 		if a.err != nil || a.status != http.StatusOK {
-			return fmt.Errorf("GET: %w: status %d, body %q, error %v", errEnded, a.status, a.body, a.err)
+			return fmt.Errorf("GET: %w: %+v", errEnded, a)
 		}
 		binary := a.header.Get("Content-Type") == "application/octet-stream"
 		if err := engineio.ParsePayload(c.rev, []byte(a.body), binary, c.take); err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"crier/fallback"
 	"crier/io/engineio"
 )
 
@@ -175,6 +176,31 @@ func TestAckDisconnect(t *testing.T) {
 				}
 				same(t, "answers too many", len(got), 0)
 			})
+		})
+	}
+}
+
+// Either EmitWithAck fails or its function is called, also when the connection
+// ends with it.
+func TestAckFullQueue(t *testing.T) {
+	for _, k := range []kind{polling5, polling4} {
+		t.Run(k.name, func(t *testing.T) {
+			h := serve(t, func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2) })
+			came, left := arrivals(h.Main()), departures(h.Main())
+			h.join(t, k) // no GET waits
+			s := take(t, "socket", came)
+			fn, got := record()
+			failed := 0
+			for range 4 {
+				if err := s.EmitWithAck(patience, fn, "ask"); err != nil {
+					failed++
+				}
+			}
+			take(t, "departure", left)
+			for range 4 - failed {
+				same(t, "answer", take(t, "answer", got), answer{"", ErrDisconnected})
+			}
+			same(t, "answers too many", len(got), 0)
 		})
 	}
 }

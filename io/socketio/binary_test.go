@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -8,8 +9,8 @@ import (
 )
 
 func TestBinaryIn(t *testing.T) {
-	big := make([]byte, 100_000)
-	big[99_999] = 7
+	big := bytes.Repeat([]byte("b"), 100_000)
+	other := bytes.Repeat([]byte("o"), 100_000)
 	tests := []struct {
 		name string
 		send []any
@@ -18,6 +19,11 @@ func TestBinaryIn(t *testing.T) {
 		{"one", []any{`51-["bin",{"_placeholder":true,"num":0}]`, []byte{0, 255, 4}}, `["\x00\xff\x04"]`},
 		{"empty", []any{`51-["bin",{"_placeholder":true,"num":0}]`, []byte{}}, `[""]`},
 		{"large", []any{`51-["bin",{"_placeholder":true,"num":0}]`, big}, fmt.Sprintf("[%q]", big)},
+		{
+			"two large ones",
+			[]any{`52-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`, big, other},
+			fmt.Sprintf("[%q %q]", big, other),
+		},
 		{
 			"in another order", []any{
 				`53-["bin",{"_placeholder":true,"num":2},"x",{"num":0,"_placeholder":true},{"_placeholder":true,"num":1}]`,

@@ -42,7 +42,7 @@ func dial(h *host, k kind, query string) (*peer, error) {
 	var err error
 	if k.polling {
 		p.url += "&transport=polling"
-		err = p.fill()
+		err = p.poll(time.Now().Add(patience))
 	} else {
 		err = p.upgrade()
 	}
@@ -78,9 +78,10 @@ func (p *peer) upgrade() error {
 
 // next returns the next packet; errEnded after the last.
 func (p *peer) next() (engineio.Packet, error) {
+	end := time.Now().Add(patience) // pings do not put it off
 	for {
 		for len(p.queue) == 0 {
-			if err := p.fill(); err != nil {
+			if err := p.fill(end); err != nil {
 				return engineio.Packet{}, err
 			}
 		}
@@ -104,11 +105,11 @@ func (p *peer) next() (engineio.Packet, error) {
 }
 
 // fill reads at least one packet.
-func (p *peer) fill() error {
+func (p *peer) fill(end time.Time) error {
 	if p.polling {
-		return p.poll()
+		return p.poll(end)
 	}
-	if err := p.socket.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := p.socket.SetReadDeadline(end); err != nil {
 		return errEnded // closed by this side
 	}
 	header, err := ws.ReadHeader(p.in)
@@ -131,9 +132,18 @@ func (p *peer) fill() error {
 	return err
 }
 
-func (p *peer) poll() error {
-	resp, err := p.http.Get(p.url)
+func (p *peer) poll(end time.Time) error {
+	ctx, cancel := context.WithDeadline(context.Background(), end)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
 	if err != nil {
+		return err
+	}
+	resp, err := p.http.Do(r)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return errEnded
 	}
 	body, err := io.ReadAll(resp.Body)
@@ -196,7 +206,7 @@ func (p *peer) leave() error {
 	if err := p.write(engineio.Packet{Type: engineio.Close}); err != nil {
 		return err
 	}
-	if err := p.poll(); err != nil && !errors.Is(err, errEnded) {
+	if err := p.poll(time.Now().Add(patience)); err != nil && !errors.Is(err, errEnded) {
 		return err
 	}
 	return nil

@@ -39,10 +39,8 @@ type Socket struct {
 
 	auth string // JSON, or ""; guarded by client.mu
 
-	phase atomic.Uint32 // written with mu held
-
-	// guarded by mu
-	nextAck uint32
+	phase   atomic.Uint32 // written with mu held
+	nextAck uint32        // guarded by mu, as what follows it
 	mu      sync.Mutex
 	reason  Reason // why it left; "" before
 	acks    map[uint64]*pendingAck
@@ -221,7 +219,7 @@ func (s *Socket) leave(reason Reason) {
 	s.acks = nil
 	s.mu.Unlock()
 
-	if false {
+	if reason == ServerDisconnect {
 		if err := s.write(Packet{Type: PacketDisconnect}, nil, nil); err != nil {
 			s.client.server.log.Debug("a client could not be told that it was disconnected", "error", err)
 		}
