@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -15,6 +16,12 @@ var (
 	errDirection = errors.New("engineio: heartbeat in the wrong direction")
 	errProbe     = errors.New("engineio: want a probe and then an upgrade packet on the new transport")
 )
+
+// handshakePause is between the WebSocket handshake and the open packet of
+// revision 3. Programs in Node that await "open" before they listen, as the
+// official test suite of that revision does, miss a packet that arrives in one
+// segment with the handshake.
+const handshakePause = 2 * time.Millisecond
 
 // webSocket is the WebSocket transport: one message per packet.
 type webSocket struct {
@@ -207,6 +214,9 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Re
 	}
 	switch {
 	case s == nil:
+		if rev == Revision3 {
+			time.Sleep(handshakePause)
+		}
 		srv.open(t.session, t, r)
 	case !s.offer(t):
 		srv.log.Debug("closed a WebSocket for a session that cannot move to it", "remote", r.RemoteAddr)
