@@ -227,9 +227,12 @@ func (r *rig) open(query string) *peer {
 	if a.err != nil || a.status != http.StatusOK {
 		r.t.Fatalf("handshake: %+v", a)
 	}
-	text := a.body[strings.IndexByte(a.body, ':')+1:] // revision 3 begins with the length
-	if a.body[0] == '0' {
-		text = a.body
+	text := a.body
+	if strings.HasPrefix(text, "___eio") { // JSONP
+		text = unscript(r.t, text)
+	}
+	if text[0] != '0' { // revision 3 begins with the length
+		text = text[strings.IndexByte(text, ':')+1:]
 	}
 	var open struct{ SID string }
 	if err := json.Unmarshal([]byte(text[1:]), &open); err != nil || text[0] != '0' {

@@ -1,13 +1,10 @@
 package fallback
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -27,11 +24,13 @@ var (
 	okAnswer = []byte("ok")
 )
 
-// Polling returns the XHR long-polling transport, for
+// Polling returns the long-polling transport, XHR and JSONP, for
 // [engineio.Options.Polling]: the client keeps a GET open, which is answered
 // when there is something to send, and sends with POST. Each session queues
 // at most queueBytes and queueMessages between two GETs; maxPayload bounds the
-// body of a POST, in bytes. Zeros stand for the defaults of [engineio.Options].
+// payload of a POST, in bytes: its body, or with JSONP what the form contains,
+// which may itself have four times that. Zeros stand for the defaults of
+// [engineio.Options].
 //
 // Specification: v4-current.md and v3.md, "HTTP long-polling".
 func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Session) engineio.RequestTransport {
@@ -164,9 +163,9 @@ func (t *polling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	switch r.Method {
 	case http.MethodGet:
-		t.servePoll(w, r)
+		t.servePoll(w, r, exchangeOf(r))
 	case http.MethodPost:
-		t.servePost(w, r)
+		t.servePost(w, r, exchangeOf(r))
 	default:
 		h.Set("Allow", "GET, POST, OPTIONS")
 		http.Error(w, "a polling session takes GET and POST", http.StatusMethodNotAllowed)
@@ -174,7 +173,7 @@ func (t *polling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // servePoll answers a GET as soon as there is something to send.
-func (t *polling) servePoll(w http.ResponseWriter, r *http.Request) {
+func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) {
 	woken, ok := t.wait()
 	if !ok {
 		t.fail(engineio.TransportError)
@@ -191,16 +190,15 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	body, contentType, last := t.payload()
-	if body == nil {
+	payload, framing, last := t.payload(x)
+	if payload == nil {
 		engineio.WriteError(w, &engineio.RequestError{
 			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
 		})
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	body := x.answer(w.Header(), payload, framing)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	if err == nil || errors.Is(err, http.ErrNotSupported) {
 		_, err = w.Write(body)
@@ -229,9 +227,9 @@ func (t *polling) wait() (woken chan struct{}, ok bool) {
 	return t.poll, true
 }
 
-// payload encodes what is queued; nil if the session has moved to another
-// transport. last means that it closes the session.
-func (t *polling) payload() (body []byte, contentType string, last bool) {
+// payload encodes what is queued, for x; nil if the session has moved to
+// another transport. last means that it closes the session.
+func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, last bool) {
 	t.mu.Lock()
 	size := t.bytes
 	queue, binary := t.takeLocked()
@@ -242,18 +240,10 @@ func (t *polling) payload() (body []byte, contentType string, last bool) {
 	t.nudged, t.get = false, false
 	t.mu.Unlock()
 	if moved {
-		return nil, "", false
+		return nil, 0, false
 	}
 
-	framing := engineio.FramingV4
-	contentType = "text/plain; charset=UTF-8"
-	if t.session.Revision() == engineio.Revision3 {
-		framing = engineio.FramingV3Text
-		if binary && !t.session.B64() {
-			framing = engineio.FramingV3Binary
-			contentType = "application/octet-stream"
-		}
-	}
+	framing = x.framing(t.session, binary)
 	body = make([]byte, 0, size+16*len(queue)+16)
 	for _, p := range queue {
 		if framing == engineio.FramingV4 && len(body) > 0 {
@@ -267,18 +257,18 @@ func (t *polling) payload() (body []byte, contentType string, last bool) {
 	case (last || nudged) && len(body) == 0: // an answer needs a packet
 		body = engineio.AppendPayload(body, framing, noop)
 	}
-	return body, contentType, last
+	return body, framing, last
 }
 
 // servePost takes the packets of a POST.
-func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
+func (t *polling) servePost(w http.ResponseWriter, r *http.Request, x exchange) {
 	// Before anything is refused: net/http reads the rest of the body after that.
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(postTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		t.refusePost(w, r, http.StatusInternalServerError, "the connection cannot be read")
 		return
 	}
-	binary := strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream")
+	binary := x.octets(r)
 	if binary && t.session.Revision() == engineio.Revision4 {
 		t.refusePost(w, r, http.StatusBadRequest, "revision 4 sends binary data as base64 text, not as application/octet-stream")
 		return
@@ -288,9 +278,12 @@ func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer t.endPost()
-	body, err := readBody(w, r, t.max.payload)
+	body, err := x.read(w, r, t.max.payload)
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.Is(err, engineio.ErrParse):
+		t.misread(w, err)
+		return
 	case errors.As(err, &tooLarge):
 		t.refusePost(w, r, http.StatusRequestEntityTooLarge,
 			"the body is larger than "+strconv.FormatInt(t.max.payload, 10)+" bytes (setting `socketio.max_payload`)")
@@ -300,7 +293,7 @@ func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	closed := false
-	err = engineio.ParsePayload(t.session.Revision(), body.Bytes(), binary, func(p engineio.Packet) error {
+	err = engineio.ParsePayload(t.session.Revision(), body, binary, func(p engineio.Packet) error {
 		if p.Type == engineio.Close {
 			t.leave()
 		}
@@ -311,8 +304,7 @@ func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err != nil && !closed {
-		t.fail(engineio.ParseError)
-		engineio.WriteError(w, &engineio.RequestError{Code: engineio.BadRequest, Detail: err.Error()})
+		t.misread(w, err)
 		return
 	}
 	t.endPost()
@@ -328,6 +320,12 @@ func (t *polling) servePost(w http.ResponseWriter, r *http.Request) {
 func (t *polling) fail(reason engineio.Reason) {
 	t.session.Fail(t, reason)
 	t.Abort()
+}
+
+// misread answers a POST that brings no payload, and ends the session.
+func (t *polling) misread(w http.ResponseWriter, err error) {
+	t.fail(engineio.ParseError)
+	engineio.WriteError(w, &engineio.RequestError{Code: engineio.BadRequest, Detail: err.Error()})
 }
 
 // refusePost answers a POST that breaks the protocol, and ends the session.
@@ -358,15 +356,4 @@ func (t *polling) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.left = true
-}
-
-// readBody reads a body of at most limit bytes; what is announced beyond that
-// is refused before anything is read.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) (*bytes.Buffer, error) {
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	var body bytes.Buffer
-	_, err := io.Copy(&body, http.MaxBytesReader(w, r.Body, limit))
-	return &body, err
 }

@@ -41,7 +41,7 @@ func TestHandoverTakesTheQueue(t *testing.T) {
 	if !ok || len(unsent) != 1 || unsent[0] != p {
 		t.Fatalf("Handover = %v, %v", unsent, ok)
 	}
-	if body, _, last := tr.payload(); body != nil || last {
+	if body, _, last := tr.payload(xhr{}); body != nil || last {
 		t.Errorf("the GET answers %q", body)
 	}
 	if _, ok := tr.wait(); ok || tr.beginPost() {

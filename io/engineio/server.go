@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -205,6 +206,9 @@ func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session
 	}
 	if isUpgrade && transport != "websocket" {
 		return nil, 0, refuse(BadRequest, "a WebSocket handshake needs transport=websocket")
+	}
+	if _, err := strconv.ParseUint(q.Get("j"), 10, 32); err != nil && q.Has("j") && !isUpgrade {
+		return nil, 0, refuse(BadRequest, "j, which asks for JSONP, is not a number: it is the index of a callback")
 	}
 	if sid := q.Get("sid"); sid != "" {
 		s := srv.session(sid)

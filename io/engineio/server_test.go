@@ -133,6 +133,8 @@ func TestRefusals(t *testing.T) {
 		{"posting to a WebSocket session", "POST", eio4 + socket, false, engineio.BadRequest},
 		{"plain request to a WebSocket session", "GET", "EIO=4&transport=websocket" + socket, false, engineio.BadRequest},
 		{"query", "GET", "transport=%zz", false, engineio.BadRequest},
+		{"JSONP without an index", "GET", eio3 + "&j=", false, engineio.BadRequest},
+		{"JSONP index before unknown session", "GET", eio3 + "&j=0x1&sid=abc", false, engineio.BadRequest},
 		{"unsupported version", "GET", "EIO=5&transport=polling", false, engineio.UnsupportedVersion},
 	} {
 		t.Run(c.name, func(t *testing.T) {

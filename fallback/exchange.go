@@ -1,0 +1,80 @@
+package fallback
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"crier/io/engineio"
+)
+
+// An exchange is how one request of a session carries a payload: as it is
+// ([xhr]), or in the forms that work without XMLHttpRequest ([jsonp]). The
+// requests of one session may differ.
+type exchange interface {
+	// framing is the framing of an answer with, or without, binary packets.
+	framing(s *engineio.Session, binary bool) engineio.Framing
+	// answer returns the body of an answer, and sets its headers.
+	answer(h http.Header, payload []byte, f engineio.Framing) (body []byte)
+	// octets reports whether a POST brings a payload of bytes rather than text.
+	octets(r *http.Request) bool
+	// read returns the payload of a POST, which has at most limit bytes: if it
+	// has more, the error is an [http.MaxBytesError]; an error that wraps
+	// [engineio.ErrParse] says that the client wrote it wrongly.
+	read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error)
+}
+
+// exchangeOf tells by the query, as the clients say it: j is the index of a
+// JSONP callback. [engineio.Server] has refused what is no number.
+func exchangeOf(r *http.Request) exchange {
+	if index, err := strconv.ParseUint(r.URL.Query().Get("j"), 10, 32); err == nil {
+		return jsonp{index: index}
+	}
+	return xhr{}
+}
+
+// xhr carries payloads as they are.
+//
+// Specification: v4-current.md and v3.md, "HTTP long-polling".
+type xhr struct{}
+
+func (xhr) framing(s *engineio.Session, binary bool) engineio.Framing {
+	switch {
+	case s.Revision() != engineio.Revision3:
+		return engineio.FramingV4
+	case binary && !s.B64():
+		return engineio.FramingV3Binary
+	default:
+		return engineio.FramingV3Text
+	}
+}
+
+func (xhr) answer(h http.Header, payload []byte, f engineio.Framing) []byte {
+	contentType := "text/plain; charset=UTF-8"
+	if f == engineio.FramingV3Binary {
+		contentType = "application/octet-stream"
+	}
+	h.Set("Content-Type", contentType)
+	return payload
+}
+
+func (xhr) octets(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream")
+}
+
+func (xhr) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	return readBody(w, r, limit)
+}
+
+// readBody reads a body of at most limit bytes; what is announced beyond that
+// is refused before anything is read.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var body bytes.Buffer
+	_, err := io.Copy(&body, http.MaxBytesReader(w, r.Body, limit))
+	return body.Bytes(), err
+}
