@@ -17,6 +17,9 @@ type Access struct {
 	// another is refused from anywhere. With no Keys, keys that callers send are not looked at.
 	Keys []string
 
+	// Limited are right keys, too, that may not do everything (api.keys).
+	Limited []Key
+
 	// Allow are the networks whose peers may call without a key (api.allow). With neither Keys nor Allow, loopback
 	// peers may, unless the request shows that a proxy passed it on.
 	Allow []netip.Prefix
@@ -30,20 +33,55 @@ type Access struct {
 
 // rules is Access made ready for use. It never changes.
 type rules struct {
-	keys    [][sha256.Size]byte
+	keys    []holder
 	allow   []netip.Prefix
 	hosts   map[string]struct{}
 	proxies []netip.Prefix
+	anybody *caller // who has a key without limits, or may call without one
 }
 
-// newRules checks and copies a.
-func newRules(a Access) (*rules, error) {
-	r := &rules{hosts: make(map[string]struct{}, len(a.Hosts))}
+// holder returns who has the key with that hash, or nil.
+func (r *rules) holder(sum [sha256.Size]byte) *caller {
+	if r == nil {
+		return nil
+	}
+	var found *caller
+	for i := range r.keys { // all of them, so that the time tells nothing
+		if subtle.ConstantTimeCompare(sum[:], r.keys[i].sum[:]) == 1 {
+			found = r.keys[i].caller
+		}
+	}
+	return found
+}
+
+// holder is a key and who has it.
+type holder struct {
+	sum    [sha256.Size]byte
+	caller *caller
+}
+
+// newRules checks and copies a. old, which may be nil, are the rules before.
+func newRules(a Access, old *rules) (*rules, error) {
+	r := &rules{hosts: make(map[string]struct{}, len(a.Hosts)), anybody: &caller{rights: allRights}}
 	for i, k := range a.Keys {
 		if k == "" {
 			return nil, fmt.Errorf("api.keys: entry %d is empty", i+1)
 		}
-		r.keys = append(r.keys, sha256.Sum256([]byte(k)))
+		r.keys = append(r.keys, holder{sum: sha256.Sum256([]byte(k)), caller: r.anybody})
+	}
+	for i, k := range a.Limited {
+		if k.Key == "" {
+			return nil, fmt.Errorf("api.keys: limited entry %d is empty", i+1)
+		}
+		sum := sha256.Sum256([]byte(k.Key))
+		if r.holder(sum) != nil {
+			return nil, fmt.Errorf("api.keys: limited entry %d has the key of another entry", i+1)
+		}
+		c, err := newCaller(k, sum, old.holder(sum))
+		if err != nil {
+			return nil, fmt.Errorf("api.keys: limited entry %d: %w", i+1, err)
+		}
+		r.keys = append(r.keys, holder{sum: sum, caller: c})
 	}
 	for _, h := range a.Hosts {
 		name := hostname(h)
@@ -71,25 +109,54 @@ const (
 	rightKey
 )
 
+// shown is a key that a caller sent, and what it came to.
+type shown struct {
+	credential
+	key    string
+	caller *caller // of a right key
+}
+
 // check compares one key that a caller sent. Empty is no key; with no keys set, any key is.
-func (r *rules) check(key string) credential {
+func (r *rules) check(key string) shown {
 	if key == "" || len(r.keys) == 0 {
-		return noKey
+		return shown{}
 	}
-	sum := sha256.Sum256([]byte(key))
-	found := 0
-	for i := range r.keys { // all of them, so that the time tells nothing
-		found |= subtle.ConstantTimeCompare(sum[:], r.keys[i][:])
+	if c := r.holder(sha256.Sum256([]byte(key))); c != nil {
+		return shown{credential: rightKey, key: key, caller: c}
 	}
-	if found == 1 {
-		return rightKey
-	}
-	return wrongKey
+	return shown{credential: wrongKey, key: key}
 }
 
 // credentials looks at the keys in q's header, and at parameter, the one in its query. One right key is enough.
-func (r *rules) credentials(q *http.Request, parameter string) credential {
-	return max(r.check(bearer(q.Header.Get("Authorization"))), r.check(q.Header.Get("X-Api-Key")), r.check(parameter))
+func (r *rules) credentials(q *http.Request, parameter string) shown {
+	best := r.check(bearer(q.Header.Get("Authorization")))
+	if best.credential == rightKey {
+		return best
+	}
+	for _, key := range [...]string{q.Header.Get("X-Api-Key"), parameter} {
+		if next := r.check(key); next.credential > best.credential {
+			best = next
+		}
+	}
+	return best
+}
+
+// judge says why the key that q showed does not count: it is wrong, or too many were. No key is no reason.
+func (s *Server) judge(q *http.Request, access *rules, k shown) *problem {
+	if k.credential == noKey {
+		return nil
+	}
+	right := k.credential == rightKey
+	if wait := s.throttle.admit(access.peer(q), k.key, right); wait > 0 {
+		return &problem{
+			kind: tooMany, code: codeManyAttempts, retry: wait,
+			text: "Too many wrong keys came from this address: wait, and send one of api.keys.",
+		}
+	}
+	if !right {
+		return errWrongKey()
+	}
+	return nil
 }
 
 // bearer returns the token of an Authorization header (RFC 6750, section 2.1), or "" if it has none.
@@ -103,7 +170,9 @@ func bearer(authorization string) string {
 
 // errWrongKey is the answer to a wrong key.
 func errWrongKey() *problem {
-	return forbid("The key is not one of api.keys: send one of those, or send none from an address in api.allow.")
+	p := forbid("The key is not one of api.keys: send one of those, or send none from an address in api.allow.")
+	p.code = codeWrongKey
+	return p
 }
 
 // byAddress says whether q may call without a key: nil, or why not.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // kind is a class of problem, and decides the status of its answer.
@@ -16,6 +17,7 @@ const (
 	tooLarge              // a body over api.max_body: 413
 	badBody               // a body that could not be read to its end: 400
 	notReady              // 503
+	tooMany               // more than the caller may: 429
 )
 
 // status returns the HTTP status of k.
@@ -31,6 +33,8 @@ func (k kind) status() int {
 		return http.StatusBadRequest
 	case notReady:
 		return http.StatusServiceUnavailable
+	case tooMany:
+		return http.StatusTooManyRequests
 	default:
 		return http.StatusOK
 	}
@@ -39,8 +43,10 @@ func (k kind) status() int {
 // problem is an error for the caller's eyes.
 type problem struct {
 	kind  kind
-	text  string // one sentence that says what to do; free of keys and of message text
-	allow string // of badMethod: the methods that are allowed
+	text  string        // one sentence that says what to do; free of keys and of message text
+	allow string        // of badMethod: the methods that are allowed
+	code  code          // what /v1 calls it, unless the kind says it
+	retry time.Duration // of tooMany: when to come back
 }
 
 // Error returns the sentence.
@@ -75,6 +81,8 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, p *problem) {
 		body = "fail"
 	case badMethod:
 		w.Header().Set("Allow", p.allow)
+	case tooMany:
+		w.Header().Set("Retry-After", seconds(p.retry))
 	case badBody, tooLarge:
 		w.Header().Set("Connection", "close") // what is left of the body is not read
 	}

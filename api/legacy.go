@@ -37,7 +37,10 @@ func (s *Server) release(sc *scratch) {
 func (s *Server) legacy(w http.ResponseWriter, r *http.Request) {
 	sc, _ := s.scratch.Get().(*scratch)
 	defer s.release(sc)
-	f, refused := s.readForm(w, r, sc)
+	f, who, refused := s.readForm(w, r, sc)
+	if refused == nil {
+		refused = who.may(RightPush)
+	}
 	if refused == nil && r.Method != http.MethodGet && r.Method != http.MethodPost {
 		refused = &problem{kind: badMethod, allow: "GET, POST", text: "Push with GET or POST."}
 	}
@@ -45,7 +48,7 @@ func (s *Server) legacy(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, refused)
 		return
 	}
-	online, bad := s.publish(r, f, sc)
+	online, bad := s.publish(r, f, who, sc)
 	switch {
 	case bad != nil:
 		s.refuse(w, r, bad)
@@ -56,50 +59,55 @@ func (s *Server) legacy(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readForm returns the form that counts, once the caller has shown that he may call. A key can be in the body, so with
+// readForm returns the form that counts and who sent it, once the caller has shown that he may call. A key can be in the body, so with
 // keys set, the body of a caller who has shown nothing yet is read before he is refused.
-func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (*form, *problem) {
+func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (*form, *caller, *problem) {
 	access := s.rules.Load()
 	sc.query = append(sc.query[:0], r.URL.RawQuery...)
 	sc.inQuery.parseQuery(sc.query)
 
 	key := access.credentials(r, string(sc.inQuery.key.text))
+	if wrong := s.judge(r, access, key); wrong != nil {
+		return nil, nil, wrong
+	}
 	var stranger *problem
-	switch {
-	case key == wrongKey:
-		return nil, errWrongKey()
-	case key == noKey:
+	if key.credential == noKey {
 		stranger = access.byAddress(r)
+		key.caller = access.anybody
 	}
 	if stranger != nil && (len(access.keys) == 0 || r.ContentLength == 0) {
-		return nil, stranger
+		return nil, nil, stranger
 	}
 
 	var bad *problem
 	if r.ContentLength != 0 {
 		if sc.body, bad = s.readBody(w, r, sc.body[:0]); bad != nil {
-			return nil, bad
+			return nil, nil, bad
 		}
 		bad = sc.inBody.parseBody(r.Header.Get("Content-Type"), sc.body)
 	}
-	if key == noKey {
-		key = access.check(string(sc.inBody.key.text))
+	if key.credential == noKey && sc.inBody.key.set {
+		inBody := access.check(string(sc.inBody.key.text))
+		if wrong := s.judge(r, access, inBody); wrong != nil {
+			return nil, nil, wrong
+		}
+		if inBody.credential == rightKey {
+			key, stranger = inBody, nil
+		}
 	}
 	switch {
-	case key == wrongKey:
-		return nil, errWrongKey()
-	case key == noKey && stranger != nil:
-		return nil, stranger
+	case stranger != nil:
+		return nil, nil, stranger
 	case bad != nil:
-		return nil, bad
+		return nil, nil, bad
 	case sc.inBody.any:
-		return &sc.inBody, nil
+		return &sc.inBody, key.caller, nil
 	}
-	return &sc.inQuery, nil
+	return &sc.inQuery, key.caller, nil
 }
 
 // publish pushes what f says, and says whether anybody it is for was online; a push to everybody always counts as such.
-func (s *Server) publish(r *http.Request, f *form, sc *scratch) (online bool, bad *problem) {
+func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (online bool, bad *problem) {
 	if f.typ.invalid != "" || f.typ.values != nil || string(f.typ.text) != "publish" {
 		return false, fail("type has to be publish" + hint(r, f))
 	}
@@ -115,8 +123,15 @@ func (s *Server) publish(r *http.Request, f *form, sc *scratch) (online bool, ba
 	if s.maxContent > 0 && int64(len(argument)) > s.maxContent {
 		return false, fail(fmt.Sprintf("content has %d bytes once escaped, and at most %d can be sent", len(argument), s.maxContent))
 	}
+	to := hub.Audience{Users: users, All: users == nil}
+	if denied := who.reaches(&to); denied != nil {
+		return false, denied
+	}
+	if bad := who.spend(); bad != nil {
+		return false, bad
+	}
 	result, err := s.pusher.Push(r.Context(), hub.Push{
-		To:      hub.Audience{Users: users, All: users == nil},
+		To:      to,
 		Message: &hub.Message{Event: legacyEvent, Args: []json.RawMessage{argument}},
 	})
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 )
 
 func TestPeer(t *testing.T) {
-	r, err := newRules(Access{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8")})
+	r, err := newRules(Access{TrustedProxies: prefixes("10.0.0.0/8", "fd00::/8")}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

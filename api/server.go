@@ -1,7 +1,8 @@
 // Package api is the business side of Crier: the push port that back ends call over HTTP.
 //
-// A request goes through one question, who may call (access.go), and then to what its path names. Today that is the
-// legacy form of web-msg-sender (legacy.go), on every path not otherwise taken, and the two health checks.
+// A request goes through one question, who may call (access.go), and then to what its path names: the JSON form under
+// /v1 (v1.go has its routes, codes.go its errors), the two health checks and, on every other path, the legacy form of
+// web-msg-sender (legacy.go).
 package api
 
 import (
@@ -14,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"crier/io/hub"
+	"crier/io/wsconn"
 )
 
 // DefaultMaxBody is the largest request body accepted when Options.MaxBody is zero, in bytes.
@@ -31,14 +33,23 @@ type Options struct {
 	// Pusher takes the accepted messages. Required.
 	Pusher Pusher
 
+	// Directory answers what is asked about users and rooms, and dry runs. Nil means Pusher, if it is one; without any,
+	// those calls are answered with 422.
+	Directory Directory
+
+	// Upgrader makes the WebSockets of /v1/stream. Its MaxPayload bounds a line. Nil means that there are none: the call
+	// is answered with 422.
+	Upgrader *wsconn.Upgrader
+
 	// Access says who may call. Its zero value lets in loopback peers only. SetAccess replaces it later.
 	Access Access
 
 	// MaxBody is the most bytes one request body may have; zero means DefaultMaxBody. More is answered with 413.
 	MaxBody int64
 
-	// MaxContent is the most bytes the argument of new_msg may have, escaped and as JSON; zero means no limit but
-	// that of MaxBody. More is answered with fail.
+	// MaxContent is the most bytes that one message may have: its event and JSON arguments (in the legacy form, the
+	// argument of new_msg once escaped) and attachments. Zero means no limit but that of MaxBody. More is answered with
+	// 413, in the legacy form with fail.
 	MaxContent int64
 
 	// Ready says why the program cannot serve now, or nil if it can. Its error's text is shown by /readyz to
@@ -49,11 +60,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Server answers the push port. It is an http.Handler for any number of requests at a time, keeps nothing between
-// them, and starts no goroutine, so it has no Close.
+// Server answers the push port. It is an http.Handler for any number of requests at a time, and starts no goroutine.
+// Close ends what does not end by itself: links that callers keep open.
 type Server struct {
 	// static
 	pusher     Pusher
+	directory  Directory        // may be nil
+	upgrader   *wsconn.Upgrader // may be nil
+	maxLine    int
+	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
 	maxContent int64
 	ready      func() error
@@ -62,9 +77,15 @@ type Server struct {
 	noStore    []string // its Cache-Control
 	ok         []byte
 	offline    []byte
+	// headers of the JSON form
+	jsonType, linesType, problemType, noSniff []string
 
-	rules   atomic.Pointer[rules]
-	scratch sync.Pool // of *scratch
+	rules    atomic.Pointer[rules]
+	throttle *throttle
+	repeats  *repeats
+	links    links
+	scratch  sync.Pool // of *scratch
+	works    sync.Pool // of *work
 }
 
 // New returns a Server. Its errors name the setting that is wrong.
@@ -81,6 +102,9 @@ func New(o Options) (*Server, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
+	if o.Directory == nil {
+		o.Directory, _ = o.Pusher.(Directory)
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -88,16 +112,27 @@ func New(o Options) (*Server, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		pusher:     o.Pusher,
-		maxBody:    o.MaxBody,
-		maxContent: o.MaxContent,
-		ready:      o.Ready,
-		log:        o.Logger,
-		plain:      []string{"text/plain; charset=utf-8"},
-		noStore:    []string{"no-store"},
-		ok:         []byte("ok"),
-		offline:    []byte("offline"),
+		pusher:      o.Pusher,
+		maxBody:     o.MaxBody,
+		maxContent:  o.MaxContent,
+		ready:       o.Ready,
+		log:         o.Logger,
+		plain:       []string{"text/plain; charset=utf-8"},
+		noStore:     []string{"no-store"},
+		ok:          []byte("ok"),
+		offline:     []byte("offline"),
+		directory:   o.Directory,
+		upgrader:    o.Upgrader,
+		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
+		jsonType:    []string{"application/json"},
+		linesType:   []string{"application/x-ndjson"},
+		problemType: []string{"application/problem+json"},
+		noSniff:     []string{"nosniff"},
+		throttle:    newThrottle(),
+		repeats:     newRepeats(maxRepeats),
 	}
+	s.mux = s.newMux()
+	s.works.New = func() any { return new(work) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {
 		return nil, err
@@ -108,7 +143,7 @@ func New(o Options) (*Server, error) {
 // SetAccess replaces the rules of who may call, for every request that begins after it returns. It may be called at
 // any time from any goroutine. On an error, which names the setting, the old rules stay.
 func (s *Server) SetAccess(a Access) error {
-	r, err := newRules(a)
+	r, err := newRules(a, s.rules.Load())
 	if err != nil {
 		return fmt.Errorf("api: %w", err)
 	}
@@ -124,6 +159,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/readyz":
 		s.health(w, r, s.ready())
 	default:
+		if isV1(r.URL.Path) {
+			s.mux.ServeHTTP(w, r)
+			return
+		}
 		s.legacy(w, r)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"crier/io/hub"
 	"crier/io/netpoll"
 	"crier/io/socketio"
+	"crier/io/wsconn"
 	"crier/web"
 )
 
@@ -40,6 +41,7 @@ type App struct {
 	hub     *hub.Hub
 	sender  *webhook.Sender // nil without webhook.url
 	poller  *netpoll.Poller
+	gate    *gate // nil in auth.mode open
 	sockets *socketio.Server
 	api     *api.Server
 	counter *counter
@@ -80,14 +82,34 @@ func (a *App) build() error {
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
+	if err := a.buildGate(); err != nil {
+		return err
+	}
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
-	clients{hub: a.hub, counter: a.counter, mayJoin: a.cfg.Rooms.ClientJoin == "allow", log: a.log}.register(a.sockets.Main())
+	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
+	return a.buildAPI()
+}
+
+func (a *App) buildAPI() error {
+	access, err := newAccess(a.cfg)
+	if err != nil {
+		return err
+	}
+	upgrader, err := wsconn.NewUpgrader(wsconn.Options{
+		Poller:     a.poller,
+		MaxPayload: int64(api.MaxLine(a.cfg.API.MaxBody, a.cfg.SocketIO.MaxPayload)),
+		Logger:     a.log,
+	})
+	if err != nil {
+		return err
+	}
 	a.api, err = api.New(api.Options{
 		Pusher:     a.hub,
-		Access:     access(a.cfg),
+		Upgrader:   upgrader,
+		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
 		MaxContent: a.cfg.SocketIO.MaxPayload,
 		Ready:      a.ready,
@@ -140,8 +162,8 @@ func (a *App) buildSockets() error {
 	}
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,
-		ConnectTimeout:  c.ConnectTimeout,
-		Hub:             a.hub,
+		ConnectTimeout:  a.connectTimeout(),
+		Hub:             a.lobby(),
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -149,8 +171,12 @@ func (a *App) buildSockets() error {
 		return err
 	}
 	for _, name := range c.Namespaces {
-		if _, err := a.sockets.Of(name); err != nil {
+		n, err := a.sockets.Of(name)
+		if err != nil {
 			return err
+		}
+		if a.gate != nil {
+			a.gate.guard(n)
 		}
 	}
 	return nil
@@ -186,6 +212,10 @@ func (a *App) Reload(cfg *configs.Config) error {
 	if a.public == nil {
 		return nil // not started
 	}
+	access, err := newAccess(cfg)
+	if err != nil {
+		return err
+	}
 	site, err := a.newSite(cfg)
 	if err != nil {
 		return err
@@ -195,21 +225,11 @@ func (a *App) Reload(cfg *configs.Config) error {
 			return err
 		}
 	}
-	if err := a.api.SetAccess(access(cfg)); err != nil {
+	if err := a.api.SetAccess(access); err != nil {
 		return err
 	}
 	a.site.Store(site)
 	return nil
-}
-
-// access says who may call the push port.
-func access(cfg *configs.Config) api.Access {
-	return api.Access{
-		Keys:           cfg.API.Keys,
-		Allow:          cfg.API.Allow,
-		Hosts:          cfg.API.Hosts,
-		TrustedProxies: cfg.TrustedProxies,
-	}
 }
 
 // Stop ends the server: it stops accepting, closes the sessions in such a way
@@ -227,6 +247,9 @@ func (a *App) stop(ctx context.Context) error {
 	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 
+	if a.api != nil {
+		a.api.Close()
+	}
 	ended := make(chan error, 2)
 	for _, e := range []*endpoint{a.public, a.push} {
 		go func() { ended <- e.shutdown(sessions) }()
@@ -234,10 +257,12 @@ func (a *App) stop(ctx context.Context) error {
 	if a.counter != nil {
 		a.counter.close()
 	}
+	a.gate.stop()
 	if a.sockets != nil {
 		errs = append(errs, a.sockets.Close(sessions))
 	}
 	errs = append(errs, <-ended, <-ended, a.poller.Close(sessions))
+	a.gate.close()
 
 	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
 	defer cancelCallbacks()

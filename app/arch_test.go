@@ -20,6 +20,7 @@ var arrows = map[string][]string{
 	"io/jobs":     {},
 	"web":         {},
 	"configs":     {},
+	"api/auth":    {},
 	"io/wsconn":   {"io/netpoll"},
 	"io/engineio": {"io/netpoll", "io/wsconn"},
 	"io/socketio": {"io/engineio", "io/hub"},
@@ -28,7 +29,7 @@ var arrows = map[string][]string{
 	"api/webhook": {"io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs",
-		"fallback", "api", "api/webhook", "web", "configs",
+		"fallback", "api", "api/auth", "api/webhook", "web", "configs",
 	},
 	"app/cli": {"app", "configs"},
 	"":        {"app/cli"}, // main

@@ -4,18 +4,69 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"strings"
 
+	"crier/api/auth"
 	"crier/io/hub"
 	"crier/io/socketio"
 )
 
 // clients handles what browsers send in the main namespace.
 type clients struct {
-	hub     *hub.Hub
+	door    door
 	counter *counter
-	mayJoin bool // clients may enter rooms by themselves
 	log     *slog.Logger
+}
+
+// door decides who a client is. There are [openDoor] and [gate].
+type door interface {
+	// admit is the middleware of the main namespace. It logs the client in if that says who it is.
+	admit(s *socketio.Socket) error
+	// login handles a login event. It returns the user that the socket is
+	// bound to, and whether it has become so just now.
+	login(e *socketio.Event) (uid string, fresh bool, err error)
+	logout(s *socketio.Socket)
+	// member is the socket's place among those that get messages; nil if it has none.
+	member(s *socketio.Socket) *hub.Member
+	// mayMove says why the client must not enter or leave the room by itself, or nil.
+	mayMove(s *socketio.Socket, room string) error
+}
+
+// openDoor believes everybody (auth.mode open).
+type openDoor struct {
+	mayJoin bool // clients may enter rooms by themselves
+}
+
+func (openDoor) admit(s *socketio.Socket) error {
+	uid, err := offeredUID(s)
+	if err == nil && uid != "" {
+		err = s.Member().Login(uid)
+	}
+	return err
+}
+
+func (openDoor) login(e *socketio.Event) (uid string, fresh bool, err error) {
+	if uid, err = parseUID(e.JSON(0)); err != nil {
+		return "", false, err
+	}
+	m := e.Socket.Member()
+	if bound := m.UID(); bound != "" {
+		return bound, false, nil
+	}
+	if err := m.Login(uid); err != nil {
+		return "", false, err
+	}
+	return m.UID(), true, nil
+}
+
+func (openDoor) logout(s *socketio.Socket) { s.Member().Logout() }
+
+func (openDoor) member(s *socketio.Socket) *hub.Member { return s.Member() }
+
+func (d openDoor) mayMove(*socketio.Socket, string) error {
+	if !d.mayJoin {
+		return errForbidden
+	}
+	return nil
 }
 
 // reply is what an acknowledgement says.
@@ -35,29 +86,25 @@ var (
 
 func (c clients) register(n *socketio.Namespace) {
 	n.Use(func(s *socketio.Socket) error {
-		uid, err := offeredUID(s)
-		if err == nil && uid != "" {
-			err = s.Member().Login(uid)
-		}
-		if err != nil {
+		if err := c.door.admit(s); err != nil {
 			return refusal(err)
 		}
 		return nil
 	})
 	n.OnConnect(func(s *socketio.Socket) {
-		if s.Member().UID() != "" {
+		if m := c.door.member(s); m != nil && m.UID() != "" {
 			c.counter.show(s)
 		}
 	})
 	n.On("login", func(e *socketio.Event) {
-		uid, err := parseUID(e.JSON(0))
-		if err == nil {
-			uid, err = c.login(e.Socket, uid)
+		uid, fresh, err := c.door.login(e)
+		if fresh {
+			c.counter.show(e.Socket)
 		}
 		c.answer(e, reply{UID: uid}, err)
 	})
 	n.On("logout", func(e *socketio.Event) {
-		e.Socket.Member().Logout()
+		c.door.logout(e.Socket)
 		c.answer(e, reply{}, nil)
 	})
 	n.On("subscribe", func(e *socketio.Event) { c.room(e, (*hub.Member).Join) })
@@ -69,26 +116,18 @@ func (c clients) register(n *socketio.Namespace) {
 	})
 }
 
-// login binds the socket to a user, unless it is bound already, and shows it
-// the online count. It returns the user that the socket is bound to.
-func (c clients) login(s *socketio.Socket, uid string) (string, error) {
-	m := s.Member()
-	if bound := m.UID(); bound != "" {
-		return bound, nil
-	}
-	if err := m.Login(uid); err != nil {
-		return "", err
-	}
-	c.counter.show(s)
-	return m.UID(), nil
-}
-
 func (c clients) room(e *socketio.Event, move func(*hub.Member, string) error) {
 	var room string
-	err := errForbidden
-	if c.mayJoin {
-		if err = errNoRoom; e.Decode(0, &room) == nil {
-			err = move(e.Socket.Member(), room)
+	decodeErr := e.Decode(0, &room)
+	err := c.door.mayMove(e.Socket, room)
+	if err == nil {
+		switch m := c.door.member(e.Socket); {
+		case decodeErr != nil:
+			err = errNoRoom
+		case m == nil:
+			err = errNotLoggedIn
+		default:
+			err = move(m, room)
 		}
 	}
 	c.answer(e, reply{Room: room}, err)
@@ -128,45 +167,15 @@ func errorCode(err error) string {
 		return "bad_room"
 	case errors.Is(err, errForbidden):
 		return "forbidden"
+	case errors.Is(err, errTokenRequired), errors.Is(err, errNoToken):
+		return "token_required"
+	case errors.Is(err, errOtherUID):
+		return "uid_mismatch"
+	case errors.Is(err, errNotLoggedIn):
+		return "login_required"
+	case errors.Is(err, errNotNamed):
+		return "forbidden"
 	default:
-		return "unavailable"
-	}
-}
-
-// offeredUID is the uid that a client names while it connects: auth.uid (3.x
-// and 4.x) or the query's uid. Empty if it names none; null is none.
-func offeredUID(s *socketio.Socket) (string, error) {
-	var auth struct {
-		UID json.RawMessage `json:"uid"`
-	}
-	if data := s.Auth(); data != nil && json.Unmarshal(data, &auth) == nil && auth.UID != nil && string(auth.UID) != "null" {
-		return parseUID(auth.UID)
-	}
-	if h := s.Handshake(); h != nil && h.Query.Has("uid") {
-		uid := h.Query.Get("uid")
-		return uid, hub.CheckUID(uid)
-	}
-	return "", nil
-}
-
-// parseUID takes a uid from JSON: a string, or an integer, whose digits it
-// becomes. Pages send both for the same user, and fractions are no user.
-func parseUID(data json.RawMessage) (string, error) {
-	var v any
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return "", errNoUID
-	}
-	switch v := v.(type) {
-	case string:
-		return v, hub.CheckUID(v)
-	case json.Number:
-		if strings.ContainsAny(v.String(), ".eE") {
-			return "", errNoUID
-		}
-		return v.String(), hub.CheckUID(v.String())
-	default:
-		return "", errNoUID
+		return auth.Code(err) // refused, expired or unavailable
 	}
 }

@@ -57,6 +57,10 @@ func (a *App) Start() error {
 			a.serve(e)
 		}
 	}
+	if a.gate == nil {
+		a.log.Warn("auth.mode is open: whoever reaches the public port may log in as any user and read what is pushed to that user; " +
+			"set auth.mode to jwt or callback unless everybody there is to be trusted")
+	}
 	if notice := site.ClientNotice(); notice != "" {
 		a.log.Info(notice)
 	}
@@ -140,7 +144,7 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 func (a *App) newSite(cfg *configs.Config) (*web.Site, error) {
 	push := web.Push{Addr: a.push.addr(), Access: web.AccessLoopback}
 	switch {
-	case len(cfg.API.Keys) > 0:
+	case cfg.API.HasKeys():
 		push.Access = web.AccessKeys
 	case len(cfg.API.Allow) > 0:
 		push.Access = web.AccessListed

@@ -221,6 +221,7 @@ func TestNewRefuses(t *testing.T) {
 		"offline delay":  func(c *configs.Config) { c.Webhook.URL, c.Presence.OfflineDelay = "http://127.0.0.1:1/", -1 },
 		"namespace":      func(c *configs.Config) { c.SocketIO.Namespaces = []string{"/ok", "chat"} },
 		"api.keys":       func(c *configs.Config) { c.API.Keys = []string{""} },
+		"rights":         func(c *configs.Config) { c.API.Limited = []configs.APIKey{{Key: "k", Rights: []string{"all"}}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := settings()

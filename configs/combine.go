@@ -1,6 +1,9 @@
 package configs
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // rule is something that must hold between settings which are each right by themselves.
 type rule struct {
@@ -10,7 +13,7 @@ type rule struct {
 
 // rules returns what must hold between settings.
 func rules() []rule {
-	return slices.Concat(portRules(), webhookRules())
+	return slices.Concat(portRules(), authRules(), webhookRules())
 }
 
 func portRules() []rule {
@@ -28,7 +31,7 @@ func portRules() []rule {
 			return "needs tls.cert as well: native TLS takes both files, or neither"
 		}},
 		{[]string{"listen", "api.listen", "api.keys"}, func(c *Config) string {
-			if !c.OnePort() || len(c.API.Keys) > 0 {
+			if !c.OnePort() || c.API.HasKeys() {
 				return ""
 			}
 			return "is also api.listen: with everything on one port, api.keys must be set"
@@ -68,9 +71,103 @@ func webhookRules() []rule {
 		}}
 	}
 	return []rule{
-		needsURL("webhook.secrets", func(w Webhook) bool { return len(w.Secrets) > 0 }),
+		{[]string{"webhook.secrets", "webhook.url", "auth.mode"}, func(c *Config) string {
+			if c.Webhook.URL != "" || c.Auth.Mode == "callback" || len(c.Webhook.Secrets) == 0 {
+				return ""
+			}
+			return "has no effect without webhook.url: set that too, or leave this out"
+		}},
 		needsURL("webhook.format", func(w Webhook) bool { return w.Format != usual.Format }),
 		needsURL("webhook.events", func(w Webhook) bool { return !slices.Equal(w.Events, usual.Events) }),
 		needsURL("webhook.timeout", func(w Webhook) bool { return w.Timeout != usual.Timeout }),
+	}
+}
+
+// authRules: a half-written way to prove who one is must not end as no way at all.
+func authRules() []rule {
+	usual := Default().Auth
+	needsMode := func(key, mode string, given func(Auth) bool) rule {
+		return rule{[]string{key, "auth.mode"}, func(c *Config) string {
+			if c.Auth.Mode == mode || !given(c.Auth) {
+				return ""
+			}
+			return "has no effect without auth.mode " + mode + ": set that too, or leave this out"
+		}}
+	}
+	return slices.Concat(jwtRules(), []rule{
+		needsMode("auth.jwt.secret", "jwt", func(a Auth) bool { return a.JWT.Secret != "" }),
+		needsMode("auth.jwt.public_key", "jwt", func(a Auth) bool { return a.JWT.PublicKey != "" }),
+		needsMode("auth.jwt.jwks", "jwt", func(a Auth) bool { return a.JWT.JWKS != "" }),
+		needsMode("auth.jwt.algorithms", "jwt", func(a Auth) bool { return len(a.JWT.Algorithms) > 0 }),
+		needsMode("auth.jwt.issuer", "jwt", func(a Auth) bool { return a.JWT.Issuer != "" }),
+		needsMode("auth.jwt.audience", "jwt", func(a Auth) bool { return len(a.JWT.Audience) > 0 }),
+		needsMode("auth.callback.url", "callback", func(a Auth) bool { return a.Callback.URL != "" }),
+		needsMode("auth.callback.timeout", "callback", func(a Auth) bool { return a.Callback.Timeout != usual.Callback.Timeout }),
+		{[]string{"auth.mode", "auth.callback.url"}, func(c *Config) string {
+			if c.Auth.Mode != "callback" || c.Auth.Callback.URL != "" {
+				return ""
+			}
+			return "needs auth.callback.url, which says who a client is"
+		}},
+		{[]string{"auth.callback.timeout", "auth.mode", "socketio.ping_timeout"}, func(c *Config) string {
+			if c.Auth.Mode != "callback" || c.Auth.Callback.Timeout < c.SocketIO.PingTimeout {
+				return ""
+			}
+			return "must be less than socketio.ping_timeout: a connection answers no heartbeat while it is asked who it is"
+		}},
+		{[]string{"auth.login_timeout", "auth.mode"}, func(c *Config) string {
+			if c.Auth.Mode != "open" || c.Auth.LoginTimeout == usual.LoginTimeout {
+				return ""
+			}
+			return "has no effect in auth.mode open, where nobody needs to log in: set auth.mode to jwt or callback, or leave this out"
+		}},
+		{[]string{"rooms.client_join", "auth.mode"}, func(c *Config) string {
+			if c.Rooms.ClientJoin != "token" || c.Auth.Mode != "open" {
+				return ""
+			}
+			return "needs auth.mode jwt or callback: in the mode open there are no tokens that could name rooms"
+		}},
+	})
+}
+
+// jwtRules: one kind of key, and the algorithms that are for it.
+func jwtRules() []rule {
+	given := func(j JWT) (keys []string) {
+		for key, text := range map[string]string{"auth.jwt.secret": j.Secret, "auth.jwt.public_key": j.PublicKey, "auth.jwt.jwks": j.JWKS} {
+			if text != "" {
+				keys = append(keys, key)
+			}
+		}
+		slices.Sort(keys)
+		return keys
+	}
+	keys := []string{"auth.mode", "auth.jwt.secret", "auth.jwt.public_key", "auth.jwt.jwks"}
+	return []rule{
+		{keys, func(c *Config) string {
+			if c.Auth.Mode != "jwt" || len(given(c.Auth.JWT)) > 0 {
+				return ""
+			}
+			return "needs a key that checks tokens: auth.jwt.secret, auth.jwt.public_key or auth.jwt.jwks"
+		}},
+		{keys, func(c *Config) string {
+			found := given(c.Auth.JWT)
+			if c.Auth.Mode != "jwt" || len(found) < 2 {
+				return ""
+			}
+			return "needs one kind of key, but " + strings.Join(found, " and ") + " are given: leave out all but one"
+		}},
+		{append([]string{"auth.jwt.algorithms"}, keys...), func(c *Config) string {
+			j := c.Auth.JWT
+			others := slices.ContainsFunc(j.Algorithms, func(name string) bool { return name != "HS256" })
+			switch {
+			case c.Auth.Mode != "jwt" || len(given(j)) != 1:
+				return ""
+			case j.Secret != "" && others:
+				return "must be HS256 alone with auth.jwt.secret: the others need a public key"
+			case j.Secret == "" && slices.Contains(j.Algorithms, "HS256"):
+				return "must not have HS256 with a public key, which anybody could sign with: that one needs auth.jwt.secret"
+			}
+			return ""
+		}},
 	}
 }

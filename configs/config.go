@@ -18,6 +18,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed, on both ports
 	SocketIO       SocketIO
 	Origins        []string // as browsers send them, in lower case, without a default port; or "*" alone; or "null"
+	Auth           Auth
 	Rooms          Rooms
 	Webhook        Webhook
 	Presence       Presence
@@ -34,10 +35,22 @@ type TLS struct {
 // API is the push port of the business servers.
 type API struct {
 	Listen  string         // host:port
-	Keys    []string       // bearer keys, any of which passes
+	Keys    []string       // bearer keys that may do everything
+	Limited []APIKey       // bearer keys besides, which may not; the entries of api.keys that are mappings
 	Allow   []netip.Prefix // who may call without a key
 	Hosts   []string       // extra Host names, in lower case, without a port
 	MaxBody int64          // bytes of one request
+}
+
+// HasKeys reports whether there is any bearer key, with limits or without.
+func (a API) HasKeys() bool { return len(a.Keys) > 0 || len(a.Limited) > 0 }
+
+// APIKey is a bearer key with limits.
+type APIKey struct {
+	Key      string
+	Rights   []string // of "push", "read" and "admin"; empty: all
+	Audience string   // what every user and room that the key names begins with; empty: no limit
+	Rate     float64  // messages a second; 0 = no limit
 }
 
 // SocketIO is what the Socket.IO server offers its clients.
@@ -53,9 +66,33 @@ type SocketIO struct {
 	Namespaces     []string // besides "/"; each begins with a slash
 }
 
+// Auth is how clients prove who they are.
+type Auth struct {
+	Mode         string // "open", "jwt" or "callback"
+	JWT          JWT
+	Callback     Callback
+	LoginTimeout time.Duration // in the modes jwt and callback, who has not logged in by then is closed
+}
+
+// JWT is what checks tokens, in the mode jwt: exactly one of Secret, PublicKey and JWKS.
+type JWT struct {
+	Secret     string   // of HS256; its bytes are the key
+	PublicKey  string   // PEM text, which begins with -----BEGIN, or the path of a PEM file
+	JWKS       string   // http or https
+	Algorithms []string // of "HS256", "RS256", "ES256" and "EdDSA"; empty: those that the keys make possible
+	Issuer     string   // what iss must be; empty: not checked
+	Audience   []string // what aud must have one of; empty: not checked
+}
+
+// Callback is the business API that says who a client is, in the mode callback.
+type Callback struct {
+	URL     string // http or https
+	Timeout time.Duration
+}
+
 // Rooms says how clients get into rooms.
 type Rooms struct {
-	ClientJoin string // "deny" or "allow"
+	ClientJoin string // "deny", "token" (rooms that the token names) or "allow"
 }
 
 // Webhook is where online and offline callbacks go. Without a URL there are none.
@@ -103,6 +140,11 @@ func Default() *Config {
 			MaxPayload:     1000000,
 			Transports:     []string{"polling", "websocket"},
 			AllowEIO3:      true,
+		},
+		Auth: Auth{
+			Mode:         "open",
+			Callback:     Callback{Timeout: 3 * time.Second},
+			LoginTimeout: 30 * time.Second,
 		},
 		Rooms: Rooms{ClientJoin: "deny"},
 		Webhook: Webhook{

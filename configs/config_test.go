@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"reflect"
@@ -34,7 +35,9 @@ func fieldKeys(prefix string, typ reflect.Type) []string {
 			keys = append(keys, fieldKeys(key+".", field.Type)...)
 			continue
 		}
-		keys = append(keys, key)
+		if key != "api.limited" { // entries of api.keys
+			keys = append(keys, key)
+		}
 	}
 	return keys
 }
@@ -75,7 +78,9 @@ func TestTableSetsItsField(t *testing.T) {
 		"socketio.path": {"/p/"}, "socketio.ping_interval": {"1s"}, "socketio.ping_timeout": {"1s"},
 		"socketio.upgrade_timeout": {"1s"}, "socketio.connect_timeout": {"1s"}, "socketio.max_payload": {"1"},
 		"socketio.transports": {"polling"}, "socketio.allow_eio3": {"no"}, "socketio.namespaces": {"/n"},
-		"origins": {"*"}, "rooms.client_join": {"allow"}, "webhook.url": {"http://h"}, "webhook.secrets": {"s"},
+		"origins": {"*"}, "auth.mode": {"jwt"}, "auth.jwt.secret": {"s"}, "auth.jwt.public_key": {"k.pem"}, "auth.jwt.jwks": {"http://h"},
+		"auth.jwt.algorithms": {"ES256", "EdDSA"}, "auth.jwt.issuer": {"i"}, "auth.jwt.audience": {"a"}, "auth.callback.url": {"http://h"},
+		"auth.callback.timeout": {"1s"}, "auth.login_timeout": {"1s"}, "rooms.client_join": {"token"}, "webhook.url": {"http://h"}, "webhook.secrets": {"s"},
 		"webhook.format": {"form"}, "webhook.events": {"user.online"}, "webhook.timeout": {"1s"},
 		"presence.offline_delay": {"0"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
@@ -108,7 +113,7 @@ func TestDefaults(t *testing.T) {
 		"listen": ":2120", "api.listen": "0.0.0.0:2121", "api.max_body": "16MiB", "socketio.path": "/socket.io/",
 		"socketio.ping_interval": "25s", "socketio.ping_timeout": "20s", "socketio.upgrade_timeout": "10s",
 		"socketio.connect_timeout": "45s", "socketio.max_payload": "1000000", "socketio.transports": "polling,websocket",
-		"socketio.allow_eio3": "true", "rooms.client_join": "deny", "webhook.format": "json",
+		"socketio.allow_eio3": "true", "auth.mode": "open", "auth.callback.timeout": "3s", "auth.login_timeout": "30s", "rooms.client_join": "deny", "webhook.format": "json",
 		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "presence.offline_delay": "3s",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "limits.queue_bytes": "1MiB",
 		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
@@ -141,11 +146,21 @@ func TestExample(t *testing.T) {
 			t.Errorf("the example lacks %s", s.key)
 		}
 	}
-	path := t.TempDir() + "/all.yaml"
-	if err := os.WriteFile(path, all, 0o600); err != nil {
-		t.Fatal(err)
+	for mode, others := range map[string]string{ // each without what is for other modes
+		"open":     `secret: change|public_key|jwks|algorithms|issuer|audience|url: \S+/crier-auth`,
+		"jwt":      `public_key|jwks|url: \S+/crier-auth`,
+		"callback": `secret: change|public_key|jwks|algorithms|issuer|audience`,
+	} {
+		text := regexp.MustCompile(`(?m)^ +(`+others+`).*\n`).ReplaceAll(all, nil)
+		text = bytes.Replace(text, []byte("mode: open"), []byte("mode: "+mode), 1)
+		path := t.TempDir() + "/all.yaml"
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := load(t, path).Config.Auth.Mode; got != mode {
+			t.Errorf("mode %q, want %q", got, mode)
+		}
 	}
-	load(t, path)
 }
 
 func difference(t *testing.T, got, want *Config) string {
@@ -201,7 +216,7 @@ func TestFlags(t *testing.T) {
 	if len(names) != len(settings()) {
 		t.Errorf("%d flags for %d settings", len(names), len(settings()))
 	}
-	for _, secret := range []string{"api.keys", "webhook.secrets"} {
+	for _, secret := range []string{"api.keys", "auth.jwt.secret", "webhook.secrets"} {
 		if _, ok := names[secret]; ok {
 			t.Errorf("--%s would put a secret on the command line", secret)
 		}

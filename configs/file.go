@@ -119,13 +119,8 @@ func (r *fileReader) setting(key string, at, content *yaml.Node) {
 	case content.Kind == yaml.ScalarNode:
 		value.items, value.split = []string{content.Value}, true
 	case content.Kind == yaml.SequenceNode && takesList:
-		for _, element := range content.Content {
-			element = resolve(element)
-			if element.Kind != yaml.ScalarNode || isNull(element) {
-				r.complain(key, element, "must have plain text for each item")
-				return
-			}
-			value.items = append(value.items, element.Value)
+		if !r.list(key, content, &value) {
+			return
 		}
 	case takesList:
 		r.complain(key, content, "must be a list, or comma-separated text")
@@ -135,6 +130,29 @@ func (r *fileReader) setting(key string, at, content *yaml.Node) {
 		return
 	}
 	r.got[key] = value
+}
+
+// list reads the items of a list into value, and complains about those that cannot be any; ok is then false.
+func (r *fileReader) list(key string, content *yaml.Node, value *given) (ok bool) {
+	ok = true
+	for _, element := range content.Content {
+		element = resolve(element)
+		switch {
+		case key == keysKey && element.Kind == yaml.MappingNode:
+			e, right := r.entry(element)
+			value.entries = append(value.entries, e)
+			ok = ok && right
+		case key == keysKey && (element.Kind != yaml.ScalarNode || isNull(element)):
+			r.complain(key, element, "must have a key for each item: plain text, or a mapping such as {key: KEY, rights: [push]}")
+			return false
+		case element.Kind != yaml.ScalarNode || isNull(element):
+			r.complain(key, element, "must have plain text for each item")
+			return false
+		default:
+			value.items = append(value.items, element.Value)
+		}
+	}
+	return ok
 }
 
 // isSection reports whether settings are below key.

@@ -35,9 +35,10 @@ type Loaded struct {
 
 // given is what one layer says about a key.
 type given struct {
-	items []string
-	split bool // items are to be split at commas if the setting is a list
-	where string
+	items   []string
+	entries []entry // of api.keys, besides the items
+	split   bool    // items are to be split at commas if the setting is a list
+	where   string
 }
 
 // layer is what one source says, by key; "api.keys_file" stands by itself.
@@ -55,7 +56,7 @@ func Load(src Sources) (*Loaded, error) {
 
 	bad := make(map[string]bool)
 	for _, m := range mistakes {
-		bad[strings.TrimSuffix(m.Key, fileKey)] = true
+		bad[settingOf(m.Key)] = true
 	}
 	for _, s := range settings() {
 		for _, layer := range []layer{file, env, flags} {
@@ -71,6 +72,14 @@ func Load(src Sources) (*Loaded, error) {
 	return l, nil
 }
 
+// settingOf is the setting that the key of a mistake is about.
+func settingOf(key string) string {
+	if strings.HasPrefix(key, keysKey+".") {
+		return keysKey
+	}
+	return strings.TrimSuffix(key, fileKey)
+}
+
 // apply stores what a layer says about a setting, if anything.
 func (l *Loaded) apply(s setting, layer layer) Mistakes {
 	got, ok := layer[s.key]
@@ -84,9 +93,14 @@ func (l *Loaded) apply(s setting, layer layer) Mistakes {
 		if err != nil {
 			return Mistakes{{s.key + fileKey, quotedSecretPath(file), err.Error(), path.where}}
 		}
+		if len(secrets) > 1 && !s.at(l.Config).list() {
+			return Mistakes{{s.key + fileKey, quotedSecretPath(file), "holds several lines, but there is only one such secret", path.where}}
+		}
 		got = given{items: secrets, where: path.where}
 	case !ok:
 		return nil
+	case got.entries != nil:
+		return l.applyEntries(got)
 	}
 
 	field := s.at(l.Config)

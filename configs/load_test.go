@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,14 +196,14 @@ func FuzzFile(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(example)
-	for _, seed := range []string{"a: &a [*a]", "api: &x {keys: *x}", "? [a]\n: b", "<<: {listen: x}", "- a", "api: {keys: [{key: x}]}", "a: 1\n---\nb: 2"} {
+	for _, seed := range []string{"a: &a [*a]", "api: &x {keys: *x}", "? [a]\n: b", "<<: {listen: x}", "- a", "api: {keys: [{key: x}]}", "api: {keys: [x, {key: x, rights: 'push,read', audience: a, rate: 1.5/m}, {kee: &a [*a]}]}", "a: 1\n---\nb: 2"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		layer, mistakes := parseFile("f", data)
 		l := &Loaded{Config: Default(), from: make(map[string]string)}
 		for _, s := range settings() {
-			if !s.secret || layer[s.key+fileKey].items == nil { // no file is read
+			if !s.secret || layer[s.key+fileKey].items == nil && !slices.ContainsFunc(layer[s.key].entries, func(e entry) bool { return e.file != "" }) { // no file is read
 				mistakes = append(mistakes, l.apply(s, layer)...)
 			}
 		}

@@ -39,9 +39,9 @@ func (m Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// shown is text as it may be printed: a secret is masked, and so is what an address may hide.
+// shown is text as it may be printed: a secret is masked if there is one, and so is what an address may hide.
 func (s setting) shown(text string) string {
-	if s.secret {
+	if s.secret && text != "" {
 		return mask
 	}
 	return redact(text)
@@ -49,7 +49,7 @@ func (s setting) shown(text string) string {
 
 // quoted is shown for a mistake: one line, not too long.
 func (s setting) quoted(text string) string {
-	if s.secret {
+	if s.secret || isPrivate(text) {
 		return mask
 	}
 	return quote(redact(text))

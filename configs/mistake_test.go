@@ -19,7 +19,7 @@ func TestMistakesOfFile(t *testing.T) {
 		{"two documents", "listen: ':1'\n---\nlisten: ':2'\n", []string{`config file: "@" must be one YAML document, without a --- in the middle`}},
 		{"a list", "- listen\n", []string{`config file: must be a list of settings, such as listen: :2120 (file @:1)`}},
 		{
-			"unknown keys", "lisen: x\napi:\n  key: sesame\n  nonsense: 1\nping_timeout: 1s\nsocket_io: {path: /}\nzzz: 1\n'a b': 1\nauth: {mode: jwt}\n",
+			"unknown keys", "lisen: x\napi:\n  key: sesame\n  nonsense: 1\nping_timeout: 1s\nsocket_io: {path: /}\nzzz: 1\n'a b': 1\ncluster: {redis: x}\n",
 			[]string{
 				`lisen: is not a setting; did you mean listen? (file @:1)`,
 				`api.key: is not a setting; did you mean api.keys? (file @:3)`,
@@ -28,7 +28,7 @@ func TestMistakesOfFile(t *testing.T) {
 				`socket_io: is not a setting; did you mean socketio? (file @:6)`,
 				`zzz: is not a setting (file @:7)`,
 				`"a b": is not a setting (file @:8)`,
-				`auth: is not a setting (file @:9)`,
+				`cluster: is not a setting (file @:9)`,
 			},
 		},
 		{
@@ -42,7 +42,7 @@ func TestMistakesOfFile(t *testing.T) {
 				`socketio.namespaces: must have plain text for each item (file @:4)`,
 			},
 		},
-		{"keys that are more than text", "api:\n  keys: [{key: sesame, rights: [push]}]\n", []string{`api.keys: must have plain text for each item (file @:2)`}},
+		{"keys that are lists", "api:\n  keys: [sesame, [sesame2]]\n", []string{`api.keys: must have a key for each item: plain text, or a mapping such as {key: KEY, rights: [push]} (file @:2)`}},
 		{"a key that is no text", "? [a]\n: b\n", []string{`"?": is not a setting: a key is plain text (file @:1)`}},
 		{"a merge", "a: &a {listen: ':1'}\n<<: *a\n", []string{`a: is not a setting (file @:1)`, `"<<": is not a setting (file @:2)`}},
 		{
@@ -119,6 +119,9 @@ func TestMistakesOfValues(t *testing.T) {
 		{"api.keys", []string{"sesame open", "sesame\u00e9", strings.Repeat("sesame", 100), "\tsesame\t\x01"}, "**** must be at most 512 visible ASCII characters"},
 		{"api.keys", []string{"****"}, "is the mask that config print shows"},
 		{"api.keys", []string{"sesame,other,sesame"}, "**** is given twice"},
+		{"api.keys", []string{
+			"{key: sesame, rights: [push]}", "{key:sesame,rights:push}", `[{"key":"sesame","rate":1}]`, "other,{key:sesame}", "{rights:push,key:sesame}",
+		}, "**** looks like a key with limits: only the YAML file takes those, as mappings in the list; the environment, flags, and files of keys take plain keys"},
 		{"api.allow", []string{"10.0.0.0/33", "10.0.0/8", "localhost", "fe80::1%eth0", "::ffff:10.0.0.1/8", "*", "10.0.0.1-10.0.0.9"}, "must be a network such as 10.0.0.0/8"},
 		{"api.allow", []string{"10.0.0.0/8,10.1.0.0/8"}, `"10.1.0.0/8" is given twice`},
 		{"trusted_proxies", []string{"proxy"}, "must be a network such as"},
@@ -142,7 +145,19 @@ func TestMistakesOfValues(t *testing.T) {
 		}, "must be an origin as browsers send it"},
 		{"origins", []string{"https://h,https://h:443"}, `"https://h:443" is given twice`},
 		{"origins", []string{"*,https://h", "null,*"}, "has * (all origins) among others"},
-		{"rooms.client_join", []string{"token", "ALLOW"}, "must be deny or allow"},
+		{"auth.mode", []string{"none", "JWT"}, "must be open, jwt or callback"},
+		{"auth.jwt.secret", []string{"sesame\x01", strings.Repeat("sesame", 1000)}, "**** must be at most 4096 bytes of text"},
+		{"auth.jwt.secret", []string{"****"}, "is the mask that config print shows"},
+		{"auth.jwt.public_key", []string{"a\nb", "-----BEGIN nothing", "-----BEGIN PUBLIC KEY-----\n!\n-----END PUBLIC KEY-----"}, "must be the path of a PEM file, or PEM text"},
+		{"auth.jwt.public_key", []string{"-----BEGIN PRIVATE KEY-----\nsesame\n-----END PRIVATE KEY-----"}, "**** is a private key"},
+		{"auth.jwt.jwks", []string{"h", "file:///jwks"}, "must be an http:// or https:// address"},
+		{"auth.jwt.algorithms", []string{"none", "HS512", "rs256"}, "must be a list of HS256, RS256, ES256 or EdDSA"},
+		{"auth.jwt.issuer", []string{"a\nb", strings.Repeat("i", 1025)}, "must be at most 1024 bytes of text"},
+		{"auth.jwt.audience", []string{"a\x01"}, "must be at most 1024 bytes of text"},
+		{"auth.callback.url", []string{"h", "http://h/#f"}, "must be an http:// or https:// address"},
+		{"auth.callback.timeout", []string{"0", "2m"}, "must be a duration from 1ms to 1m"},
+		{"auth.login_timeout", []string{"0", "25h"}, "must be a duration from 1ms to 24h"},
+		{"rooms.client_join", []string{"tokens", "ALLOW"}, "must be deny, token or allow"},
 		{"webhook.url", []string{"h", "ftp://h/", "//h/", "http:///p", "http://h/#f", "http://h:x/", "http://h:70000/", "/p", "https//h"}, "must be an http:// or https:// address"},
 		{"webhook.url", []string{"ftp://u:sesame@h/?sesame", "http://u:ses%ame@h/?k=sesame", "http:/u:sesame@h", "http://u:p/sesame@h:x/"}, "must be an http:// or https:// address"},
 		{"webhook.format", []string{"xml"}, "must be json or form"},
@@ -210,6 +225,9 @@ func TestMistakesOfSecrets(t *testing.T) {
 	file(".", "****", "cannot be read: is a directory")
 	file("blank", "****", "holds no secret: write one a line")
 	file("long", "****", "is larger than 64KiB: a file of secrets has one a line")
+	write(t, "two", "sesame\nother\n")
+	expect(t, Sources{Environ: []string{"CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_SECRET_FILE=two"}},
+		"auth.jwt.secret_file: **** holds several lines, but there is only one such secret (env CRIER_AUTH_JWT_SECRET_FILE)")
 }
 
 func TestMistakesTogether(t *testing.T) {
@@ -227,11 +245,65 @@ func TestMistakesTogether(t *testing.T) {
 			[]string{"CRIER_API_LISTEN=127.0.0.1:2120", "CRIER_API_KEYS=sesame"},
 			`listen: ":2120" takes the port of api.listen too: use another port, or the very same address for both (default)`,
 		},
+		{
+			"jwt without a key",
+			[]string{"CRIER_AUTH_MODE=jwt"},
+			`auth.mode: "jwt" needs a key that checks tokens: auth.jwt.secret, auth.jwt.public_key or auth.jwt.jwks (env CRIER_AUTH_MODE)`,
+		},
+		{
+			"jwt with a secret and a public key",
+			[]string{"CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_SECRET=sesame", "CRIER_AUTH_JWT_PUBLIC_KEY=k"},
+			`auth.mode: "jwt" needs one kind of key, but auth.jwt.public_key and auth.jwt.secret are given: leave out all but one (env CRIER_AUTH_MODE)`,
+		},
+		{
+			"HS256 with a public key",
+			[]string{"CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_PUBLIC_KEY=k", "CRIER_AUTH_JWT_ALGORITHMS=RS256,HS256"},
+			`auth.jwt.algorithms: "RS256,HS256" must not have HS256 with a public key, which anybody could sign with: that one needs auth.jwt.secret (env CRIER_AUTH_JWT_ALGORITHMS)`,
+		},
+		{
+			"RS256 with a secret",
+			[]string{"CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_SECRET=sesame", "CRIER_AUTH_JWT_ALGORITHMS=RS256"},
+			`auth.jwt.algorithms: "RS256" must be HS256 alone with auth.jwt.secret: the others need a public key (env CRIER_AUTH_JWT_ALGORITHMS)`,
+		},
+		{
+			"a key without the mode",
+			[]string{"CRIER_AUTH_JWT_SECRET=sesame"},
+			`auth.jwt.secret: **** has no effect without auth.mode jwt: set that too, or leave this out (env CRIER_AUTH_JWT_SECRET)`,
+		},
+		{
+			"callback without url",
+			[]string{"CRIER_AUTH_MODE=callback"},
+			`auth.mode: "callback" needs auth.callback.url, which says who a client is (env CRIER_AUTH_MODE)`,
+		},
+		{
+			"url without callback",
+			[]string{"CRIER_AUTH_CALLBACK_URL=http://h/?sesame"},
+			`auth.callback.url: "http://h/?****" has no effect without auth.mode callback: set that too, or leave this out (env CRIER_AUTH_CALLBACK_URL)`,
+		},
+		{
+			"a callback that outlasts the heartbeat",
+			[]string{"CRIER_AUTH_MODE=callback", "CRIER_AUTH_CALLBACK_URL=http://h/", "CRIER_AUTH_CALLBACK_TIMEOUT=20s"},
+			`auth.callback.timeout: "20s" must be less than socketio.ping_timeout: a connection answers no heartbeat while it is asked who it is (env CRIER_AUTH_CALLBACK_TIMEOUT)`,
+		},
+		{
+			"login_timeout in the mode open",
+			[]string{"CRIER_AUTH_LOGIN_TIMEOUT=5s"},
+			`auth.login_timeout: "5s" has no effect in auth.mode open, where nobody needs to log in: set auth.mode to jwt or callback, or leave this out (env CRIER_AUTH_LOGIN_TIMEOUT)`,
+		},
+		{
+			"rooms of tokens that are not",
+			[]string{"CRIER_ROOMS_CLIENT_JOIN=token"},
+			`rooms.client_join: "token" needs auth.mode jwt or callback: in the mode open there are no tokens that could name rooms (env CRIER_ROOMS_CLIENT_JOIN)`,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { expect(t, Sources{Environ: test.environ}, test.want) })
 	}
 	load(t, "", "CRIER_LISTEN=:2121", "CRIER_API_KEYS=k")
+	write(t, "limited.yaml", "listen: ':2121'\napi: {keys: [{key: k, rights: push}]}\n")
+	load(t, "limited.yaml")
+	load(t, "", "CRIER_AUTH_MODE=callback", "CRIER_AUTH_CALLBACK_URL=http://h/", "CRIER_WEBHOOK_SECRETS=sesame", "CRIER_ROOMS_CLIENT_JOIN=token")
+	load(t, "", "CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_JWKS=http://h/", "CRIER_AUTH_JWT_ALGORITHMS=RS256,EdDSA")
 	load(t, "", "CRIER_LISTEN=127.0.0.1:0", "CRIER_API_LISTEN=:0")
 }
 

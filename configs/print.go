@@ -48,7 +48,16 @@ func (l *Loaded) yaml(s setting) (string, error) {
 	}
 	var nodes []*yaml.Node
 	for _, item := range field.items() {
-		nodes = append(nodes, &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: s.shown(item)})
+		scalar := &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: s.shown(item)}
+		if strings.Contains(item, "\n") {
+			scalar.Style = yaml.DoubleQuotedStyle // else it takes several lines
+		}
+		nodes = append(nodes, scalar)
+	}
+	if keys, ok := field.(keysValue); ok {
+		for _, key := range keys.api.Limited {
+			nodes = append(nodes, key.node())
+		}
 	}
 	node := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: nodes}
 	if !field.list() {

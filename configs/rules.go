@@ -2,11 +2,13 @@ package configs
 
 import (
 	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -29,6 +31,11 @@ var (
 	errAPIKey    = errors.New("must be at most 512 visible ASCII characters without a space")
 	errMask      = errors.New("is the mask that config print shows, not a secret")
 	errWhsec     = errors.New("must have base64 behind whsec_")
+	errJWTSecret = errors.New("must be at most 4096 bytes of text without control characters")
+	errPublicKey = errors.New("must be the path of a PEM file, or PEM text that begins with -----BEGIN PUBLIC KEY----- or -----BEGIN CERTIFICATE-----")
+	errPrivate   = errors.New("is a private key: the public one belongs here, and the private one nowhere near")
+	errAlgorithm = errors.New("must be a list of HS256, RS256, ES256 or EdDSA")
+	errClaim     = errors.New("must be at most 1024 bytes of text without control characters")
 	errSecret    = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
 )
 
@@ -171,6 +178,57 @@ func parseWebhookSecret(text string) (string, error) {
 	}
 	if text == "" || len(text) > 512 || !isPrintable(text) {
 		return "", errSecret
+	}
+	return text, nil
+}
+
+// parseJWTSecret checks the key of HS256, which may be empty.
+func parseJWTSecret(text string) (string, error) {
+	if text == mask {
+		return "", errMask
+	}
+	if len(text) > 4096 || !isPrintable(text) {
+		return "", errJWTSecret
+	}
+	return text, nil
+}
+
+// parsePublicKey checks a path, or PEM text, of which the lines may be separated by \n as the environment has it.
+func parsePublicKey(text string) (string, error) {
+	if !strings.HasPrefix(text, pemStart) {
+		if strings.ContainsAny(text, "\x00\n") {
+			return "", errPublicKey
+		}
+		return text, nil
+	}
+	text = strings.ReplaceAll(text, `\n`, "\n")
+	switch block, _ := pem.Decode([]byte(text)); {
+	case isPrivate(text):
+		return "", errPrivate
+	case block == nil:
+		return "", errPublicKey
+	}
+	return text, nil
+}
+
+// pemStart begins PEM text.
+const pemStart = "-----BEGIN "
+
+// isPrivate reports whether PEM text has a private key in it, which is not to be shown.
+func isPrivate(text string) bool { return strings.Contains(text, "PRIVATE KEY-----") }
+
+// parseAlgorithm checks the name of a token's algorithm (RFC 7518 section 3.1).
+func parseAlgorithm(text string) (string, error) {
+	if !slices.Contains([]string{"HS256", "RS256", "ES256", "EdDSA"}, text) {
+		return "", errAlgorithm
+	}
+	return text, nil
+}
+
+// parseClaim checks what a token must say.
+func parseClaim(text string) (string, error) {
+	if len(text) > 1024 || !isPrintable(text) {
+		return "", errClaim
 	}
 	return text, nil
 }

@@ -26,7 +26,7 @@ const (
 
 // settings returns the table, in the order of config print.
 func settings() []setting {
-	return slices.Concat(portSettings(), socketIOSettings(), productSettings())
+	return slices.Concat(portSettings(), socketIOSettings(), authSettings(), productSettings())
 }
 
 func portSettings() []setting {
@@ -48,8 +48,8 @@ func portSettings() []setting {
 			at: func(c *Config) value { return textValue{&c.API.Listen, "ADDRESS", parseAddress} },
 		},
 		{
-			key: "api.keys", doc: "bearer keys that may call the push port, several for rotation", secret: true,
-			at: func(c *Config) value { return listValue{&c.API.Keys, "LIST", 0, parseAPIKey} },
+			key: keysKey, doc: "bearer keys that may call the push port, several for rotation; in the YAML file also with limits", secret: true,
+			at: func(c *Config) value { return keysValue{&c.API} },
 		},
 		{
 			key: "api.allow", doc: "networks that may call the push port without a key",
@@ -117,11 +117,57 @@ func socketIOSettings() []setting {
 	}
 }
 
+func authSettings() []setting {
+	const least = time.Millisecond
+	return []setting{
+		{
+			key: "auth.mode", doc: "how clients prove who they are; open: not at all",
+			at: func(c *Config) value { return choice(&c.Auth.Mode, "open", "jwt", "callback") },
+		},
+		{
+			key: "auth.jwt.secret", doc: "key of HS256, which signs the tokens of clients", secret: true,
+			at: func(c *Config) value { return textValue{&c.Auth.JWT.Secret, "TEXT", parseJWTSecret} },
+		},
+		{
+			key: "auth.jwt.public_key", doc: "public key that checks tokens: a PEM file, or PEM text",
+			at: func(c *Config) value { return textValue{&c.Auth.JWT.PublicKey, "FILE", parsePublicKey} },
+		},
+		{
+			key: "auth.jwt.jwks", doc: "address of a JSON Web Key Set with the keys that check tokens",
+			at: func(c *Config) value { return textValue{&c.Auth.JWT.JWKS, "URL", parseURL} },
+		},
+		{
+			key: "auth.jwt.algorithms", doc: "algorithms that tokens may use, if not all that the keys make possible",
+			at: func(c *Config) value { return listValue{&c.Auth.JWT.Algorithms, "LIST", 0, parseAlgorithm} },
+		},
+		{
+			key: "auth.jwt.issuer", doc: "what a token's iss must be",
+			at: func(c *Config) value { return textValue{&c.Auth.JWT.Issuer, "TEXT", parseClaim} },
+		},
+		{
+			key: "auth.jwt.audience", doc: "what a token's aud must have one of",
+			at: func(c *Config) value { return listValue{&c.Auth.JWT.Audience, "LIST", 0, parseClaim} },
+		},
+		{
+			key: "auth.callback.url", doc: "business API that says who a client is",
+			at: func(c *Config) value { return textValue{&c.Auth.Callback.URL, "URL", parseURL} },
+		},
+		{
+			key: "auth.callback.timeout", doc: "how long it may take",
+			at: func(c *Config) value { return durationValue{&c.Auth.Callback.Timeout, least, time.Minute} },
+		},
+		{
+			key: "auth.login_timeout", doc: "in the modes jwt and callback, who has not logged in by then is closed",
+			at: func(c *Config) value { return durationValue{&c.Auth.LoginTimeout, least, day} },
+		},
+	}
+}
+
 func productSettings() []setting {
 	return []setting{
 		{
-			key: "rooms.client_join", doc: "whether clients may subscribe to rooms themselves",
-			at: func(c *Config) value { return choice(&c.Rooms.ClientJoin, "deny", "allow") },
+			key: "rooms.client_join", doc: "whether clients may subscribe to rooms themselves; token: to those that their token names",
+			at: func(c *Config) value { return choice(&c.Rooms.ClientJoin, "deny", "token", "allow") },
 		},
 		{
 			key: "webhook.url", doc: "where online and offline callbacks are posted",
@@ -196,7 +242,11 @@ func Flags() []Flag {
 	for _, s := range settings() {
 		field := s.at(defaults)
 		if s.secret {
-			flags = append(flags, Flag{Name: s.key + fileKey, Kind: "FILE", Usage: "file with the " + s.key + ", one a line: " + s.doc})
+			usage := "file with the " + s.key + ": " + s.doc
+			if field.list() {
+				usage = "file with the " + s.key + ", one a line: " + s.doc
+			}
+			flags = append(flags, Flag{Name: s.key + fileKey, Kind: "FILE", Usage: usage})
 			continue
 		}
 		flags = append(flags, Flag{

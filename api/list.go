@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"crier/io/hub"
+)
+
+const (
+	// defaultLimit is how many entries a page of a list has unless limit says otherwise.
+	defaultLimit = 100
+	// maxLimit is how many it may have.
+	maxLimit = 1000
+)
+
+// Directory knows who is online. *hub.Hub is one.
+type Directory interface {
+	Count(ctx context.Context, a hub.Audience) (hub.Result, error)
+	Users(p hub.Page) (page []hub.Listed, next string, err error)
+	User(uid string) ([]hub.Session, error)
+	Rooms(p hub.Page) (page []hub.Listed, next string, err error)
+	Room(name string, p hub.Page) (page []hub.Occupant, next string, err error)
+	Disconnect(ctx context.Context, a hub.Audience) (int, error)
+	Stats() hub.Stats
+}
+
+// The answers of the lists, as JSON.
+type (
+	userList struct {
+		Users []listedUser `json:"users"`
+		Next  string       `json:"next,omitempty"`
+	}
+	listedUser struct {
+		UID         string `json:"uid"`
+		Connections int    `json:"connections"`
+	}
+	userState struct {
+		UID         string           `json:"uid"`
+		Online      bool             `json:"online"`
+		Connections []userConnection `json:"connections"`
+	}
+	userConnection struct {
+		ID    string   `json:"id"`
+		Rooms []string `json:"rooms"`
+	}
+	kicked struct {
+		UID          string `json:"uid"`
+		Disconnected int    `json:"disconnected"`
+	}
+	roomList struct {
+		Rooms []listedRoom `json:"rooms"`
+		Next  string       `json:"next,omitempty"`
+	}
+	listedRoom struct {
+		Room        string `json:"room"`
+		Connections int    `json:"connections"`
+	}
+	roomState struct {
+		Room    string     `json:"room"`
+		Members []occupant `json:"members"`
+		Next    string     `json:"next,omitempty"`
+	}
+	occupant struct {
+		Connection string `json:"connection"`
+		UID        string `json:"uid,omitempty"`
+	}
+	figures struct {
+		Users       int    `json:"users"`
+		Connections int    `json:"connections"`
+		Sockets     int    `json:"sockets"`
+		Pushes      uint64 `json:"pushes"`
+		Delivered   uint64 `json:"delivered"`
+		Slow        uint64 `json:"slow"`
+		Gone        uint64 `json:"gone"`
+		Failed      uint64 `json:"failed"`
+	}
+)
+
+// users answers GET /v1/users.
+func (s *Server) users(w http.ResponseWriter, r *http.Request, who *caller) {
+	page, bad := s.page(r, who)
+	if bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	found, next, err := s.directory.Users(page)
+	answer := userList{Users: make([]listedUser, len(found)), Next: next}
+	for i, u := range found {
+		answer.Users[i] = listedUser{UID: u.Name, Connections: u.Connections}
+	}
+	s.answer(w, r, answer, err)
+}
+
+// user answers GET /v1/users/{uid}. A user without connections is offline, whether there is such a user or not.
+func (s *Server) user(w http.ResponseWriter, r *http.Request, who *caller) {
+	uid := r.PathValue("uid")
+	if bad := s.lookup(who, &hub.Audience{Users: []string{uid}}); bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	sessions, err := s.directory.User(uid)
+	answer := userState{UID: uid, Online: len(sessions) > 0, Connections: make([]userConnection, len(sessions))}
+	for i, one := range sessions {
+		rooms := make([]string, 0, len(one.Rooms))
+		for _, room := range one.Rooms {
+			if strings.HasPrefix(room, who.audience) {
+				rooms = append(rooms, room)
+			}
+		}
+		answer.Connections[i] = userConnection{ID: one.Connection, Rooms: rooms}
+	}
+	s.answer(w, r, answer, err)
+}
+
+// kick answers DELETE /v1/users/{uid}.
+func (s *Server) kick(w http.ResponseWriter, r *http.Request, who *caller) {
+	uid := r.PathValue("uid")
+	whom := hub.Audience{Users: []string{uid}}
+	if bad := s.lookup(who, &whom); bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	n, err := s.directory.Disconnect(r.Context(), whom)
+	s.answer(w, r, kicked{UID: uid, Disconnected: n}, err)
+}
+
+// rooms answers GET /v1/rooms.
+func (s *Server) rooms(w http.ResponseWriter, r *http.Request, who *caller) {
+	page, bad := s.page(r, who)
+	if bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	found, next, err := s.directory.Rooms(page)
+	answer := roomList{Rooms: make([]listedRoom, len(found)), Next: next}
+	for i, one := range found {
+		answer.Rooms[i] = listedRoom{Room: one.Name, Connections: one.Connections}
+	}
+	s.answer(w, r, answer, err)
+}
+
+// room answers GET /v1/rooms/{room}. A room without connections has no members, whether there was such a room or not.
+func (s *Server) room(w http.ResponseWriter, r *http.Request, who *caller) {
+	name := r.PathValue("room")
+	page, bad := s.page(r, who)
+	if bad == nil {
+		bad = s.lookup(who, &hub.Audience{Rooms: []string{name}})
+	}
+	if bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	found, next, err := s.directory.Room(name, page)
+	answer := roomState{Room: name, Members: make([]occupant, len(found)), Next: next}
+	for i, one := range found {
+		answer.Members[i] = occupant{Connection: one.Connection}
+		if strings.HasPrefix(one.UID, who.audience) {
+			answer.Members[i].UID = one.UID
+		}
+	}
+	s.answer(w, r, answer, err)
+}
+
+// stats answers GET /v1/stats.
+func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
+	if bad := s.lookup(who, &hub.Audience{All: true}); bad != nil {
+		s.refuseV1(w, r, bad)
+		return
+	}
+	s.answer(w, r, figures(s.directory.Stats()), nil)
+}
+
+// lookup returns nil if who may look at what a names, or the fault.
+func (s *Server) lookup(who *caller, a *hub.Audience) *fault {
+	if s.directory == nil {
+		return pushFault(errNoDirectory)
+	}
+	if denied := who.reaches(a); denied != nil {
+		return denied.fault()
+	}
+	return nil
+}
+
+// page reads the parameters of a list.
+func (s *Server) page(r *http.Request, who *caller) (hub.Page, *fault) {
+	p := hub.Page{Limit: defaultLimit, Prefix: who.audience}
+	if s.directory == nil {
+		return p, pushFault(errNoDirectory)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return p, invalid("The query", "has a percent sign that is no escape, or a semicolon")
+	}
+	for name, values := range query {
+		if len(values) > 1 {
+			return p, invalid("A parameter", "is there twice")
+		}
+		switch name {
+		case "cursor":
+			p.Cursor = values[0]
+		case "limit":
+			if p.Limit, err = strconv.Atoi(values[0]); err != nil || p.Limit < 1 || p.Limit > maxLimit {
+				return p, invalid("limit", "has to be a number from 1 to "+strconv.Itoa(maxLimit))
+			}
+		default:
+			return p, unknownField("", []byte(name))
+		}
+	}
+	return p, nil
+}
+
+// answer sends v as JSON, or what to say about err.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(v)
+	}
+	switch {
+	case errors.Is(err, hub.ErrBadCursor):
+		s.refuseV1(w, r, &fault{code: codeInvalidCursor, detail: hub.ErrBadCursor.Error() + "."})
+	case errors.Is(err, hub.ErrBadUID):
+		s.refuseV1(w, r, invalid("uid:", hub.ErrBadUID.Error()))
+	case errors.Is(err, hub.ErrBadRoom):
+		s.refuseV1(w, r, invalid("room:", hub.ErrBadRoom.Error()))
+	case err != nil:
+		s.refuseV1(w, r, pushFault(err))
+	default:
+		s.send(w, r, http.StatusOK, s.jsonType, body)
+	}
+}

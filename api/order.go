@@ -1,0 +1,316 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"crier/io/hub"
+)
+
+const (
+	// maxNames is how many users, rooms and connections one push may name, exceptions included.
+	maxNames = 10_000
+	// maxExcept is how deep exceptions may be nested.
+	maxExcept = 8
+)
+
+// order is one push, as its JSON says it.
+type order struct {
+	id       string // "" if the caller gave none
+	to       hub.Audience
+	parcel   *parcel
+	dryRun   bool
+	given    uint16 // the fields that there are, a bit each
+	names    int    // in to
+	audience bool   // to says anything
+}
+
+// parcel is what the hub gets of a push: in one piece, since that is what most pushes allocate.
+type parcel struct {
+	message hub.Message
+	args    [1]json.RawMessage
+	user    [1]string
+}
+
+// The bits of order.given, and of the fields of an audience.
+const (
+	hasID = 1 << iota
+	hasTo
+	hasEvent
+	hasData
+	hasArgs
+	hasVolatile
+	hasDryRun
+	hasOther
+	hasUsers
+	hasRooms
+	hasConnections
+	hasAll
+	hasExcept
+)
+
+// parse reads one push. It keeps nothing of line.
+func (s *Server) parse(line []byte) (o order, bad *fault) {
+	line = trimSpace(line)
+	if !validJSON(line) {
+		return o, &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
+	}
+	if line[0] != '{' {
+		return o, invalid("The push", "has to be a JSON object")
+	}
+	o.parcel = &parcel{message: hub.Message{Event: legacyEvent}}
+	var data, args []byte
+	for name, value := range members(line) {
+		field, bit := unquoted(name), uint16(0)
+		null := string(value) == "null"
+		switch string(field) {
+		case "id":
+			bit = hasID
+			if !null {
+				o.id, bad = stringValue(value, "id")
+			}
+		case "to":
+			bit = hasTo
+			if !null {
+				bad = o.parseAudience(&o.to, value, "to", 0)
+			}
+		case "event":
+			bit = hasEvent
+			if !null {
+				o.parcel.message.Event, bad = eventName(value)
+			}
+		case "data":
+			bit, data = hasData, value
+		case "args":
+			bit = hasArgs
+			if !null {
+				args = value
+			}
+		case "volatile":
+			bit = hasVolatile
+			o.parcel.message.Volatile, bad = boolValue(value, "volatile")
+		case "dry_run":
+			bit = hasDryRun
+			o.dryRun, bad = boolValue(value, "dry_run")
+		case "ttl", "store", "ack", "receipt":
+			if !null && string(value) != "false" {
+				bad = &fault{code: codeUnsupported, detail: string(field) + " is not supported by this server: leave it out."}
+			}
+		default:
+			bad = unknownField("", field)
+		}
+		if bad == nil && o.given&bit != 0 {
+			bad = invalid(string(field), "is there twice")
+		}
+		if bad != nil {
+			return o, bad
+		}
+		o.given |= bit
+	}
+	if bad := o.check(args != nil); bad != nil {
+		return o, bad
+	}
+	return o, s.pack(&o, data, args)
+}
+
+// check finds what is missing, or too much.
+func (o *order) check(args bool) *fault {
+	switch {
+	case !o.audience:
+		return &fault{code: codeMissingField, detail: "to is missing, or names nothing: give it users, rooms, connections or all."}
+	case o.given&hasData != 0 && args:
+		return invalid("args", "cannot be there beside data")
+	case o.given&(hasData|hasEvent) == 0 && !args:
+		return &fault{code: codeMissingField, detail: "data is missing: give it, or args, or an event without arguments."}
+	case o.given&hasID != 0 && o.id != "" && hub.CheckUID(o.id) != nil:
+		return invalid("id", "has to be 1 to 255 bytes without control characters")
+	}
+	return nil
+}
+
+// unknownField returns the fault of a field that no push has.
+func unknownField(in string, field []byte) *fault {
+	return &fault{code: codeUnknownField, detail: fmt.Sprintf("There is no field %s%.64q: mind the spelling.", in, field)}
+}
+
+// stringValue returns a value that has to be a string, and not an empty one.
+func stringValue(value []byte, field string) (string, *fault) {
+	if value[0] != '"' || len(value) == 2 {
+		return "", invalid(field, "has to be a string that is not empty")
+	}
+	return string(unquoted(value)), nil
+}
+
+// boolValue returns a value that has to be true, false or null.
+func boolValue(value []byte, field string) (bool, *fault) {
+	switch string(value) {
+	case "true":
+		return true, nil
+	case "false", "null":
+		return false, nil
+	}
+	return false, invalid(field, "has to be true or false")
+}
+
+// eventName returns the name of an event.
+func eventName(value []byte) (string, *fault) {
+	if string(value) == `"`+legacyEvent+`"` {
+		return legacyEvent, nil
+	}
+	name, bad := stringValue(value, "event")
+	if bad == nil && reserved(name) {
+		bad = &fault{code: codeReservedEvent, detail: "event is a name that Socket.IO clients keep for themselves: choose another."}
+	}
+	return name, bad
+}
+
+// reserved says whether Socket.IO clients keep an event's name for themselves: they would take it for a broken packet
+// and disconnect.
+func reserved(event string) bool {
+	switch event {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
+	}
+	return false
+}
+
+// parseAudience reads an audience into a; field is what errors call it.
+func (o *order) parseAudience(a *hub.Audience, value []byte, field string, depth int) (bad *fault) {
+	if value[0] != '{' {
+		return invalid(field, "has to be an object with users, rooms, connections, all or except")
+	}
+	if depth > maxExcept {
+		return invalid(field, "is an exception nested more than "+strconv.Itoa(maxExcept)+" deep")
+	}
+	var given uint16
+	for token, value := range members(value) {
+		name, bit := unquoted(token), uint16(0)
+		null := string(value) == "null"
+		switch string(name) {
+		case "users":
+			bit = hasUsers
+			a.Users, bad = o.nameList(value, field, ".users", depth == 0)
+		case "rooms":
+			bit = hasRooms
+			a.Rooms, bad = o.nameList(value, field, ".rooms", false)
+		case "connections":
+			bit = hasConnections
+			a.Connections, bad = o.nameList(value, field, ".connections", false)
+		case "all":
+			bit = hasAll
+			a.All, bad = boolValue(value, field+".all")
+		case "except":
+			bit = hasExcept
+			if !null {
+				a.Except = new(hub.Audience)
+				bad = o.parseAudience(a.Except, value, field+".except", depth+1)
+			}
+		default:
+			bad = unknownField(field+".", name)
+		}
+		if bad == nil && given&bit != 0 {
+			bad = invalid(field+"."+string(name), "is there twice")
+		}
+		if bad != nil {
+			return bad
+		}
+		given |= bit
+		o.audience = o.audience || depth == 0 && bit != hasExcept && !null
+	}
+	return nil
+}
+
+// nameList reads an array of names: strings or, of users, integers as well, which stand for their digits. The error
+// calls it field+list. first says that these are the users that the parcel has room for.
+func (o *order) nameList(value []byte, field, list string, first bool) ([]string, *fault) {
+	if string(value) == "null" {
+		return nil, nil
+	}
+	if value[0] != '[' {
+		return nil, invalid(field+list, "has to be an array")
+	}
+	var names []string
+	if first {
+		names = o.parcel.user[:0]
+	}
+	for element := range elements(value) {
+		switch {
+		case o.names == maxNames:
+			return nil, &fault{code: codeTooMany, detail: "to has more than " + strconv.Itoa(maxNames) + " names: use rooms, or several pushes."}
+		case element[0] == '"':
+			names = append(names, string(unquoted(element)))
+		case list == ".users" && jsonUser(element).invalid == "":
+			names = append(names, string(element))
+		case list == ".users":
+			return nil, invalid(fmt.Sprintf("%s%s[%d]", field, list, len(names)), "has to be a string or an integer")
+		default:
+			return nil, invalid(fmt.Sprintf("%s%s[%d]", field, list, len(names)), "has to be a string")
+		}
+		o.names++
+	}
+	return names, nil
+}
+
+// pack gives o its arguments, copied into memory of their own, since connections keep them.
+func (s *Server) pack(o *order, data, args []byte) *fault {
+	p := o.parcel
+	p.message.Args = p.args[:0]
+	var l lifter
+	switch {
+	case args != nil && args[0] != '[':
+		return invalid("args", "has to be an array")
+	case args != nil:
+		if bad := l.liftAll(&p.message, args); bad != nil {
+			return bad
+		}
+	case data != nil:
+		lifted, bad := l.lift(make([]byte, 0, len(data)), data, "data")
+		if bad != nil {
+			return bad
+		}
+		p.message.Args = append(p.message.Args, lifted)
+	}
+	if bad := l.check(); bad != nil {
+		return bad
+	}
+	p.message.Attachments = l.attachments
+	if size := messageSize(&p.message); s.maxContent > 0 && size > s.maxContent {
+		return &fault{
+			code: codeMessageTooLarge,
+			detail: fmt.Sprintf("The message has %d bytes, and at most the %d of socketio.max_payload can be sent: send less, or raise that.",
+				size, s.maxContent),
+		}
+	}
+	return nil
+}
+
+// liftAll gives m the elements of an array as its arguments.
+func (l *lifter) liftAll(m *hub.Message, args []byte) *fault {
+	buf := make([]byte, 0, len(args))
+	for element := range elements(args) {
+		from := len(buf)
+		var bad *fault
+		if buf, bad = l.lift(buf, element, "args"); bad != nil {
+			return bad
+		}
+		m.Args = append(m.Args, buf[from:len(buf):len(buf)]) // stays as it is when buf moves to larger memory
+	}
+	return nil
+}
+
+// messageSize returns the bytes of a message: its event, arguments and attachments.
+func messageSize(m *hub.Message) int64 {
+	size := len(m.Event)
+	for _, a := range m.Args {
+		size += len(a)
+	}
+	for _, a := range m.Attachments {
+		size += len(a)
+	}
+	return int64(size)
+}
+
+// blank reports whether line has nothing but white space.
+func blank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }

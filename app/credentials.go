@@ -1,0 +1,156 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"net/netip"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"crier/api/auth"
+	"crier/io/hub"
+	"crier/io/socketio"
+)
+
+var errNoToken = errors.New("the token must be a string")
+
+// offer is what a client says about itself while it joins a namespace: uid and
+// token of auth (3.x and 4.x; 1.x and 2.x: of the namespace's query), else of
+// the connection's query, else the token of Authorization: Bearer.
+func (g *gate) offer(s *socketio.Socket) (auth.Request, error) {
+	h := s.Handshake()
+	r := g.requestOf(h)
+	var err error
+	if r.UID, err = offeredUID(s); err != nil {
+		return auth.Request{}, err
+	}
+	var said struct {
+		Token json.RawMessage `json:"token"`
+	}
+	if data := s.Auth(); data != nil && json.Unmarshal(data, &said) == nil && said.Token != nil && string(said.Token) != "null" {
+		r.Token, err = parseToken(said.Token)
+		return r, err
+	}
+	if h != nil {
+		if r.Token = h.Query.Get("token"); r.Token == "" {
+			r.Token = bearer(h.Header.Get("Authorization"))
+		}
+	}
+	return r, nil
+}
+
+// requestOf is what is known of a client without what it says about itself; h may be nil.
+func (g *gate) requestOf(h *socketio.Handshake) auth.Request {
+	if h == nil || !g.callback {
+		return auth.Request{}
+	}
+	ip := ""
+	if peer := peerOf(h, g.proxies); peer.IsValid() {
+		ip = peer.String()
+	}
+	return auth.Request{Header: h.Header, Query: h.Query, IP: ip}
+}
+
+// vouched reports whether there is anything about a client, besides the uid that
+// it claims, by which the business API might know it.
+func vouched(r auth.Request) bool {
+	if r.Header.Get("Cookie") != "" || r.Header.Get("Authorization") != "" {
+		return true
+	}
+	for name := range r.Query {
+		if name != "uid" && !auth.OfTheEngine(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseToken takes a token from JSON: a string that is not empty.
+func parseToken(data json.RawMessage) (string, error) {
+	var token string
+	if err := json.Unmarshal(data, &token); err != nil {
+		return "", errNoToken
+	}
+	if token == "" {
+		return "", errTokenRequired
+	}
+	return token, nil
+}
+
+// bearer is the token of an Authorization header (RFC 6750 section 2.1), or "".
+func bearer(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return textproto.TrimString(token)
+}
+
+// peerOf is the address of a client: that of its connection or, when that one
+// is a trusted proxy, the rightmost in X-Forwarded-For that is not. It is the
+// zero Addr when there is no telling.
+func peerOf(h *socketio.Handshake, proxies []netip.Prefix) netip.Addr {
+	peer := parsePeer(h.RemoteAddr)
+	hops := strings.Split(strings.Join(h.Header["X-Forwarded-For"], ","), ",")
+	if len(h.Header["X-Forwarded-For"]) == 0 {
+		return peer
+	}
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+			break
+		}
+		peer = parsePeer(strings.TrimSpace(hop))
+	}
+	return peer
+}
+
+// parsePeer reads an address with or without a port; IPv4 in IPv6 becomes IPv4.
+func parsePeer(text string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	a, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
+
+// offeredUID is the uid that a client names while it connects: auth.uid (3.x
+// and 4.x) or the query's uid. Empty if it names none; null is none.
+func offeredUID(s *socketio.Socket) (string, error) {
+	var said struct {
+		UID json.RawMessage `json:"uid"`
+	}
+	if data := s.Auth(); data != nil && json.Unmarshal(data, &said) == nil && said.UID != nil && string(said.UID) != "null" {
+		return parseUID(said.UID)
+	}
+	if h := s.Handshake(); h != nil && h.Query.Has("uid") {
+		uid := h.Query.Get("uid")
+		return uid, hub.CheckUID(uid)
+	}
+	return "", nil
+}
+
+// parseUID takes a uid from JSON: a string, or an integer, whose digits it
+// becomes. Pages send both for the same user, and fractions are no user.
+func parseUID(data json.RawMessage) (string, error) {
+	var v any
+	dec := json.NewDecoder(strings.NewReader(string(data)))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return "", errNoUID
+	}
+	switch v := v.(type) {
+	case string:
+		return v, hub.CheckUID(v)
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "", errNoUID
+		}
+		return v.String(), hub.CheckUID(v.String())
+	default:
+		return "", errNoUID
+	}
+}

@@ -1,0 +1,272 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"crier/api/auth"
+	"crier/io/engineio"
+	"crier/io/hub"
+	"crier/io/socketio"
+	"crier/io/wsconn"
+)
+
+// gateResolution is how late a connection may be closed.
+const gateResolution = 50 * time.Millisecond
+
+var (
+	errTokenRequired = errors.New("a uid alone proves nothing here: send a token (setting `auth.mode`)")
+	errOtherUID      = errors.New("the uid is not that of the token")
+	errNotLoggedIn   = errors.New("log in first")
+	errNotNamed      = errors.New("the token does not name this room (setting `rooms.client_join`)")
+)
+
+// authenticator is an [auth.JWT] or an [auth.Callback].
+type authenticator interface {
+	Authenticate(ctx context.Context, r auth.Request) (auth.Identity, error)
+	Close()
+}
+
+// gate is the door of auth.mode jwt and callback: it lets nobody into the hub
+// but those who have proved who they are. The sockets of the main namespace
+// stand in a hub of their own, the lobby, where nothing is pushed, and enter
+// the product's hub with their login; so they receive nothing before, not even
+// what goes to everybody.
+//
+// Clients are authenticated on their own connection's goroutine: one that waits
+// for the business API, or for keys, holds up only itself. Its heartbeat is
+// read after that, which is why auth.callback.timeout is less than
+// socketio.ping_timeout.
+type gate struct {
+	// static
+	hub       *hub.Hub
+	auth      authenticator
+	callback  bool          // the authenticator can make something of cookies and headers
+	timeout   time.Duration // auth.login_timeout
+	roomsFrom string        // rooms.client_join
+	proxies   []netip.Prefix
+	wheel     *wsconn.Wheel
+	ctx       context.Context // ends what clients wait for
+	cancel    context.CancelFunc
+	log       *slog.Logger
+
+	mu     sync.Mutex
+	guests map[*socketio.Socket]*guest
+	visits map[*engineio.Session]*visit
+}
+
+// guard makes a namespace besides the main one ask for a token too.
+func (g *gate) guard(n *socketio.Namespace) {
+	n.Use(func(s *socketio.Socket) error {
+		if err := g.admitElsewhere(s); err != nil {
+			return refusal(err)
+		}
+		return nil
+	})
+	g.follow(n)
+}
+
+// follow keeps track of the namespace's sockets.
+func (g *gate) follow(n *socketio.Namespace) {
+	n.OnConnect(func(s *socketio.Socket) {
+		if v := g.guest(s); v != nil {
+			v.arrived()
+		}
+	})
+	n.OnDisconnect(g.departed)
+}
+
+// admit implements [door].
+func (g *gate) admit(s *socketio.Socket) error {
+	r, err := g.offer(s)
+	if err != nil {
+		return err
+	}
+	v := &guest{gate: g, socket: s, main: true}
+	if g.callback {
+		v.handshake = s.Handshake()
+	}
+	id, err := g.identify(r)
+	anonymous := r.UID == "" && r.Token == ""
+	if anonymous && (errors.Is(err, errTokenRequired) || errors.Is(err, auth.ErrRefused) || errors.Is(err, auth.ErrExpired)) {
+		err = nil // it may still log in by the event
+	}
+	return g.receive(v, id, err)
+}
+
+// admitElsewhere admits to another namespace: who has proved who it is, here or
+// in the main one.
+func (g *gate) admitElsewhere(s *socketio.Socket) error {
+	r, err := g.offer(s)
+	if err != nil {
+		return err
+	}
+	id, err := g.identify(r)
+	if known := g.visitor(s.Session()); errors.Is(err, errTokenRequired) && known.UID != "" && (r.UID == "" || r.UID == known.UID) {
+		id, err = known, nil
+	}
+	return g.receive(&guest{gate: g, socket: s}, id, err)
+}
+
+// receive puts a guest on the list, logged in if it has a name.
+func (g *gate) receive(v *guest, id auth.Identity, err error) error {
+	if err != nil {
+		if g.ctx.Err() != nil { // stopping: who were told no would stay away
+			v.socket.Session().Close()
+		}
+		return err
+	}
+	g.add(v)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.deadline = time.Now().Add(g.timeout)
+	if id.UID != "" {
+		if err := v.enterLocked(id); err != nil {
+			v.phase = departed
+			g.remove(v.socket)
+			return err
+		}
+	}
+	g.wheel.Set(&v.timer, v, time.Now().Add(settleTime))
+	return nil
+}
+
+// identify asks who a client is. r.UID must be the answer if it is not empty.
+func (g *gate) identify(r auth.Request) (auth.Identity, error) {
+	if r.Token == "" && !(g.callback && vouched(r)) {
+		return auth.Identity{}, errTokenRequired
+	}
+	id, err := g.auth.Authenticate(g.ctx, r)
+	if err != nil {
+		g.log.Debug("a client was not let in", "error", err)
+		return auth.Identity{}, auth.Public(err)
+	}
+	if err := hub.CheckUID(id.UID); err != nil {
+		return auth.Identity{}, err
+	}
+	if r.UID != "" && r.UID != id.UID {
+		return auth.Identity{}, errOtherUID
+	}
+	return id, nil
+}
+
+// login implements [door]: login, uid, token. The uid may be null.
+func (g *gate) login(e *socketio.Event) (uid string, fresh bool, err error) {
+	v := g.guest(e.Socket)
+	if v == nil {
+		return "", false, hub.ErrGone
+	}
+	if bound := v.uid(); bound != "" {
+		return bound, false, nil
+	}
+	r := g.requestOf(v.handshake)
+	if arg := e.JSON(0); arg != nil && string(arg) != "null" {
+		if r.UID, err = parseUID(arg); err != nil {
+			return "", false, err
+		}
+	}
+	if arg := e.JSON(1); arg != nil && string(arg) != "null" {
+		if r.Token, err = parseToken(arg); err != nil {
+			return "", false, err
+		}
+	}
+	id, err := g.identify(r)
+	if err != nil {
+		return "", false, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.phase == departed {
+		return "", false, hub.ErrGone
+	}
+	if err := v.enterLocked(id); err != nil {
+		return "", false, err
+	}
+	v.rearmLocked()
+	return id.UID, true, nil
+}
+
+// logout implements [door]. The client is as if it had just come.
+func (g *gate) logout(s *socketio.Socket) {
+	v := g.guest(s)
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.id.UID == "" || v.phase == departed {
+		return
+	}
+	v.leaveLocked(true)
+	v.deadline = time.Now().Add(g.timeout)
+	v.rearmLocked()
+}
+
+// member implements [door].
+func (g *gate) member(s *socketio.Socket) *hub.Member {
+	v := g.guest(s)
+	if v == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.member
+}
+
+// mayMove implements [door].
+func (g *gate) mayMove(s *socketio.Socket, room string) error {
+	if g.roomsFrom == "deny" {
+		return errForbidden
+	}
+	v := g.guest(s)
+	if v == nil {
+		return errNotLoggedIn
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.id.UID == "":
+		return errNotLoggedIn
+	case g.roomsFrom == "token" && room != "" && !slices.Contains(v.id.Rooms, room):
+		return errNotNamed
+	}
+	return nil
+}
+
+// departed is told when a socket has left its namespace. A connection that is
+// in none any more must not stay for nothing.
+func (g *gate) departed(s *socketio.Socket, reason socketio.Reason) {
+	v := g.guest(s)
+	if v == nil {
+		return
+	}
+	known := v.uid() != ""
+	empty := v.depart()
+	switch {
+	case reason != socketio.ClientDisconnect || !empty: // it has ended, or has other guests
+	case known:
+		s.Session().SetDeadline(g.timeout)
+	default:
+		s.Session().Close()
+	}
+}
+
+// stop ends what clients wait for; close ends the rest, once they have left.
+func (g *gate) stop() {
+	if g == nil {
+		return
+	}
+	g.cancel()
+	g.auth.Close()
+}
+
+func (g *gate) close() {
+	if g != nil {
+		g.wheel.Close()
+	}
+}
