@@ -35,15 +35,15 @@ lint:
 unit: client
 	$(GO) test -race -timeout 5m $$($(GO) list ./... | grep -v '^crier/e2e')
 
-e2e: client e2e/node_modules/.stamp
+e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 	$(GO) test -race -timeout 15m ./e2e/...
 
-e2e/node_modules/.stamp: e2e/package-lock.json
-	cd e2e && $(NPM) ci --no-audit --no-fund --loglevel=error
+%/node_modules/.stamp: %/package-lock.json
+	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 fmt:
 	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
 clean:
-	rm -rf bin web/node_modules e2e/node_modules web/client/4 web/client/2 web/client/.stamp
+	rm -rf bin web/node_modules e2e/node_modules e2e/parsers/node_modules web/client/4 web/client/2 web/client/.stamp

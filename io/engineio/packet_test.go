@@ -171,6 +171,13 @@ func FuzzParseText(f *testing.F) {
 	for _, v := range readVectors(f, "frame", 1) {
 		f.Add(byte(v.Revision), v.Binary, v.wire())
 	}
+	for _, c := range readCaptured(f) {
+		for _, v := range c.Messages {
+			if v.Kind == "frame" {
+				f.Add(byte(v.Revision), v.Binary, v.wire())
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, rev byte, binary bool, frame []byte) {
 		r := engineio.Revision(rev)
 		p, err := parseFrame(r, frame, binary)

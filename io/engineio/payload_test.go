@@ -240,6 +240,13 @@ func FuzzParsePayload(f *testing.F) {
 	for _, v := range readVectors(f, "payload", 1) {
 		f.Add(v.Revision == engineio.Revision3, v.Binary, v.wire())
 	}
+	for _, c := range readCaptured(f) {
+		for _, v := range c.Messages {
+			if v.Kind == "payload" {
+				f.Add(v.Revision == engineio.Revision3, v.Binary, v.wire())
+			}
+		}
+	}
 	f.Fuzz(func(t *testing.T, three, binary bool, body []byte) {
 		rev := engineio.Revision4
 		if three {
