@@ -118,7 +118,7 @@ func (c clients) register(n *socketio.Namespace) {
 
 func (c clients) room(e *socketio.Event, move func(*hub.Member, string) error) {
 	var room string
-	decodeErr := e.Decode(0, &room)
+	decodeErr := json.Unmarshal(e.JSON(0), &room) // Decode would take bytes, as base64
 	err := c.door.mayMove(e.Socket, room)
 	if err == nil {
 		switch m := c.door.member(e.Socket); {

@@ -155,7 +155,7 @@ func TestBadUIDWhileConnecting(t *testing.T) {
 			pg := dial(t, "ws", p.Addr(), "EIO=4", nil)
 			pg.send("40" + auth)
 			pg.want(`44{"message":"` + sentence + `","data":` + data + "}")
-			same(t, "sockets", p.hub.Stats().Sockets, 0)
+			await(t, "leaving the hub", func() bool { return p.hub.Stats().Sockets == 0 })
 			pg.join(`{"uid":"7"}`) // the connection can be used for another try
 			same(t, "online", p.hub.Online("7"), true)
 			pg.leave()

@@ -1,9 +1,11 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 )
 
 // world is a hub with a model beside it that says, slowly, who is meant.
@@ -89,6 +91,7 @@ func TestResolveAgainstModel(t *testing.T) {
 		if r.Connections != len(want) || r.Users != len(users) {
 			t.Fatalf("Push(%+v) = %+v, want %d connections, %d users", a, r, len(want), len(users))
 		}
+		checkMembers(t, h, a, want)
 		for _, c := range w.conns {
 			if got := len(c.take()); got > 1 || (got == 1) != want[c] {
 				t.Fatalf("Push(%+v): %s got it %d times, want %v", a, c.id, got, want[c])
@@ -98,6 +101,80 @@ func TestResolveAgainstModel(t *testing.T) {
 	}
 	if matched == 0 {
 		t.Error("no audience matched anybody")
+	}
+}
+
+// checkMembers compares what Members finds with what is wanted.
+func checkMembers(t *testing.T, h *Hub, a *Audience, want map[*fakeConn]bool) {
+	t.Helper()
+	list, err := h.Members(*a)
+	if err != nil || len(list) != len(want) {
+		t.Fatalf("Members(%+v): %d and %v, want %d", a, len(list), err, len(want))
+	}
+	found := make(map[Conn]bool)
+	for _, m := range list {
+		if c, ok := m.Conn().(*fakeConn); !ok || !want[c] || found[c] {
+			t.Fatalf("Members(%+v) has %s, who is not meant or there twice", a, m.Conn().ID())
+		}
+		found[m.Conn()] = true
+	}
+}
+
+func TestMembersRefuses(t *testing.T) {
+	h := newHub(t, Options{})
+	deep := &Audience{}
+	for range maxExcept + 1 {
+		deep = &Audience{Except: deep}
+	}
+	for _, tt := range []struct {
+		a    Audience
+		want error
+	}{
+		{Audience{Rooms: []string{"r", ""}}, ErrBadRoom},
+		{Audience{Users: []string{"a\n"}}, ErrBadUID},
+		{*deep, ErrBadAudience},
+	} {
+		if list, err := h.Members(tt.a); !errors.Is(err, tt.want) || list != nil {
+			t.Errorf("Members(%+v) = %v, %v; want %v", tt.a, list, err, tt.want)
+		}
+	}
+	if list, err := h.Members(Audience{Connections: []string{"", "nobody"}, Rooms: []string{"empty"}}); err != nil || len(list) != 0 {
+		t.Errorf("Members of nobody: %v, %v", list, err)
+	}
+}
+
+// The list is the caller's: what the hub does next must not change it.
+func TestMembersAreASnapshot(t *testing.T) {
+	h := newHub(t, Options{})
+	m, _ := join(t, h, "c1", "", "r")
+	list, err := h.Members(Audience{Rooms: []string{"r"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Gone()
+	join(t, h, "c2", "", "r")
+	if _, err := h.Members(Audience{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 1 || list[0] != m {
+		t.Errorf("the snapshot has changed: %v", list)
+	}
+}
+
+// A library has one hub for each namespace, and there may be many.
+func TestEmptyHubIsSmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		if _, err := New(Options{}); err != nil { // without an observer there is nothing to close
+			t.Fatal(err)
+		}
+	}); n > 6 {
+		t.Errorf("%v allocations for an empty hub, want at most 6", n)
+	}
+	if n := unsafe.Sizeof(Hub{}); n > 6000 {
+		t.Errorf("a Hub takes %d bytes, want at most 6000", n)
 	}
 }
 

@@ -54,14 +54,8 @@ type indexes struct {
 	rooms [shardCount]roomShard
 }
 
-func (x *indexes) init() {
-	x.seed = maphash.MakeSeed()
-	for i := range shardCount {
-		x.conns[i].byID = make(map[string]*Member)
-		x.users[i].byUID = make(map[string]*user)
-		x.rooms[i].byName = make(map[string]*room)
-	}
-}
+// The maps are made when they are first written to: a hub can be one of many small ones.
+func (x *indexes) init() { x.seed = maphash.MakeSeed() }
 
 func (x *indexes) shard(name string) uint64         { return maphash.String(x.seed, name) % shardCount }
 func (x *indexes) connShard(id string) *connShard   { return &x.conns[x.shard(id)] }
@@ -72,6 +66,9 @@ func (x *indexes) roomShard(name string) *roomShard { return &x.rooms[x.shard(na
 func (s *connShard) add(id string, m *Member) bool {
 	if _, taken := s.byID[id]; taken {
 		return false
+	}
+	if s.byID == nil {
+		s.byID = make(map[string]*Member)
 	}
 	s.byID[id] = m
 	m.slot = int32(len(s.list))
@@ -97,6 +94,9 @@ func (s *userShard) user(uid string) (u *user, created bool) {
 	}
 	u = &user{uid: strings.Clone(uid)} // uid may be a part of a larger text
 	u.members.list = u.first[:0]
+	if s.byUID == nil {
+		s.byUID = make(map[string]*user)
+	}
 	s.byUID[u.uid] = u
 	return u, true
 }
@@ -108,6 +108,9 @@ func (s *roomShard) join(name string, m *Member) *room {
 	r := s.byName[name]
 	if r == nil {
 		r = &room{name: strings.Clone(name)}
+		if s.byName == nil {
+			s.byName = make(map[string]*room)
+		}
 		s.byName[r.name] = r
 	}
 	r.members.add(m)

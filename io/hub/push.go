@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -138,6 +139,18 @@ func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
 		m.conn.Kick()
 	}
 	return len(sc.list), nil
+}
+
+// Members returns a snapshot of the connections of the audience, each once, in no order. It fails with ErrBadAudience,
+// ErrBadUID or ErrBadRoom. The caller owns the list.
+func (h *Hub) Members(a Audience) ([]*Member, error) {
+	if err := a.check(0); err != nil {
+		return nil, fmt.Errorf("finding connections: %w", err)
+	}
+	sc := h.newScratch()
+	defer h.release(sc)
+	sc.resolve(h, &a)
+	return slices.Clone(sc.list), nil
 }
 
 // tally counts what connections answered.

@@ -1,14 +1,8 @@
 package socketio
 
 import (
-	"errors"
+	"bytes"
 	"time"
-)
-
-// Errors of an acknowledgement that did not come.
-var (
-	ErrAckTimeout   = errors.New("socketio: the client did not acknowledge in time")
-	ErrDisconnected = errors.New("socketio: the client is not in the namespace (any more)")
 )
 
 // AckFunc is called once: with what the client answered, or with
@@ -16,9 +10,27 @@ var (
 // must be quick.
 type AckFunc func(Args, error)
 
+// Ids of acknowledgements. Clients in Java take no more than 31 bits. Each
+// socket counts its own; a [Broadcast] has the same one for all.
+const (
+	firstRound = 1 << 30
+	ownIDs     = firstRound
+)
+
+// pendingAck waits for one answer to an event of its own, or for one of the
+// answers to a round.
 type pendingAck struct {
 	fn    AckFunc
 	timer *time.Timer
+	round *round // nil: fn and timer
+}
+
+func (a *pendingAck) done(s *Socket, args Args, err error) {
+	if a.round != nil {
+		a.round.answer(s, args, err)
+		return
+	}
+	a.fn(args, err)
 }
 
 // EmitWithAck sends an event and calls fn when the client has acknowledged it,
@@ -32,67 +44,101 @@ func (s *Socket) EmitWithAck(timeout time.Duration, fn AckFunc, event string, ar
 	if err != nil {
 		return err
 	}
-	id, err := s.expectAck(timeout, fn)
+	id, err := s.expectAnswer(timeout, fn)
 	if err != nil {
 		return err
 	}
-	p := Packet{Type: PacketEvent, ID: uint64(id), HasID: true}
-	if err := s.send(p, eventList(event, list), attachments); err != nil && s.takeAck(uint64(id)) != nil {
+	p := Packet{Type: PacketEvent, ID: id, HasID: true}
+	if err := s.send(p, eventList(event, list), attachments); err != nil && s.takeAck(id) != nil {
 		return err
 	}
 	return nil
 }
 
-func (s *Socket) expectAck(timeout time.Duration, fn AckFunc) (id uint32, err error) {
+// expectAnswer begins to wait for the acknowledgement with the id that it returns.
+func (s *Socket) expectAnswer(timeout time.Duration, fn AckFunc) (id uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.present() {
+	if !s.presentLocked() {
 		return 0, ErrDisconnected
 	}
-	id = s.nextAck
-	s.nextAck++
-	if s.acks == nil {
-		s.acks = make(map[uint64]*pendingAck)
+	acks := s.more().acks
+	for acks[uint64(s.nextAck)] != nil {
+		s.nextAck = (s.nextAck + 1) % ownIDs
 	}
-	s.acks[uint64(id)] = &pendingAck{fn: fn, timer: time.AfterFunc(timeout, func() {
-		if a := s.takeAck(uint64(id)); a != nil {
+	id = uint64(s.nextAck)
+	s.nextAck = (s.nextAck + 1) % ownIDs
+	a := &pendingAck{fn: fn}
+	a.timer = time.AfterFunc(timeout, func() {
+		if a := s.takeAck(id); a != nil {
 			s.settle(a, ErrAckTimeout)
 		}
-	})}
+	})
+	s.addAckLocked(id, a)
 	return id, nil
+}
+
+// expect begins to wait for the acknowledgement of that id.
+func (s *Socket) expect(id uint64, a *pendingAck) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.presentLocked() {
+		return ErrDisconnected
+	}
+	s.addAckLocked(id, a)
+	return nil
+}
+
+func (s *Socket) addAckLocked(id uint64, a *pendingAck) {
+	more := s.more()
+	if more.acks == nil {
+		more.acks = make(map[uint64]*pendingAck)
+	}
+	more.acks[id] = a
 }
 
 // takeAck ends the wait for an acknowledgement; nil if somebody else did.
 func (s *Socket) takeAck(id uint64) *pendingAck {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	a := s.acks[id]
+	if s.rare == nil {
+		return nil
+	}
+	a := s.rare.acks[id]
 	if a == nil {
 		return nil
 	}
-	a.timer.Stop()
-	delete(s.acks, id)
-	if len(s.acks) == 0 {
-		s.acks = nil
+	if a.timer != nil {
+		a.timer.Stop()
 	}
+	delete(s.rare.acks, id)
+	s.less()
 	return a
 }
 
 // settle tells that no acknowledgement came.
 func (s *Socket) settle(a *pendingAck, err error) {
-	if !s.client.server.guard(func() { a.fn(Args{}, err) }) {
+	if !s.client.server.guard(func() { a.done(s, Args{}, err) }) {
 		s.client.session.Close()
 	}
 }
 
 // ack handles an acknowledgement.
 func (s *Socket) ack(p Packet, attachments [][]byte) error {
+	if !p.HasID {
+		return nil
+	}
+	a := s.takeAck(p.ID)
+	if a == nil { // late, repeated, or never asked for
+		return nil
+	}
+	if a.round != nil {
+		p.Data = bytes.Clone(p.Data) // it is kept
+	}
 	list, err := SplitArray(p.Data)
-	if err != nil || !p.HasID {
+	if err != nil {
 		return err
 	}
-	if a := s.takeAck(p.ID); a != nil { // else late, repeated, or never asked for
-		a.fn(Args{list, attachments}, nil)
-	}
+	a.done(s, Args{list, attachments}, nil)
 	return nil
 }

@@ -2,23 +2,24 @@ package socketio
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"crier/io/hub"
 )
 
-// Arg is one argument of an event or an acknowledgement: JSON or bytes.
+// Arg is one argument of an event or an acknowledgement: JSON, bytes, or JSON
+// with bytes inside. The zero value is null.
 type Arg struct {
-	json   json.RawMessage
-	binary []byte
-	isBin  bool
-	err    error
+	json        json.RawMessage // nil for bytes, and for null
+	attachments [][]byte        // named by the placeholders in json
+	err         error
 }
 
 // JSON is the argument that [json.Marshal] makes of v, without the escaping
-// meant for HTML. An error surfaces where the argument is used.
+// meant for HTML. A [Bytes] anywhere in v becomes an attachment. An error
+// surfaces where the argument is used.
 func JSON(v any) Arg {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -26,28 +27,64 @@ func JSON(v any) Arg {
 	if err := enc.Encode(v); err != nil {
 		return Arg{err: fmt.Errorf("encoding an argument: %w", err)}
 	}
-	return Arg{json: bytes.TrimSuffix(buf.Bytes(), []byte("\n"))}
+	data := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if bytes.Contains(data, []byte(`"base64"`)) {
+		return extract(data)
+	}
+	return Arg{json: data}
 }
 
-// Raw is an argument that is JSON already. It is checked, not copied.
+// Raw is an argument that is JSON already. It is checked, for [ErrNotJSON], and not copied.
 func Raw(data json.RawMessage) Arg {
 	if !json.Valid(data) {
-		return Arg{err: errors.New("socketio: an argument is not valid JSON")}
+		return Arg{err: ErrNotJSON}
 	}
 	return Arg{json: data}
 }
 
 // Binary is an argument of bytes, which arrives as an ArrayBuffer in a browser
 // and a Buffer in Node. The bytes are not copied.
-func Binary(data []byte) Arg { return Arg{binary: data, isBin: true} }
+func Binary(data []byte) Arg { return Arg{attachments: [][]byte{data}} }
 
-// ErrReserved means that an event has a name that clients keep for themselves,
-// such as "connect": they would take it for a broken packet and disconnect.
-var ErrReserved = errors.New("socketio: reserved event name")
+// Bytes are bytes inside a value for [JSON], where a plain []byte would be a
+// base64 string: they arrive as an ArrayBuffer in a browser and a Buffer in Node.
+// [Args.Decode] fills them, as it does a []byte.
+type Bytes []byte
 
-var errNested = errors.New("socketio: bytes inside an object or array cannot be forwarded")
+// MarshalJSON writes what [JSON] makes an attachment of:
+// {"_placeholder":true,"base64":"…"}.
+func (b Bytes) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, 40+base64.StdEncoding.EncodedLen(len(b)))
+	out = append(out, `{"_placeholder":true,"base64":"`...)
+	out = base64.StdEncoding.AppendEncode(out, b)
+	return append(out, `"}`...), nil
+}
 
-// NewMessage returns the event with its arguments as the hub delivers it.
+// extract makes attachments of the Bytes in data. What only looks like them is
+// left alone where there are none, and else refused.
+func extract(data []byte) Arg {
+	var a Arg
+	forged := false
+	data, err := replace(data, findPlaceholders(data), func(dst []byte, p placeholder) ([]byte, error) {
+		var decoded []byte
+		if len(p.bytes) == 0 || p.bytes[0] != '"' || json.Unmarshal(p.bytes, &decoded) != nil {
+			forged = true
+			return append(dst, data[p.start:p.end]...), nil
+		}
+		dst = appendPlaceholder(dst, len(a.attachments))
+		a.attachments = append(a.attachments, decoded)
+		return dst, nil
+	})
+	if forged && len(a.attachments) > 0 {
+		err = ErrPlaceholder
+	}
+	a.json, a.err = data, err
+	return a
+}
+
+// NewMessage returns the event with its arguments as the hub delivers it. Its
+// errors are [ErrReserved] and those of the arguments: [ErrNotJSON],
+// [ErrPlaceholder], and what [json.Marshal] says.
 func NewMessage(event string, args ...Arg) (*hub.Message, error) {
 	if reservedName(event) {
 		return nil, ErrReserved
@@ -63,90 +100,53 @@ func NewMessage(event string, args ...Arg) (*hub.Message, error) {
 // placeholders in the former (v5-current.md, "Packet encoding").
 func join(args []Arg) (list []json.RawMessage, attachments [][]byte, err error) {
 	list = make([]json.RawMessage, len(args))
+	var nums map[*[]byte]int // of attachments that were sent on: one is sent once, however often it is named
 	for i, a := range args {
 		switch {
 		case a.err != nil:
 			return nil, nil, a.err
-		case a.isBin:
-			list[i] = placeholder(len(attachments))
-			attachments = append(attachments, a.binary)
-		case a.json == nil:
+		case len(a.attachments) == 0 && a.json == nil:
 			list[i] = json.RawMessage("null")
-		default:
+		case len(a.attachments) == 0:
 			list[i] = a.json
+		case a.json == nil:
+			list[i] = appendPlaceholder(nil, len(attachments))
+			attachments = append(attachments, a.attachments[0])
+		default:
+			if nums == nil {
+				nums = make(map[*[]byte]int)
+			}
+			if list[i], attachments, err = a.renumber(attachments, nums); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if len(attachments) == 0 {
+		return list, nil, nil
+	}
+	for _, a := range args {
+		if len(a.attachments) == 0 && len(findPlaceholders(a.json)) > 0 {
+			return nil, nil, ErrPlaceholder
 		}
 	}
 	return list, attachments, nil
 }
 
-func placeholder(n int) json.RawMessage {
-	return fmt.Appendf(nil, `{"_placeholder":true,"num":%d}`, n)
-}
-
-// Args are the arguments of an event or an acknowledgement as they arrived.
-// They share memory with the packet: copy what is kept after the handler returns.
-type Args struct {
-	list        []json.RawMessage
-	attachments [][]byte
-}
-
-// Len is the number of arguments.
-func (a Args) Len() int { return len(a.list) }
-
-// JSON returns argument i as it was sent, or nil if there is none. An
-// attachment appears as {"_placeholder":true,"num":n}.
-func (a Args) JSON(i int) json.RawMessage {
-	if i < 0 || i >= len(a.list) {
-		return nil
-	}
-	return a.list[i]
-}
-
-// Decode stores argument i in the value that v points to, as [json.Unmarshal] does.
-func (a Args) Decode(i int, v any) error {
-	data := a.JSON(i)
-	if data == nil {
-		return fmt.Errorf("socketio: no argument %d", i)
-	}
-	if err := json.Unmarshal(data, v); err != nil {
-		return fmt.Errorf("decoding argument %d: %w", i, err)
-	}
-	return nil
-}
-
-// Binary returns argument i if it is bytes.
-func (a Args) Binary(i int) (data []byte, ok bool) {
-	n, ok := placeholderNum(a.JSON(i))
-	if !ok || n >= len(a.attachments) {
-		return nil, false
-	}
-	return a.attachments[n], true
-}
-
-// Forward returns argument i as one that can be sent on; null if there is none.
-// For an object or array with bytes somewhere inside, sending is an error.
-func (a Args) Forward(i int) Arg {
-	if b, ok := a.Binary(i); ok {
-		return Binary(b)
-	}
-	data := a.JSON(i)
-	if len(a.attachments) > 0 && bytes.Contains(data, []byte(`"_placeholder"`)) {
-		return Arg{err: errNested} // its numbers mean nothing in another packet
-	}
-	return Arg{json: data}
-}
-
-// placeholderNum recognises the JSON that stands for an attachment.
-func placeholderNum(data json.RawMessage) (n int, ok bool) {
-	if !bytes.HasPrefix(data, []byte("{")) || !bytes.Contains(data, []byte(`"_placeholder"`)) {
-		return 0, false
-	}
-	var p struct {
-		Placeholder bool `json:"_placeholder"`
-		Num         *int `json:"num"`
-	}
-	if err := json.Unmarshal(data, &p); err != nil || !p.Placeholder || p.Num == nil || *p.Num < 0 {
-		return 0, false
-	}
-	return *p.Num, true
+// renumber returns a's JSON with the numbers that its attachments have among all
+// those of the packet, to which it adds those that are missing.
+func (a Arg) renumber(all [][]byte, nums map[*[]byte]int) ([]byte, [][]byte, error) {
+	data, err := replace(a.json, findPlaceholders(a.json), func(dst []byte, p placeholder) ([]byte, error) {
+		if p.num < 0 || p.num >= len(a.attachments) {
+			return nil, ErrPlaceholder
+		}
+		attachment := &a.attachments[p.num]
+		num, known := nums[attachment]
+		if !known {
+			num = len(all)
+			nums[attachment] = num
+			all = append(all, *attachment)
+		}
+		return appendPlaceholder(dst, num), nil
+	})
+	return data, all, err
 }

@@ -32,8 +32,6 @@ func TestBinaryIn(t *testing.T) {
 		},
 		{"one for two", []any{`51-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, []byte("a")}, `["a" "a"]`},
 		{"inside an object", []any{`51-["bin",{"k":{"_placeholder":true,"num":0}}]`, []byte("a")}, `[{"k":{"_placeholder":true,"num":0}}]`},
-		{"a number there is none of", []any{`51-["bin",{"_placeholder":true,"num":1}]`, []byte("a")}, `[{"_placeholder":true,"num":1}]`},
-		{"a negative number", []any{`51-["bin",{"_placeholder":true,"num":-1}]`, []byte("a")}, `[{"_placeholder":true,"num":-1}]`},
 		{"placeholder without bytes", []any{`2["bin",{"_placeholder":true,"num":0}]`}, `[{"_placeholder":true,"num":0}]`},
 		{"no placeholder", []any{`2["bin",{"_placeholder":false,"num":0}]`}, `[{"_placeholder":false,"num":0}]`},
 	}
@@ -115,21 +113,72 @@ func TestBinaryOut(t *testing.T) {
 	})
 }
 
-// What is sent on must not refer to attachments that are not sent along.
-func TestForwardNested(t *testing.T) {
-	h := serve(t, nil)
-	errs := make(chan error, 1)
-	h.Main().On("echo", func(e *Event) { errs <- e.Ack(e.Forward(0), e.Forward(5)) })
-	c := h.join(t, ws5)
-	c.send(`51-0["echo",[{"_placeholder":true,"num":0}]]`, []byte("a"))
-	if take(t, "ack", errs) == nil {
-		t.Error("bytes inside an array were forwarded without an error")
+// Placeholders are checked where the official decoder checks them, and a packet
+// with a bad one is a parse error.
+func TestIllegalAttachments(t *testing.T) {
+	tests := []struct {
+		data string // with one attachment
+		ok   bool
+	}{
+		{`{"_placeholder":true,"num":1}`, false},
+		{`{"_placeholder":true,"num":-1}`, false},
+		{`{"_placeholder":true,"num":"0"}`, false},
+		{`{"_placeholder":true,"num":0.5}`, false},
+		{`{"_placeholder":true,"num":1e999}`, false},
+		{`{"_placeholder":true,"num":null}`, false},
+		{`{"_placeholder":true}`, false},
+		{`[1,{"a":{"b":[{"_placeholder":true,"num":7}]}}]`, false},
+		{`{"\u005fplaceholder":true,"num":9}`, false},
+		{`{"_placeholder":false,"_placeholder":true,"num":9}`, false},
+		{`{"_placeholder":true,"num":0,"num":1}`, false},
+		{`{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}`, false},
+		{`{"_placeholder":true,"num":0}`, true},
+		{`{"_placeholder":true,"num":-0.0}`, true},
+		{`{ "num" : 0e1 , "_placeholder" : true }`, true},
+		{`{"_placeholder":true,"_placeholder":false,"num":9}`, true},
+		{`{"_placeholder":1,"num":9}`, true},
+		{`{"_placeholder":"true","num":9}`, true},
+		{`{"_Placeholder":true,"num":9}`, true},
+		{`"{\"_placeholder\":true,\"num\":9}"`, true},
+		{`{"_placeholder":true,"num":0,"in":{"_placeholder":true,"num":9}}`, true}, // not looked into
+		{`1`, true},
 	}
-	c.send(`20["echo",["_placeholder"]]`)
-	c.want(`30[["_placeholder"],null]`)
-	if err := take(t, "ack", errs); err != nil {
-		t.Error(err)
+	for _, tt := range tests {
+		t.Run(tt.data, func(t *testing.T) {
+			for _, packet := range []string{`51-["bin",`, `61-5["bin",`} {
+				for _, k := range []kind{ws5, ws4} {
+					h := serve(t, nil)
+					left := departures(h.Main())
+					c := h.join(t, k)
+					c.send(packet+tt.data+"]", []byte("a"))
+					if tt.ok {
+						c.sync("")
+						continue
+					}
+					c.wantEnd()
+					same(t, "reason", take(t, "departure", left), ParseError)
+				}
+			}
+		})
 	}
+}
+
+// A packet without attachments has no placeholders, whatever it looks like.
+func TestPlaceholderInText(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		h.Main().On("echo", func(e *Event) {
+			if _, ok := e.Binary(0); ok {
+				t.Error("text became bytes")
+			}
+			if err := e.Ack(e.ForwardAll()...); err != nil {
+				t.Error(err)
+			}
+		})
+		c := h.join(t, k)
+		c.send(`21["echo",{"_placeholder":true,"num":9}]`, `50-2["echo",{"_placeholder":true,"num":9}]`)
+		c.want(`31[{"_placeholder":true,"num":9}]`, `32[{"_placeholder":true,"num":9}]`)
+	})
 }
 
 // A 1.x or 2.x client that takes no binary data gets base64.

@@ -88,9 +88,12 @@ func (c *client) attachment(data []byte) error {
 	if len(c.partial.attachments) < c.partial.packet.Attachments {
 		return nil
 	}
-	whole := c.partial
+	complete := c.partial
 	c.partial = nil
-	return c.dispatch(whole.packet, whole.attachments)
+	if err := checkPlaceholders(complete.packet.Data, len(complete.attachments)); err != nil {
+		return err
+	}
+	return c.dispatch(complete.packet, complete.attachments)
 }
 
 func (c *client) dispatch(p Packet, attachments [][]byte) error {
@@ -101,6 +104,9 @@ func (c *client) dispatch(p Packet, attachments [][]byte) error {
 		auth = queryAuth(query)
 	}
 	s := c.socket(name)
+	if s != nil && p.Type == PacketConnect && s.hasLeft() {
+		s = nil // it was being taken off the list when the client answered
+	}
 	switch {
 	case s == nil && p.Type == PacketConnect:
 		c.join(name, auth)
@@ -140,13 +146,15 @@ func (c *client) socket(namespace string) *Socket {
 
 // join lets the client into a namespace, or tells it why not.
 func (c *client) join(name string, auth json.RawMessage) {
-	n := c.server.namespace(name)
-	if n == nil {
-		c.refuse(name, &ConnectError{Message: "Invalid namespace"})
+	n, refused := c.server.enter(name, auth)
+	if refused != nil {
+		c.refuse(name, refused)
 		return
 	}
-	s := &Socket{client: c, namespace: n, id: c.socketID(name), auth: string(auth)}
+	s := &Socket{client: c, namespace: n, id: c.socketID(name)}
+	s.setAuth(string(auth))
 	if err := s.enter(); err != nil {
+		c.server.leave(n)
 		c.server.log.Debug("the hub takes no connection", "error", err)
 		c.session.Close()
 		return
@@ -166,7 +174,7 @@ func (c *client) join(name string, auth json.RawMessage) {
 func (c *client) welcome(s *Socket) (in bool) {
 	defer func() {
 		if !in {
-			s.member.Gone()
+			s.forfeit()
 		}
 	}()
 	if refused := s.namespace.admit(s); refused != nil {
@@ -179,9 +187,9 @@ func (c *client) welcome(s *Socket) (in bool) {
 // forget drops what was kept for the functions of OnConnect. Query and headers
 // stay for the main namespace if another one is joined first.
 func (c *client) forget(s *Socket) {
+	s.setAuth("")
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.auth = ""
 	if s.namespace.name == defaultNamespace {
 		c.handshake = nil
 	}

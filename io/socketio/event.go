@@ -1,7 +1,7 @@
 package socketio
 
 import (
-	"errors"
+	"encoding/json"
 	"sync/atomic"
 )
 
@@ -23,11 +23,8 @@ type Handler func(*Event)
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.acked != nil }
 
-// ErrNoAck means that the client asked for no acknowledgement, or has it already.
-var ErrNoAck = errors.New("socketio: no acknowledgement is wanted")
-
-// Ack answers the event. It may be called after the handler returned. Other
-// errors are those of the arguments, after which another Ack is possible, and
+// Ack answers the event. It may be called after the handler returned. Its errors
+// are [ErrNoAck], those of the arguments, after which another Ack is possible, and
 // those of [Socket.Emit].
 func (e *Event) Ack(args ...Arg) error {
 	if e.acked == nil {
@@ -43,11 +40,16 @@ func (e *Event) Ack(args ...Arg) error {
 	return e.Socket.send(Packet{Type: PacketAck, ID: e.ackID, HasID: true}, list, attachments)
 }
 
-// Handle registers fn for an event whose first argument decodes, by
-// [encoding/json], into a T. What does not decode is handed to failed, which
+// A Registry takes handlers: a [Namespace] or a [Parent].
+type Registry interface {
+	On(event string, fn Handler)
+}
+
+// Handle registers fn for an event whose first argument decodes, as by
+// [Args.Decode], into a T. What does not decode is handed to failed, which
 // may be nil.
-func Handle[T any](n *Namespace, event string, fn func(*Event, T), failed func(*Event, error)) {
-	n.On(event, func(e *Event) {
+func Handle[T any](r Registry, event string, fn func(*Event, T), failed func(*Event, error)) {
+	r.On(event, func(e *Event) {
 		var v T
 		if err := e.Decode(0, &v); err != nil {
 			if failed != nil {
@@ -57,4 +59,58 @@ func Handle[T any](n *Namespace, event string, fn func(*Event, T), failed func(*
 		}
 		fn(e, v)
 	})
+}
+
+// HandleAck is [Handle] for events that are acknowledged with what fn or failed
+// returns, as [JSON]. Without failed, what does not decode is not acknowledged.
+// The answer to a client that wants none, or has gone, is dropped.
+func HandleAck[T, R any](r Registry, event string, fn func(*Event, T) R, failed func(*Event, error) R) {
+	var refuse func(*Event, error)
+	if failed != nil {
+		refuse = func(e *Event, err error) { e.answer(failed(e, err)) }
+	}
+	Handle(r, event, func(e *Event, v T) { e.answer(fn(e, v)) }, refuse)
+}
+
+func (e *Event) answer(v any) {
+	if !e.WantsAck() {
+		return
+	}
+	if err := e.Ack(JSON(v)); err != nil {
+		e.Socket.client.server.log.Debug("an acknowledgement was not sent", "event", e.Name, "error", err)
+	}
+}
+
+// receive handles a packet other than CONNECT.
+func (s *Socket) receive(p Packet, attachments [][]byte) error {
+	switch p.Type {
+	case PacketEvent, PacketBinaryEvent:
+		return s.handle(p, attachments)
+	case PacketAck, PacketBinaryAck:
+		return s.ack(p, attachments)
+	default: // DISCONNECT
+		s.leave(ClientDisconnect)
+		return nil
+	}
+}
+
+func (s *Socket) handle(p Packet, attachments [][]byte) error {
+	list, err := SplitArray(p.Data)
+	if err != nil {
+		return err
+	}
+	var name string
+	if err := json.Unmarshal(list[0], &name); err != nil {
+		name = string(list[0]) // a number, which Node allows
+	}
+	h := s.namespace.handler(name)
+	if h == nil || !s.present() {
+		return nil
+	}
+	e := &Event{Socket: s, Name: name, Args: Args{list[1:], attachments}}
+	if p.HasID {
+		e.ackID, e.acked = p.ID, new(atomic.Bool)
+	}
+	h(e)
+	return nil
 }

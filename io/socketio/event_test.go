@@ -118,7 +118,7 @@ func TestHandle(t *testing.T) {
 		t.Errorf("error %q does not name the argument", err)
 	}
 	c.send(`2["order"]`)
-	if err := take(t, "error", failed); !strings.Contains(err.Error(), "no argument 0") {
+	if err := take(t, "error", failed); !errors.Is(err, ErrNoArgument) {
 		t.Errorf("error %q does not say that there is no argument", err)
 	}
 	c.sync("")

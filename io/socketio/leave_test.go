@@ -73,6 +73,7 @@ func TestKick(t *testing.T) {
 		c := h.join(t, k)
 		c.send("0/chat,")
 		c.wantPrefix("0/chat,")
+		c.sync("/chat,") // OnConnect has returned
 		s := take(t, "socket", came)
 		kicked, err := h.Main().Hub().Disconnect(t.Context(), hub.Audience{Connections: []string{s.ID()}})
 		if err != nil {
@@ -185,7 +186,7 @@ func TestLeaveWhileConnecting(t *testing.T) {
 			s := take(t, "socket", inside)
 			leave(s)
 			if name != "panic" {
-				await(t, "leaving the hub", func() bool { return h.chat().Hub().Stats().Sockets == 0 })
+				await(t, "leaving", s.hasLeft)
 			}
 			same(t, "departures so far", len(left), 0)
 			close(free)

@@ -159,3 +159,10 @@ func (l *logBook) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// reset forgets what was logged.
+func (l *logBook) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
+}

@@ -1,10 +1,11 @@
 package socketio
 
 import (
-	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
-	"sync"
+	"strings"
+	"sync/atomic"
 
 	"crier/io/engineio"
 	"crier/io/hub"
@@ -13,33 +14,47 @@ import (
 // Namespace is one of the channels that a connection can carry. Register
 // handlers before clients connect; all methods are safe for concurrent use.
 type Namespace struct {
+	handlers
+
 	// static
 	server *Server
 	name   string
+	parent *Parent // nil: made by the program alone
 	hub    *hub.Hub
 	ownHub bool
 	encode func(*hub.Message) any // prepare, bound once
 
-	mu         sync.RWMutex
-	middleware []Middleware
-	connect    []func(*Socket)
-	disconnect []func(*Socket, Reason)
-	handlers   map[string]Handler
-	fallback   Handler
+	rounds atomic.Uint32 // how many there have been
+
+	// guarded by server.mu; only with a parent
+	kept    bool // Of has named it
+	clients int  // in it, or at its door
 }
 
-// Middleware decides whether a client may join a namespace: an error refuses
-// it, with the error's text, or as a [*ConnectError] says.
-type Middleware func(*Socket) error
+// maxNamespace is the greatest length of a namespace's name in bytes: ids of
+// 2.x clients contain it, and the hub takes ids of up to 255.
+const maxNamespace = 200
 
-// ConnectError refuses a client: what its connect_error handler gets (in 2.x,
-// its error handler: Data, or Message where there is none).
-type ConnectError struct {
-	Message string
-	Data    json.RawMessage // JSON, or nil
+func checkNamespace(name string) error {
+	if !strings.HasPrefix(name, "/") || strings.ContainsAny(name, ",?") || len(name) > maxNamespace || hub.CheckUID(name) != nil {
+		return fmt.Errorf("namespace %q: %w", name, ErrBadNamespace)
+	}
+	return nil
 }
 
-func (e *ConnectError) Error() string { return e.Message }
+// newNamespace returns a namespace with a hub of its own if h is nil.
+func newNamespace(srv *Server, name string, h *hub.Hub) (*Namespace, error) {
+	n := &Namespace{server: srv, name: name, hub: h}
+	n.encode = n.prepare
+	if h == nil {
+		own, err := hub.New(hub.Options{Logger: srv.log})
+		if err != nil {
+			return nil, fmt.Errorf("making the hub of namespace %q: %w", name, err)
+		}
+		n.hub, n.ownHub = own, true
+	}
+	return n, nil
+}
 
 // Name begins with "/".
 func (n *Namespace) Name() string { return n.name }
@@ -47,61 +62,39 @@ func (n *Namespace) Name() string { return n.name }
 // Hub delivers messages to the namespace's sockets.
 func (n *Namespace) Hub() *hub.Hub { return n.hub }
 
-// Use adds a middleware; they run in the order of Use. One that logs the socket
-// in should be the last: being refused afterwards looks like coming and going.
-func (n *Namespace) Use(m Middleware) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.middleware = append(n.middleware, m)
+// Emit sends an event to everybody in the namespace; see [Broadcast.Emit].
+func (n *Namespace) Emit(event string, args ...Arg) (hub.Result, error) {
+	return n.All().Emit(event, args...)
 }
 
-// OnConnect adds a function that is called for each socket that joins, before
-// any of its events is handled.
-func (n *Namespace) OnConnect(fn func(*Socket)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.connect = append(n.connect, fn)
-}
-
-// OnDisconnect adds a function that is called once for each socket that
-// leaves, after those of OnConnect have returned; it may overlap with a
-// handler of the same socket. It runs on whatever goroutine noticed the end,
-// so it must be quick.
-func (n *Namespace) OnDisconnect(fn func(*Socket, Reason)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.disconnect = append(n.disconnect, fn)
-}
-
-// On sets the handler of an event, replacing an earlier one.
-func (n *Namespace) On(event string, h Handler) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.handlers[event] = h
-}
-
-// OnOther sets the handler of the events that have none of their own.
-func (n *Namespace) OnOther(h Handler) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.fallback = h
-}
-
+// handler returns what handles an event; nil if nothing does.
 func (n *Namespace) handler(event string) Handler {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if h := n.handlers[event]; h != nil {
-		return h
+	handle, fallback, wrappers := n.find(event)
+	if n.parent != nil {
+		inherited, other, outer := n.parent.find(event)
+		if handle == nil {
+			handle = inherited
+		}
+		if fallback == nil {
+			fallback = other
+		}
+		wrappers = slices.Concat(outer, wrappers)
 	}
-	return n.fallback
+	if handle == nil {
+		handle = fallback
+	}
+	if handle == nil && len(wrappers) > 0 {
+		handle = func(*Event) {}
+	}
+	for _, wrap := range slices.Backward(wrappers) {
+		handle = wrap(handle)
+	}
+	return handle
 }
 
 // admit runs the middleware for s.
 func (n *Namespace) admit(s *Socket) *ConnectError {
-	n.mu.RLock()
-	chain := slices.Clip(n.middleware)
-	n.mu.RUnlock()
-	for _, m := range chain {
+	for _, m := range gather(n, func(h *handlers) []Middleware { return h.middleware }) {
 		err := m(s)
 		var refused *ConnectError
 		switch {
@@ -114,20 +107,20 @@ func (n *Namespace) admit(s *Socket) *ConnectError {
 	return nil
 }
 
-func (n *Namespace) connected(s *Socket) {
-	n.mu.RLock()
-	fns := slices.Clip(n.connect)
-	n.mu.RUnlock()
-	for _, fn := range fns {
+func (n *Namespace) tellConnected(s *Socket) {
+	for _, fn := range gather(n, func(h *handlers) []func(*Socket) { return h.connect }) {
 		fn(s)
 	}
 }
 
-func (n *Namespace) disconnected(s *Socket, reason Reason) {
-	n.mu.RLock()
-	fns := slices.Clip(n.disconnect)
-	n.mu.RUnlock()
-	for _, fn := range fns {
+func (n *Namespace) tellDisconnecting(s *Socket, reason Reason) {
+	for _, fn := range gather(n, func(h *handlers) []func(*Socket, Reason) { return h.disconnecting }) {
+		n.server.guard(func() { fn(s, reason) })
+	}
+}
+
+func (n *Namespace) tellDisconnected(s *Socket, reason Reason) {
+	for _, fn := range gather(n, func(h *handlers) []func(*Socket, Reason) { return h.disconnect }) {
 		n.server.guard(func() { fn(s, reason) })
 	}
 }

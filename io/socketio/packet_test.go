@@ -18,19 +18,32 @@ type vectors struct {
 		Encoder     string
 		Text        string
 		Attachments [][]byte
-		Packet      struct {
-			Type        socketio.PacketType
-			Nsp         string
-			ID          *uint64
-			Attachments int
-			Data        *string
-		}
-		Canonical bool
+		Packet      vectorPacket
+		Canonical   bool
 	}
 	Decided []struct {
 		Text     string
 		Accepted bool
 	}
+}
+
+type vectorPacket struct {
+	Type        socketio.PacketType
+	Nsp         string
+	ID          *uint64
+	Attachments int
+	Data        *string
+}
+
+func (v vectorPacket) packet() socketio.Packet {
+	p := socketio.Packet{Type: v.Type, Namespace: v.Nsp, Attachments: v.Attachments}
+	if v.ID != nil {
+		p.ID, p.HasID = *v.ID, true
+	}
+	if v.Data != nil {
+		p.Data = json.RawMessage(*v.Data)
+	}
+	return p
 }
 
 func readVectors(t testing.TB) vectors {
@@ -52,13 +65,7 @@ func readVectors(t testing.TB) vectors {
 func TestPacketVectors(t *testing.T) {
 	for _, v := range readVectors(t).Encoded {
 		t.Run(v.Encoder+" "+v.Text, func(t *testing.T) {
-			want := socketio.Packet{Type: v.Packet.Type, Namespace: v.Packet.Nsp, Attachments: v.Packet.Attachments}
-			if v.Packet.ID != nil {
-				want.ID, want.HasID = *v.Packet.ID, true
-			}
-			if v.Packet.Data != nil {
-				want.Data = json.RawMessage(*v.Packet.Data)
-			}
+			want := v.Packet.packet()
 			got, err := socketio.ParsePacket([]byte(v.Text), len(v.Attachments))
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("parsing = %+v, %v, want %+v", got, err, want)
@@ -160,6 +167,11 @@ func FuzzParsePacket(f *testing.F) {
 	}
 	for _, d := range v.Decided {
 		f.Add([]byte(d.Text))
+	}
+	for _, c := range readCaptured(f) {
+		for _, m := range c.Messages {
+			f.Add([]byte(m.Text))
+		}
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := socketio.ParsePacket(text, 10)

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/io/engineio"
@@ -32,6 +32,13 @@ type Options struct {
 	// [Socket.Auth] returns likewise in each namespace. It saves about 2 KB a
 	// connection.
 	ForgetHandshake bool
+	// MaxDynamic bounds the namespaces that exist because clients asked for them
+	// ([Server.OfPattern], [Server.OfFunc]), of about 6 KB each; 1,000. Whoever
+	// wants one more is refused.
+	MaxDynamic int
+	// KeepEmpty keeps such namespaces when their last client has left. The Node
+	// server does, unless told otherwise; then clients can use up MaxDynamic for good.
+	KeepEmpty bool
 
 	Logger *slog.Logger // nil: discards
 }
@@ -44,14 +51,18 @@ type Server struct {
 	log    *slog.Logger
 	engine *engineio.Server
 
-	mu         sync.RWMutex
+	fullLogged atomic.Bool // that clients want more than MaxDynamic namespaces
+
+	mu         sync.RWMutex // guards what follows, and some fields of each Namespace
 	namespaces map[string]*Namespace
+	parents    []*Parent
+	dynamic    int // namespaces that count against MaxDynamic
 	closed     bool
 }
 
 // New returns a server with the main namespace, "/".
 func New(o Options) (*Server, error) {
-	if o.ConnectTimeout < 0 || o.MaxAttachments < 0 {
+	if o.ConnectTimeout < 0 || o.MaxAttachments < 0 || o.MaxDynamic < 0 {
 		return nil, errors.New("socketio: a limit in Options is negative")
 	}
 	if o.ConnectTimeout == 0 {
@@ -59,6 +70,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.MaxAttachments == 0 {
 		o.MaxAttachments = 10
+	}
+	if o.MaxDynamic == 0 {
+		o.MaxDynamic = 1000
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -71,64 +85,55 @@ func New(o Options) (*Server, error) {
 	if srv.engine, err = engineio.New(o.Engine, srv); err != nil {
 		return nil, err
 	}
-	if _, err := srv.addNamespace("/", o.Hub); err != nil {
+	if _, err := srv.of("/", o.Hub); err != nil {
 		return nil, errors.Join(err, srv.engine.Close(context.Background()))
 	}
 	return srv, nil
 }
 
-// Main is the namespace "/", which every client joins.
+// Main is the namespace "/", which clients of 1.x and 2.x always join, and later
+// ones unless they ask for another.
 func (srv *Server) Main() *Namespace { return srv.namespace("/") }
 
-// maxNamespace is the greatest length of a namespace's name in bytes: ids of
-// 2.x clients contain it, and the hub takes ids of up to 255.
-const maxNamespace = 200
-
 // Of returns the namespace of that name, which begins with "/", and makes it
-// if there is none. Clients can join a namespace from then on. A name has at
-// most 200 bytes, no comma, question mark or control character.
+// if there is none; it then stays. Clients can join it from now on. A name has
+// at most 200 bytes, no comma, question mark or control character. The errors
+// are [ErrBadNamespace] and, after Close, [engineio.ErrClosed].
 func (srv *Server) Of(name string) (*Namespace, error) {
-	if n := srv.namespace(name); n != nil {
-		return n, nil
+	return srv.of(name, nil)
+}
+
+func (srv *Server) of(name string, h *hub.Hub) (*Namespace, error) {
+	if err := checkNamespace(name); err != nil {
+		return nil, err
 	}
-	return srv.addNamespace(name, nil)
+	parent := srv.patternFor(name)
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	n := srv.namespaces[name]
+	switch {
+	case n != nil && n.parent != nil && !n.kept: // clients were first
+		srv.dynamic--
+	case n != nil:
+		return n, nil
+	case srv.closed:
+		return nil, engineio.ErrClosed
+	default:
+		var err error
+		if n, err = newNamespace(srv, name, h); err != nil {
+			return nil, err
+		}
+		n.parent = parent
+		srv.namespaces[name] = n
+	}
+	n.kept = true
+	return n, nil
 }
 
 func (srv *Server) namespace(name string) *Namespace {
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
 	return srv.namespaces[name]
-}
-
-func (srv *Server) addNamespace(name string, h *hub.Hub) (*Namespace, error) {
-	if !strings.HasPrefix(name, "/") || strings.ContainsAny(name, ",?") || len(name) > maxNamespace || hub.CheckUID(name) != nil {
-		return nil, fmt.Errorf("socketio: namespace %q: want a name that begins with /, of at most %d bytes, "+
-			"without a comma, question mark or control character", name, maxNamespace)
-	}
-	n := &Namespace{server: srv, name: name, hub: h, handlers: make(map[string]Handler)}
-	n.encode = n.prepare
-	if h == nil {
-		own, err := hub.New(hub.Options{Logger: srv.log})
-		if err != nil {
-			return nil, fmt.Errorf("making the hub of namespace %q: %w", name, err)
-		}
-		n.hub, n.ownHub = own, true
-	}
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if there := srv.namespaces[name]; there != nil || srv.closed {
-		if n.ownHub {
-			if err := n.hub.Close(context.Background()); err != nil {
-				return nil, fmt.Errorf("closing the hub of namespace %q: %w", name, err)
-			}
-		}
-		if there == nil {
-			return nil, engineio.ErrClosed
-		}
-		return there, nil
-	}
-	srv.namespaces[name] = n
-	return n, nil
 }
 
 // ServeHTTP implements [http.Handler].

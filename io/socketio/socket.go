@@ -10,24 +10,6 @@ import (
 	"crier/io/hub"
 )
 
-// Reason says why a socket left its namespace, in the words of the Node server.
-type Reason = engineio.Reason
-
-// Reasons besides those of [engineio.Reason].
-const (
-	ClientDisconnect Reason = "client namespace disconnect" // the client called disconnect
-	ServerDisconnect Reason = "server namespace disconnect" // Socket.Disconnect or Kick; the client stays away
-)
-
-// The phases of a socket.
-const (
-	joining    uint32 = iota // the middleware decides
-	confirming               // the client is being told, with mu held
-	entering                 // events can be sent; the functions of OnConnect run
-	joined                   // they have returned
-	left
-)
-
 // Socket is a client in a namespace. It is the [hub.Conn] of its connection
 // there, and safe for concurrent use.
 type Socket struct {
@@ -37,13 +19,38 @@ type Socket struct {
 	id        string
 	member    *hub.Member // set before anybody but the reader has the socket
 
-	auth string // JSON, or ""; guarded by client.mu
-
 	phase   atomic.Uint32 // written with mu held
 	nextAck uint32        // guarded by mu, as what follows it
 	mu      sync.Mutex
-	reason  Reason // why it left; "" before
-	acks    map[uint64]*pendingAck
+	rare    *rare // nil while it would be empty
+}
+
+// rare is what few sockets have, or only for a while.
+type rare struct {
+	auth   string // JSON, or ""
+	data   any
+	acks   map[uint64]*pendingAck
+	reason Reason        // why it left while entering
+	gone   chan struct{} // closed when the phase is gone, for those who wait
+}
+
+// more returns what is rare, made if there is nothing. Called with mu held.
+func (s *Socket) more() *rare {
+	if s.rare == nil {
+		s.rare = new(rare)
+	}
+	return s.rare
+}
+
+// less lets go of what has become empty. Called with mu held.
+func (s *Socket) less() {
+	r := s.rare
+	if len(r.acks) == 0 {
+		r.acks = nil
+	}
+	if r.auth == "" && r.data == nil && r.acks == nil && r.reason == "" && r.gone == nil {
+		s.rare = nil
+	}
 }
 
 // ID is the public id of the socket, as the client knows it.
@@ -60,6 +67,47 @@ func (s *Socket) Session() *engineio.Session { return s.client.session }
 // the client hears that it has joined. Nothing is delivered before.
 func (s *Socket) Member() *hub.Member { return s.member }
 
+// Join puts the socket into the rooms. Its errors are [hub.ErrBadRoom], for the
+// first name that cannot be one, and [hub.ErrGone] after the socket has left.
+func (s *Socket) Join(rooms ...string) error {
+	for _, room := range rooms {
+		if err := s.member.Join(room); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leave takes the socket out of the rooms. It stays in the namespace.
+func (s *Socket) Leave(rooms ...string) {
+	for _, room := range rooms {
+		s.member.Leave(room)
+	}
+}
+
+// Rooms returns the rooms that the socket is in, in the order it joined them;
+// none once it has left. Its id is not among them.
+func (s *Socket) Rooms() []string { return s.member.Rooms() }
+
+// Data returns what SetData was given last, or nil.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rare == nil {
+		return nil
+	}
+	return s.rare.data
+}
+
+// SetData keeps a value with the socket, such as a pointer to what the program
+// knows of its client. It stays when the socket has left.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.more().data = v
+	s.less()
+}
+
 // Handshake is what the client sent when it connected; nil once forgotten
 // ([Options] ForgetHandshake) or after the connection ended.
 func (s *Socket) Handshake() *Handshake {
@@ -72,26 +120,56 @@ func (s *Socket) Handshake() *Handshake {
 // (3.x and 4.x: auth; 1.x and 2.x: the query of the namespace), or nil, also
 // once forgotten. The caller owns it.
 func (s *Socket) Auth() json.RawMessage {
-	s.client.mu.Lock()
-	defer s.client.mu.Unlock()
-	if s.auth == "" {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rare == nil || s.rare.auth == "" {
 		return nil
 	}
-	return json.RawMessage(s.auth)
+	return json.RawMessage(s.rare.auth)
 }
 
-// Emit sends an event. It does not block. Its errors are those of the
-// arguments, [ErrReserved], [ErrDisconnected] before the client has joined and
-// after it left, and those of [engineio.Session.Send].
+// setAuth keeps what Auth returns; "" forgets it.
+func (s *Socket) setAuth(auth string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if auth != "" || s.rare != nil {
+		s.more().auth = auth
+		s.less()
+	}
+}
+
+// Emit sends an event. It does not block. Its errors are those of [NewMessage],
+// [ErrDisconnected] before the client has joined and after it left, and
+// [ErrQueueFull].
 func (s *Socket) Emit(event string, args ...Arg) error {
-	m, err := NewMessage(event, args...)
+	p, err := s.encode(event, args)
 	if err != nil {
 		return err
 	}
-	if !s.present() {
-		return ErrDisconnected
+	return sendError(s.client.session.Send(p))
+}
+
+// EmitVolatile sends an event if it can leave at once, and else drops it; sent
+// tells which. Otherwise it is as Emit.
+func (s *Socket) EmitVolatile(event string, args ...Arg) (sent bool, err error) {
+	p, err := s.encode(event, args)
+	if err != nil {
+		return false, err
 	}
-	return s.client.session.Send(s.namespace.prepared(m))
+	sent, err = s.client.session.SendVolatile(p)
+	return sent, sendError(err)
+}
+
+// encode encodes an event for this socket.
+func (s *Socket) encode(event string, args []Arg) (*engineio.Prepared, error) {
+	m, err := NewMessage(event, args...)
+	if err != nil {
+		return nil, err
+	}
+	if !s.present() {
+		return nil, ErrDisconnected
+	}
+	return s.namespace.prepared(m), nil
 }
 
 // Deliver implements [hub.Conn].
@@ -113,7 +191,7 @@ func (s *Socket) Deliver(m *hub.Message) error {
 		err = s.client.session.Send(p)
 	}
 	switch {
-	case errors.Is(err, engineio.ErrQueueFull):
+	case errors.Is(err, ErrQueueFull):
 		return hub.ErrSlow
 	case err != nil:
 		return hub.ErrGone
@@ -136,135 +214,15 @@ func (s *Socket) Kick() {
 	s.client.session.Close()
 }
 
-// present reports whether the client is in the namespace, as far as it knows.
-func (s *Socket) present() bool {
-	p := s.phase.Load()
-	if p == confirming { // the client may have read it already
-		s.mu.Lock()
-		p = s.phase.Load()
-		s.mu.Unlock()
-	}
-	return p == entering || p == joined
-}
-
 // send sends a packet while the client is in the namespace.
 func (s *Socket) send(p Packet, list []json.RawMessage, attachments [][]byte) error {
 	if !s.present() {
 		return ErrDisconnected
 	}
-	return s.write(p, list, attachments)
+	return sendError(s.write(p, list, attachments))
 }
 
 func (s *Socket) write(p Packet, list []json.RawMessage, attachments [][]byte) error {
 	p.Namespace = s.namespace.name
 	return s.client.session.Send(prepare(p, list, attachments))
-}
-
-// enter gives the socket its place in the hub.
-func (s *Socket) enter() (err error) {
-	s.member, err = s.namespace.hub.Connect(s)
-	return err
-}
-
-// confirm tells the client that it has joined. It reports whether the socket is
-// in its namespace now; not if the connection has ended.
-func (s *Socket) confirm() bool {
-	var data json.RawMessage
-	if s.client.session.Revision() != engineio.Revision3 {
-		data = JSON(map[string]string{"sid": s.id}).json
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.phase.Store(confirming)
-	// On the list first: a Kick that finds it there waits for mu.
-	if !s.client.add(s) || s.write(Packet{Type: PacketConnect, Data: data}, nil, nil) != nil {
-		s.phase.Store(left)
-		return false
-	}
-	s.phase.Store(entering)
-	return true
-}
-
-// announce runs the functions of OnConnect, unless the socket has left
-// already; if it leaves meanwhile, those of OnDisconnect come after them.
-func (s *Socket) announce() {
-	if !s.present() {
-		return
-	}
-	defer func() {
-		s.mu.Lock()
-		gone := s.phase.Load() == left
-		if !gone {
-			s.phase.Store(joined)
-		}
-		s.mu.Unlock()
-		if gone {
-			s.namespace.disconnected(s, s.reason)
-		}
-	}()
-	s.namespace.connected(s)
-}
-
-// leave ends the socket, the first time that it is called after the client has joined.
-func (s *Socket) leave(reason Reason) {
-	s.mu.Lock()
-	before := s.phase.Load()
-	if before != entering && before != joined {
-		s.mu.Unlock()
-		return
-	}
-	s.phase.Store(left)
-	s.reason = reason // never written again
-	acks := s.acks
-	s.acks = nil
-	s.mu.Unlock()
-
-	if reason == ServerDisconnect {
-		if err := s.write(Packet{Type: PacketDisconnect}, nil, nil); err != nil {
-			s.client.server.log.Debug("a client could not be told that it was disconnected", "error", err)
-		}
-	}
-	s.client.remove(s)
-	s.member.Gone()
-	for _, a := range acks {
-		a.timer.Stop()
-		s.settle(a, ErrDisconnected)
-	}
-	if before == joined { // else announce does it
-		s.namespace.disconnected(s, reason)
-	}
-}
-
-// receive handles a packet other than CONNECT.
-func (s *Socket) receive(p Packet, attachments [][]byte) error {
-	switch p.Type {
-	case PacketEvent, PacketBinaryEvent:
-		return s.event(p, attachments)
-	case PacketAck, PacketBinaryAck:
-		return s.ack(p, attachments)
-	default: // DISCONNECT
-		s.leave(ClientDisconnect)
-		return nil
-	}
-}
-
-func (s *Socket) event(p Packet, attachments [][]byte) error {
-	list, err := SplitArray(p.Data)
-	if err != nil {
-		return err
-	}
-	var name string
-	if err := json.Unmarshal(list[0], &name); err != nil {
-		name = string(list[0]) // a number, which Node allows
-	}
-	h := s.namespace.handler(name)
-	if h == nil || !s.present() {
-		return nil
-	}
-	e := &Event{Socket: s, Name: name, Args: Args{list[1:], attachments}}
-	if p.HasID {
-		e.ackID, e.acked = p.ID, new(atomic.Bool)
-	}
-	h(e)
-	return nil
 }
