@@ -78,6 +78,9 @@ func (a *App) build() error {
 	if a.sender != nil {
 		options.Presence = a.sender.Presence
 	}
+	if a.cfg.Presence.RoomEvents {
+		options.RoomPresence = a.tellRoom
+	}
 	var err error
 	if a.hub, err = hub.New(options); err != nil {
 		return err

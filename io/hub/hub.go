@@ -20,6 +20,10 @@ type Options struct {
 	// (at most two per user), so it may take its time, but it must return, and must not call Close. Nil: changes are not
 	// followed.
 	Presence func(PresenceChange)
+	// RoomPresence is told which users come into rooms and leave them, in order, by one goroutine of its own, never under a
+	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
+	// call Close. Nil: that is not followed, and costs nothing.
+	RoomPresence func(RoomChange)
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -29,6 +33,7 @@ type Hub struct {
 	// Static.
 	log      *slog.Logger
 	presence *presence     // nil without an observer
+	rooms    *roomWatch    // nil without an observer
 	helpers  chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
 	idPrefix string
 
@@ -76,6 +81,9 @@ func New(o Options) (*Hub, error) {
 	h.indexes.init()
 	if o.Presence != nil {
 		h.presence = newPresence(o, &h.indexes)
+	}
+	if o.RoomPresence != nil {
+		h.rooms = newRoomWatch(o)
 	}
 	return h, nil
 }
@@ -125,11 +133,13 @@ func (h *Hub) Stats() Stats {
 	}
 }
 
-// Close makes Connect, Login and Push fail with [ErrClosed] and reports every user who was reported online as offline. It
+// Close makes Connect, Login and Push fail with [ErrClosed] and reports every user who was reported online as offline;
+// rooms are told no more. It
 // waits for the observer until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
 // not touch the connections: their owner ends them, before or after.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)
+	h.rooms.close()
 	if h.presence == nil {
 		return nil
 	}

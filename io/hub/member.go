@@ -57,6 +57,17 @@ func (m *Member) Login(uid string) error {
 	if m.user.Load() != nil {
 		return nil
 	}
+	if err := m.bind(uid); err != nil {
+		return err
+	}
+	for _, r := range m.rooms {
+		m.hub.rooms.enter(r.name, m.UID())
+	}
+	return nil
+}
+
+// bind files the member under the user. Called with mu held.
+func (m *Member) bind(uid string) error {
 	h := m.hub
 	s := h.indexes.userShard(uid)
 	s.mu.Lock()
@@ -105,7 +116,11 @@ func (m *Member) Join(room string) error {
 	if m.roomIndex(room) >= 0 {
 		return nil
 	}
-	m.rooms = append(m.rooms, m.hub.indexes.roomShard(room).join(room, m))
+	r := m.hub.indexes.roomShard(room).join(room, m)
+	m.rooms = append(m.rooms, r)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.enter(r.name, u.uid)
+	}
 	return nil
 }
 
@@ -119,6 +134,9 @@ func (m *Member) Leave(room string) {
 		return
 	}
 	m.hub.indexes.roomShard(room).leave(m.rooms[i], m)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.exit(room, u.uid, false)
+	}
 	if m.rooms = slices.Delete(m.rooms, i, i+1); len(m.rooms) == 0 {
 		m.rooms = nil
 	}
@@ -166,6 +184,9 @@ func (m *Member) unbind(cause string) {
 	}
 	m.user.Store(nil)
 	h := m.hub
+	for _, r := range m.rooms {
+		h.rooms.exit(r.name, u.uid, cause == CauseDisconnect)
+	}
 	s := h.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
