@@ -74,7 +74,7 @@ func (a *App) build() error {
 	if err := a.buildWebhook(); err != nil {
 		return err
 	}
-	options := hub.Options{OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	options := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
 	if a.sender != nil {
 		options.Presence = a.sender.Presence
 	}
@@ -166,7 +166,7 @@ func (a *App) buildSockets() error {
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
-		Hub:             a.lobby(),
+		Hub:             a.hub,
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})

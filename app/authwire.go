@@ -10,9 +10,6 @@ import (
 	"crier/api/auth"
 	"crier/api/webhook"
 	"crier/configs"
-	"crier/io/engineio"
-	"crier/io/hub"
-	"crier/io/socketio"
 	"crier/io/wsconn"
 )
 
@@ -34,12 +31,10 @@ func (a *App) buildGate() error {
 		return err
 	}
 	g := &gate{
-		hub: a.hub, auth: checker, callback: c.Mode == "callback",
+		auth: checker, callback: c.Mode == "callback",
 		timeout: c.LoginTimeout, roomsFrom: a.cfg.Rooms.ClientJoin, proxies: a.cfg.TrustedProxies,
-		wheel:  wsconn.NewWheel(gateResolution, 0),
-		log:    a.log,
-		guests: make(map[*socketio.Socket]*guest),
-		visits: make(map[*engineio.Session]*visit),
+		wheel: wsconn.NewWheel(gateResolution, 0),
+		log:   a.log,
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	a.gate = g
@@ -81,15 +76,6 @@ func (a *App) door() door {
 	}
 	a.gate.follow(a.sockets.Main())
 	return a.gate
-}
-
-// lobby is the hub that sockets stand in from the start: that of the product,
-// or nil for one of the socket server's own when they must log in first.
-func (a *App) lobby() *hub.Hub {
-	if a.gate == nil {
-		return a.hub
-	}
-	return nil
 }
 
 // connectTimeout is how long a client may take to join a namespace; where it

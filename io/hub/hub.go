@@ -14,6 +14,9 @@ import (
 
 // Options are the settings of a [Hub].
 type Options struct {
+	// LoginFirst makes a connection enter the hub when it logs in, not when it connects. Until then, and again after a
+	// Logout, no audience has it, not even All, and it cannot join rooms.
+	LoginFirst bool
 	// OfflineDelay is how long a user must be without any connection to be offline. Zero: at once.
 	OfflineDelay time.Duration
 	// Presence is told every change, in order, by one goroutine, never under a lock. While it runs, further changes wait
@@ -31,11 +34,12 @@ type Options struct {
 // Hub knows who is connected and brings messages to them. All its methods may be called by many goroutines at once.
 type Hub struct {
 	// Static.
-	log      *slog.Logger
-	presence *presence     // nil without an observer
-	rooms    *roomWatch    // nil without an observer
-	helpers  chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
-	idPrefix string
+	log        *slog.Logger
+	loginFirst bool
+	presence   *presence     // nil without an observer
+	rooms      *roomWatch    // nil without an observer
+	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
+	idPrefix   string
 
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
@@ -55,7 +59,7 @@ type counters struct {
 type Stats struct {
 	Users       int // distinct users with at least one connection
 	Connections int // logged-in connections
-	Sockets     int // all connections
+	Sockets     int // all connections, those that have not entered yet included
 
 	Pushes    uint64 // pushes since the start, those that matched nobody included
 	Delivered uint64 // deliveries taken by a connection
@@ -73,10 +77,11 @@ func New(o Options) (*Hub, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		log:      o.Logger,
-		helpers:  make(chan struct{}, runtime.GOMAXPROCS(0)-1),
-		idPrefix: rand.Text()[:13],
-		scratch:  sync.Pool{New: func() any { return new(scratch) }},
+		log:        o.Logger,
+		loginFirst: o.LoginFirst,
+		helpers:    make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		idPrefix:   rand.Text()[:13],
+		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
 	h.indexes.init()
 	if o.Presence != nil {
@@ -88,21 +93,19 @@ func New(o Options) (*Hub, error) {
 	return h, nil
 }
 
-// Connect counts c among all connections and returns its handle; the caller must call [Member.Gone] when c ends. It fails
-// with [ErrBadConnectionID], [ErrDuplicateID] or [ErrClosed].
+// Connect counts c among all connections and returns its handle; the caller must call [Member.Gone] when c ends. Messages
+// can be for it from now on, or from its login with [Options].LoginFirst. It fails with [ErrBadConnectionID],
+// [ErrDuplicateID] or [ErrClosed].
 func (h *Hub) Connect(c Conn) (*Member, error) {
 	id := c.ID()
 	if !validName(id) {
 		return nil, ErrBadConnectionID
 	}
-	m := &Member{hub: h, conn: c}
-	s := h.indexes.connShard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if h.closed.Load() {
 		return nil, ErrClosed
 	}
-	if !s.add(id, m) {
+	m := &Member{hub: h, conn: c}
+	if !h.indexes.connShard(id).add(id, m, !h.loginFirst) {
 		return nil, ErrDuplicateID
 	}
 	h.counter.sockets.Add(1)

@@ -146,6 +146,20 @@ func TestRoomPresenceWithoutDelay(t *testing.T) {
 	})
 }
 
+// Who must log in first leaves the rooms with the logout.
+func TestRoomPresenceLoginFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log roomLog
+		h := newHub(t, Options{LoginFirst: true, OfflineDelay: time.Second, RoomPresence: log.observe})
+		a, _ := join(t, h, "a", "u", "r")
+		log.take()
+		a.Logout()
+		if got := log.take(); got != "r-u" {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // After Close nobody is told, and Close can be called again.
 func TestRoomPresenceAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
