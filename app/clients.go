@@ -126,18 +126,23 @@ func (c clients) room(e *socketio.Event, move func(*hub.Member, string) error) {
 	c.answer(e, reply{Room: room}, err)
 }
 
-// answer acknowledges an event, if the client asked for it.
+// answer acknowledges an event with how it went.
 func (c clients) answer(e *socketio.Event, r reply, err error) {
-	if !e.WantsAck() {
-		return
-	}
 	if err != nil {
 		r = reply{Error: err.Error(), Code: errorCode(err)}
 	} else {
 		r.OK = true
 	}
-	if err := e.Ack(socketio.JSON(r)); err != nil {
-		c.log.Debug("acknowledgement not sent", "event", e.Name, "error", err)
+	acknowledge(e, socketio.JSON(r), c.log)
+}
+
+// acknowledge answers an event, if the client asked for it.
+func acknowledge(e *socketio.Event, arg socketio.Arg, log *slog.Logger) {
+	if !e.WantsAck() {
+		return
+	}
+	if err := e.Ack(arg); err != nil {
+		log.Debug("acknowledgement not sent", "event", e.Name, "error", err)
 	}
 }
 
