@@ -218,33 +218,6 @@ func (a *App) PushAddr() string {
 	return a.push.addr()
 }
 
-// Reload takes over what can change while the server runs: the API keys and
-// allow lists of cfg, and the TLS files, which it reads again. After an error
-// all stays as it was.
-func (a *App) Reload(cfg *configs.Config) error {
-	if a.public == nil {
-		return nil // not started
-	}
-	access, err := newAccess(cfg)
-	if err != nil {
-		return err
-	}
-	site, err := a.newSite(cfg)
-	if err != nil {
-		return err
-	}
-	if a.public.certificate != nil {
-		if err := a.public.certificate.load(); err != nil {
-			return err
-		}
-	}
-	if err := a.api.SetAccess(access); err != nil {
-		return err
-	}
-	a.site.Store(site)
-	return nil
-}
-
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
 // that are owed for up to 10 s. ctx bounds all of it. It can be called more

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"crier/api/auth"
+	"crier/configs"
 	"crier/io/hub"
 	"crier/io/socketio"
 	"crier/io/wsconn"
@@ -38,15 +40,22 @@ type authenticator interface {
 // socketio.ping_timeout.
 type gate struct {
 	// static
-	auth      authenticator
 	callback  bool          // the authenticator can make something of cookies and headers
 	timeout   time.Duration // auth.login_timeout
 	roomsFrom string        // rooms.client_join
-	proxies   []netip.Prefix
 	wheel     *wsconn.Wheel
 	ctx       context.Context // ends what clients wait for
 	cancel    context.CancelFunc
 	log       *slog.Logger
+
+	proof atomic.Pointer[proof]
+}
+
+// proof is what a reload replaces, as a whole.
+type proof struct {
+	authenticator
+	proxies []netip.Prefix
+	jwt     configs.JWT // of which the authenticator was made, in auth.mode jwt
 }
 
 // guard makes a namespace besides the main one ask for a token too.
@@ -125,7 +134,7 @@ func (g *gate) identify(r auth.Request) (auth.Identity, error) {
 	if r.Token == "" && !(g.callback && vouched(r)) {
 		return auth.Identity{}, errTokenRequired
 	}
-	id, err := g.auth.Authenticate(g.ctx, r)
+	id, err := g.proof.Load().Authenticate(g.ctx, r)
 	if err != nil {
 		g.log.Debug("a client was not let in", "error", err)
 		return auth.Identity{}, auth.Public(err)
@@ -203,7 +212,7 @@ func (g *gate) stop() {
 		return
 	}
 	g.cancel()
-	g.auth.Close()
+	g.proof.Load().Close()
 }
 
 func (g *gate) close() {
