@@ -136,6 +136,9 @@ func (c *caller) reaches(a *hub.Audience) *problem {
 	return nil
 }
 
+// sees reports whether c may be shown a user or room of that name.
+func (c *caller) sees(name string) bool { return strings.HasPrefix(name, c.audience) }
+
 // denied returns the problem of an audience that c may not name.
 func (c *caller) denied(why string) *problem {
 	p := forbid("In api.keys, " + why + ".")

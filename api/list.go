@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"crier/io/hub"
 )
@@ -109,7 +108,7 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request, who *caller) {
 	for i, one := range sessions {
 		rooms := make([]string, 0, len(one.Rooms))
 		for _, room := range one.Rooms {
-			if strings.HasPrefix(room, who.audience) {
+			if who.sees(room) {
 				rooms = append(rooms, room)
 			}
 		}
@@ -160,7 +159,7 @@ func (s *Server) room(w http.ResponseWriter, r *http.Request, who *caller) {
 	answer := roomState{Room: name, Members: make([]occupant, len(found)), Next: next}
 	for i, one := range found {
 		answer.Members[i] = occupant{Connection: one.Connection}
-		if strings.HasPrefix(one.UID, who.audience) {
+		if who.sees(one.UID) {
 			answer.Members[i].UID = one.UID
 		}
 	}

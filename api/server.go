@@ -37,6 +37,10 @@ type Options struct {
 	// those calls are answered with 422.
 	Directory Directory
 
+	// Asker pushes what clients are to acknowledge. Nil means Pusher, if it is one; without any, such pushes are answered
+	// with 422.
+	Asker Asker
+
 	// Upgrader makes the WebSockets of /v1/stream. Its MaxPayload bounds a line. Nil means that there are none: the call
 	// is answered with 422.
 	Upgrader *wsconn.Upgrader
@@ -66,6 +70,7 @@ type Server struct {
 	// static
 	pusher     Pusher
 	directory  Directory        // may be nil
+	asker      Asker            // may be nil
 	upgrader   *wsconn.Upgrader // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
@@ -105,6 +110,9 @@ func New(o Options) (*Server, error) {
 	if o.Directory == nil {
 		o.Directory, _ = o.Pusher.(Directory)
 	}
+	if o.Asker == nil {
+		o.Asker, _ = o.Pusher.(Asker)
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -122,6 +130,7 @@ func New(o Options) (*Server, error) {
 		ok:          []byte("ok"),
 		offline:     []byte("offline"),
 		directory:   o.Directory,
+		asker:       o.Asker,
 		upgrader:    o.Upgrader,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},

@@ -47,6 +47,8 @@ type Hub struct {
 	closed  atomic.Bool
 	lastID  atomic.Uint64
 	counter counters
+	asked   atomic.Int64 // connections that an Ask waits for
+	kept    atomic.Int64 // bytes of answers that an Ask with Keep has
 }
 
 // counters are the figures behind Stats.

@@ -21,8 +21,12 @@ type Message struct {
 	// Volatile says that the message may be dropped for a connection that cannot take it at once.
 	Volatile bool
 
+	ask      *Ask                      // set before the message is delivered
 	variants atomic.Pointer[[]variant] // replaced whole, never modified
 }
+
+// Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
+func (m *Message) Ask() *Ask { return m.ask }
 
 // variant is what encode made of the message for one key.
 type variant struct {
