@@ -38,6 +38,7 @@ const (
 	codeInternal        code = "internal"
 	codeTableFull       code = "id_table_full"
 	codeTooManyAcks     code = "too_many_acks"
+	codeStoreFailed     code = "store_failed"
 	codeStopping        code = "stopping"
 )
 
@@ -48,7 +49,7 @@ func codes() []code {
 		codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
-		codeTooManyAcks, codeStopping,
+		codeTooManyAcks, codeStoreFailed, codeStopping,
 	}
 }
 
@@ -97,6 +98,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusServiceUnavailable, "Too many ids are remembered"
 	case codeTooManyAcks:
 		return http.StatusServiceUnavailable, "Too many acknowledgements are waited for"
+	case codeStoreFailed:
+		return http.StatusServiceUnavailable, "The store failed"
 	case codeStopping:
 		return http.StatusServiceUnavailable, "The server is stopping"
 	default:

@@ -42,6 +42,7 @@ type (
 	userState struct {
 		UID         string           `json:"uid"`
 		Online      bool             `json:"online"`
+		Rooms       []string         `json:"rooms"`
 		Connections []userConnection `json:"connections"`
 	}
 	userConnection struct {
@@ -66,7 +67,7 @@ type (
 		Next    string     `json:"next,omitempty"`
 	}
 	occupant struct {
-		Connection string `json:"connection"`
+		Connection string `json:"connection,omitempty"`
 		UID        string `json:"uid,omitempty"`
 	}
 	figures struct {
@@ -104,7 +105,7 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	sessions, err := s.directory.User(uid)
-	answer := userState{UID: uid, Online: len(sessions) > 0, Connections: make([]userConnection, len(sessions))}
+	answer := userState{UID: uid, Online: len(sessions) > 0, Rooms: s.memberships(who, uid), Connections: make([]userConnection, len(sessions))}
 	for i, one := range sessions {
 		rooms := make([]string, 0, len(one.Rooms))
 		for _, room := range one.Rooms {
@@ -228,7 +229,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any, err error
 	case errors.Is(err, hub.ErrBadRoom):
 		s.refuseV1(w, r, invalid("room:", hub.ErrBadRoom.Error()))
 	case err != nil:
-		s.refuseV1(w, r, pushFault(err))
+		s.refuseV1(w, r, s.blame(r.Context(), err))
 	default:
 		s.send(w, r, http.StatusOK, s.jsonType, body)
 	}

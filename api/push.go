@@ -141,8 +141,8 @@ func (o *order) append(dst []byte, result *outcome, duplicate bool) []byte {
 // blame logs an error that should not be, and returns what to tell the caller.
 func (s *Server) blame(ctx context.Context, err error) *fault {
 	bad := pushFault(err)
-	if bad.code == codeInternal {
-		s.log.LogAttrs(ctx, slog.LevelError, "push failed", slog.Any("error", err))
+	if bad.code == codeInternal || bad.code == codeStoreFailed {
+		s.log.LogAttrs(ctx, slog.LevelError, "call failed", slog.Any("error", err))
 	}
 	return bad
 }
@@ -233,6 +233,10 @@ func pushFault(err error) *fault {
 			code: codeTooManyAcks, retry: stopRetry,
 			detail: "Too many acknowledgements are being waited for: come back later, or push without ack.",
 		}
+	case errors.Is(err, hub.ErrTooManyRooms):
+		return &fault{code: codeTooMany, detail: "The user is a member of 1,000 rooms: remove some, or push to users."}
+	case errors.Is(err, hub.ErrStore):
+		return &fault{code: codeStoreFailed, retry: stopRetry, detail: "The membership could not be stored, and stays as it was: try again. The log has more."}
 	case errors.Is(err, errNoAsker):
 		return &fault{code: codeUnsupported, detail: "This server cannot ask for acknowledgements: leave ack out."}
 	case errors.Is(err, errNoDirectory):

@@ -31,6 +31,8 @@ func calls() []struct {
 		{"DELETE", "/v1/users/shop:1", "", RightAdmin},
 		{"GET", "/v1/rooms", "", RightRead},
 		{"GET", "/v1/rooms/shop:r", "", RightRead},
+		{"PUT", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
+		{"DELETE", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
 		{"GET", "/v1/stats", "", RightRead},
 		{"GET", "/openapi.json", "", 0},
 	}
@@ -102,6 +104,11 @@ func TestAudience(t *testing.T) {
 	h := realHub(t)
 	listen(t, h, "c1", "shop:1", "shop:r", "bank:r")
 	listen(t, h, "c2", "bank:1", "shop:r", "bank:r")
+	for uid, room := range map[string]string{"shop:2": "bank:m", "bank:2": "shop:m"} {
+		if _, err := h.AddMembership(t.Context(), uid, room); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := newServer(t, Options{Pusher: h, Access: Access{Limited: []Key{{Key: "k", Audience: "shop:"}}}})
 	for _, c := range []struct {
 		method, path, body string
@@ -117,6 +124,12 @@ func TestAudience(t *testing.T) {
 		{"POST", "/v1/push", `{"to":{"all":true},"data":1}`, codeAudienceDenied, ""},
 		{"POST", "/v1/push", `{"to":{"all":true},"data":1,"dry_run":true}`, codeAudienceDenied, ""},
 		{"POST", "/v1/push", `{"to":{"rooms":["shop:r"],"except":{"users":["bank:1"]}},"data":1}`, codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/shop:m/users/bank:1", "", codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/bank:m/users/shop:1", "", codeAudienceDenied, ""},
+		{"DELETE", "/v1/rooms/bank:m/users/shop:2", "", codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/shop:m/users/shop:2", "", "", `{"room":"shop:m","uid":"shop:2","member":true,"connections":0}`},
+		{"GET", "/v1/users/shop:2", "", "", `"online":false,"rooms":["shop:m"],"connections":[]}`},
+		{"GET", "/v1/rooms/shop:m", "", "", `{"room":"shop:m","members":[{"uid":"shop:2"}]}`},
 		{"GET", "/v1/users", "", "", `{"users":[{"uid":"shop:1","connections":1}]}`},
 		{"GET", "/v1/rooms", "", "", `{"rooms":[{"room":"shop:r","connections":2}]}`},
 		{"GET", "/v1/users/shop:1", "", "", `"rooms":["shop:r"]`},

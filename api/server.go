@@ -37,6 +37,9 @@ type Options struct {
 	// those calls are answered with 422.
 	Directory Directory
 
+	// Roster knows memberships. Nil means Pusher, if it is one; without any, changes are answered with 422.
+	Roster Roster
+
 	// Asker pushes what clients are to acknowledge. Nil means Pusher, if it is one; without any, such pushes are answered
 	// with 422.
 	Asker Asker
@@ -71,6 +74,7 @@ type Server struct {
 	pusher     Pusher
 	directory  Directory        // may be nil
 	asker      Asker            // may be nil
+	roster     Roster           // may be nil
 	upgrader   *wsconn.Upgrader // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
@@ -113,6 +117,9 @@ func New(o Options) (*Server, error) {
 	if o.Asker == nil {
 		o.Asker, _ = o.Pusher.(Asker)
 	}
+	if o.Roster == nil {
+		o.Roster, _ = o.Pusher.(Roster)
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -131,6 +138,7 @@ func New(o Options) (*Server, error) {
 		offline:     []byte("offline"),
 		directory:   o.Directory,
 		asker:       o.Asker,
+		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},

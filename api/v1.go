@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 		{http.MethodDelete, "/v1/users/{uid}", RightAdmin, s.kick},
 		{http.MethodGet, "/v1/rooms", RightRead, s.rooms},
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
+		{http.MethodPut, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.enroll},
+		{http.MethodDelete, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.expel},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
 		{http.MethodGet, "/openapi.json", 0, s.openAPI},
 	}

@@ -141,6 +141,7 @@ func checkIndexes(t testing.TB, h *Hub) {
 			if int(m.slot) != n || s.byID[m.conn.ID()] != m {
 				t.Errorf("connection %q is filed wrongly", m.conn.ID())
 			}
+			checkMemberships(t, h, m)
 		}
 		s.mu.Unlock()
 	}
@@ -174,6 +175,22 @@ func checkIndexes(t testing.TB, h *Hub) {
 	st := h.Stats()
 	if st.Sockets != sockets || st.Connections != connections || st.Users != users {
 		t.Errorf("Stats = %+v; the indexes have %d users, %d connections, %d sockets", st, users, connections, sockets)
+	}
+}
+
+// checkMemberships makes sure that a connection is in the rooms of its user, and in no other that it has not joined.
+func checkMemberships(t testing.TB, h *Hub, m *Member) {
+	t.Helper()
+	of := h.Memberships(m.UID())
+	for _, room := range of {
+		if m.roomIndex(room) < 0 {
+			t.Errorf("connection %q is not in the room %q of its user", m.conn.ID(), room)
+		}
+	}
+	for _, r := range m.rooms[m.own:] {
+		if !slices.Contains(of, r.name) {
+			t.Errorf("connection %q is in the room %q for no reason", m.conn.ID(), r.name)
+		}
 	}
 }
 
