@@ -3,6 +3,7 @@
 // CRIER_WEBHOOK_SECRET is one of Crier's webhook.secrets (whsec_…), PORT where to listen.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
+import { buffer } from "node:stream/consumers";
 
 const tolerance = 300; // seconds that a callback may be old, or early
 const { CRIER_WEBHOOK_SECRET: secret = "", PORT = 8000 } = process.env;
@@ -29,19 +30,13 @@ async function handle({ type, data }) {
   console.log(type, data.uid, data.version);
 }
 
-async function read(request, most = 65536) {
-  const chunks = [];
-  let length = 0;
-  for await (const chunk of request) {
-    if ((length += chunk.length) > most) throw new Error("the body is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
-}
-
 const server = createServer({ requestTimeout: 10_000, keepAliveTimeout: 60_000 }, async (request, response) => {
   try {
-    const body = await read(request);
+    if (!(request.headers["content-length"] <= 65536)) {
+      response.writeHead(413, { Connection: "close" }).end();
+      return;
+    }
+    const body = await buffer(request);
     const known = request.method === "POST" && genuine(request.headers, body);
     if (known) await handle(JSON.parse(body));
     response.writeHead(known ? 204 : 401).end();

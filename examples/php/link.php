@@ -5,8 +5,7 @@ declare(strict_types=1);
 
 final class CrierLink
 {
-    /** @var resource|null */
-    private $stream = null;
+    private $stream = null; // the connection, when there is one
 
     public function __construct(private string $address, private string $key = '', private int $timeout = 5) {}
 
@@ -16,27 +15,32 @@ final class CrierLink
         $message += ['id' => bin2hex(random_bytes(16))]; // so that it is pushed once, even if it is sent again
         $line = json_encode($message, JSON_THROW_ON_ERROR | JSON_PRESERVE_ZERO_FRACTION) . "\n";
         $chunk = dechex(strlen($line)) . "\r\n$line\r\n";
-        $answer = $this->exchange($chunk) ?? $this->exchange($chunk); // the link may have ended since the last one
-        return $answer ?? throw new RuntimeException("Crier at $this->address does not answer");
-    }
-
-    private function exchange(string $chunk): ?array
-    {
-        $this->stream ??= $this->open();
-        if ($this->stream && @fwrite($this->stream, $chunk) === strlen($chunk) && $answer = fgets($this->stream)) {
-            return json_decode($answer, true, flags: JSON_THROW_ON_ERROR);
+        for ($try = 1; $try <= 2; $try++, $this->stream = null) { // the link may have ended since the last one
+            $this->stream ??= $this->open();
+            if (@fwrite($this->stream, $chunk) === strlen($chunk) && $answer = $this->line()) {
+                return json_decode($answer, true, flags: JSON_THROW_ON_ERROR);
+            }
         }
-        $this->stream = null;
-        return null;
+        throw new RuntimeException("Crier at $this->address does not answer");
     }
 
-    /** Sends the beginning of POST /v1/push/batch; its body stays open, one chunk a line. @return resource|null */
+    private function line(): ?string // of the answer's body, which comes in chunks, too; null if the link has ended
+    {
+        for ($line = ''; !str_ends_with($line, "\n"); $line .= substr($chunk, 0, $size)) {
+            $size = hexdec(trim((string) fgets($this->stream)));
+            $chunk = (string) stream_get_contents($this->stream, $size + 2);
+            if ($size === 0 || strlen($chunk) < $size + 2) {
+                return null;
+            }
+        }
+        return $line;
+    }
+
+    /** Sends the beginning of POST /v1/push/batch; its body stays open, one chunk a line. */
     private function open()
     {
-        $stream = @stream_socket_client($this->address, $errno, $error, $this->timeout) ?: null;
-        if ($stream === null) {
-            return null;
-        }
+        $stream = @stream_socket_client($this->address, $errno, $error, $this->timeout)
+            ?: throw new RuntimeException("Crier at $this->address cannot be reached: $error");
         stream_set_timeout($stream, $this->timeout);
         fwrite($stream, "POST /v1/push/batch HTTP/1.1\r\nHost: " . parse_url($this->address, PHP_URL_HOST) . "\r\n"
             . "Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
@@ -46,7 +50,6 @@ final class CrierLink
         if (!str_contains($status, ' 200 ')) {
             throw new RuntimeException('Crier refused the link: ' . trim($status) . ' ' . fgets($stream));
         }
-        stream_filter_append($stream, 'dechunk', STREAM_FILTER_READ);
         return $stream;
     }
 }

@@ -47,8 +47,9 @@ class Callback(BaseHTTPRequestHandler):
             handle(json.loads(body))  # if it fails there is no answer, and Crier tries again
         self.send_response(status)
         self.send_header("Content-Length", "0")
+        if status != 204:
+            self.send_header("Connection", "close")  # there may be an unread body
         self.end_headers()
-        self.close_connection = status != 204
 
 
 if __name__ == "__main__":
