@@ -66,7 +66,8 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 	sc.query = append(sc.query[:0], r.URL.RawQuery...)
 	sc.inQuery.parseQuery(sc.query)
 
-	key := access.credentials(r, string(sc.inQuery.key.text))
+	authorization, apiKey := inHeader(r)
+	key := access.credentials(authorization, apiKey, string(sc.inQuery.key.text))
 	if wrong := s.judge(r, access, key); wrong != nil {
 		return nil, nil, wrong
 	}
@@ -87,7 +88,7 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 		bad = sc.inBody.parseBody(r.Header.Get("Content-Type"), sc.body)
 	}
 	if key.credential == noKey && sc.inBody.key.set {
-		inBody := access.check(string(sc.inBody.key.text))
+		inBody := access.credentials(string(sc.inBody.key.text))
 		if wrong := s.judge(r, access, inBody); wrong != nil {
 			return nil, nil, wrong
 		}
