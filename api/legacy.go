@@ -71,13 +71,16 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 	if wrong := s.judge(r, access, key); wrong != nil {
 		return nil, nil, wrong
 	}
-	var stranger *problem
+	var unknown *problem
 	if key.credential == noKey {
-		stranger = access.byAddress(r)
+		unknown = access.byAddress(r)
 		key.caller = access.anybody
 	}
-	if stranger != nil && (len(access.keys) == 0 || r.ContentLength == 0) {
-		return nil, nil, stranger
+	if unknown != nil {
+		if len(access.keys) == 0 || r.ContentLength == 0 {
+			return nil, nil, unknown
+		}
+		defer s.strange(w, r)()
 	}
 
 	var bad *problem
@@ -93,12 +96,12 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 			return nil, nil, wrong
 		}
 		if inBody.credential == rightKey {
-			key, stranger = inBody, nil
+			key, unknown = inBody, nil
 		}
 	}
 	switch {
-	case stranger != nil:
-		return nil, nil, stranger
+	case unknown != nil:
+		return nil, nil, unknown
 	case bad != nil:
 		return nil, nil, bad
 	case sc.inBody.any:
