@@ -95,7 +95,7 @@ func runExample(t *testing.T, command []string, environment []string, args ...st
 	defer cancel()
 	command = append(command[:len(command):len(command)], args...)
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(settings{}.environment(), environment...)
+	cmd.Env = append(append(settings{}.environment(), "LC_ALL=C.UTF-8"), environment...) // by which Java reads its arguments
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
 		t.Fatalf("running %q: %v, %v\n%s", command, err, ctx.Err(), out)
