@@ -23,10 +23,10 @@ func (k kicker) Disconnect(ctx context.Context, a hub.Audience) (int, error) {
 	return k.Hub.Disconnect(ctx, a)
 }
 
-// directory is what the push port asks about users and rooms.
+// directory is what the push port asks about users and rooms. A reload does not change what knows clients by a callback.
 func (a *App) directory() api.Directory {
 	if a.gate != nil {
-		if known, ok := a.gate.auth.(*auth.Callback); ok {
+		if known, ok := a.gate.proof.Load().authenticator.(*auth.Callback); ok {
 			return kicker{a.hub, known}
 		}
 	}
