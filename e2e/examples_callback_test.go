@@ -145,7 +145,7 @@ func forgeries(t *testing.T, genuine callback) map[string]callback {
 		"half a signature":       ours.but("Webhook-Signature", value[:20]),
 		"many wrong signatures":  ours.but("Webhook-Signature", strings.Repeat("v1,AAAA ", 200)),
 		"a very large timestamp": ours.but("Webhook-Timestamp", strings.Repeat("9", 30)),
-		"a very large body":      signed(t, secret, now, bytes.Repeat([]byte{' '}, 1<<20)).but("Connection", "close"),
+		"a very large body":      signed(t, secret, now, bytes.Repeat([]byte{' '}, 1<<20)),
 		"a signed word for a time": {body: forged, header: http.Header{
 			"Webhook-Id": {"msg_ours"}, "Webhook-Timestamp": {"now"}, "Webhook-Signature": {signature(t, secret, "msg_ours", "now", forged)},
 		}},

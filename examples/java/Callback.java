@@ -22,15 +22,13 @@ public class Callback {
     static boolean genuine(Headers headers, byte[] body) throws GeneralSecurityException {
         String id = headers.getFirst("webhook-id"), timestamp = headers.getFirst("webhook-timestamp");
         String signatures = headers.getFirst("webhook-signature"); // several, while webhook.secrets change
-        if (id == null || signatures == null || timestamp == null || !timestamp.matches("\\d{1,12}")
-                || Math.abs(System.currentTimeMillis() / 1000 - Long.parseLong(timestamp)) > 300) {
-            return false;
-        }
+        boolean lately = id != null && signatures != null && timestamp != null && timestamp.matches("\\d{1,12}")
+                && Math.abs(System.currentTimeMillis() / 1000 - Long.parseLong(timestamp)) <= 300;
         Mac mac = Mac.getInstance("HmacSHA256");
         mac.init(KEY);
         mac.update((id + "." + timestamp + ".").getBytes(StandardCharsets.UTF_8));
         byte[] want = ("v1," + Base64.getEncoder().encodeToString(mac.doFinal(body))).getBytes(StandardCharsets.UTF_8);
-        return Arrays.stream(signatures.split(" "))
+        return lately && Arrays.stream(signatures.split(" "))
                 .anyMatch(given -> MessageDigest.isEqual(want, given.getBytes(StandardCharsets.UTF_8)));
     }
 
@@ -42,6 +40,7 @@ public class Callback {
                 // UPDATE users SET online = ?, version = ? WHERE uid = ? AND version < ?, by your JSON library.
                 System.out.println(new String(body, StandardCharsets.UTF_8));
             }
+            exchange.getResponseHeaders().set("Connection", genuine ? "keep-alive" : "close"); // there may be an unread body
             exchange.sendResponseHeaders(genuine ? 204 : 401, -1);
         } catch (GeneralSecurityException e) {
             throw new IOException(e); // no answer: Crier tries again
