@@ -237,9 +237,12 @@ func (d *duplex) fail(err error) {
 	d.log("ending a link", d.ctl.SetReadDeadline(past()))
 }
 
-// log logs err unless it is nil, or says that a test's writer has no such thing.
-func (d *duplex) log(message string, err error) {
+// log logs err unless it is nil.
+func (d *duplex) log(message string, err error) { d.s.debug(d.r, message, err) }
+
+// debug logs err unless it is nil, or says that a test's writer has no such thing.
+func (s *Server) debug(r *http.Request, message string, err error) {
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		d.s.log.LogAttrs(d.r.Context(), slog.LevelDebug, message, slog.Any("error", err))
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, message, slog.Any("error", err))
 	}
 }

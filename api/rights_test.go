@@ -282,6 +282,37 @@ func TestThrottle(t *testing.T) {
 	})
 }
 
+// A call can show several keys. Each is a guess, or guessing would be as fast as ever.
+func TestThrottleSeveralKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Options{Access: Access{Keys: []string{"right"}}})
+		call := func(path, bearer, apiKey string) int {
+			return do(s, "POST", path, "", `{"to":{"users":["u"]},"data":1}`,
+				header("Authorization", "Bearer "+bearer, "X-Api-Key", apiKey, "Peer", stranger)).Code
+		}
+		for i := range 1000 { // a wrong one again and again, to hide the others behind
+			call("/v1/push", "old", fmt.Sprint("guess", i))
+		}
+		if got := call("/v1/push", "old", "right"); got != 429 {
+			t.Errorf("after 1000 guesses behind the same key: %d", got)
+		}
+		time.Sleep(time.Hour)
+		tried := 0
+		for call("/?key="+fmt.Sprint("query", tried), fmt.Sprint("bearer", tried), fmt.Sprint("header", tried)) == 403 {
+			tried++
+		}
+		if tried != (guesses+2)/3 {
+			t.Errorf("%d calls with three keys each were looked at", tried)
+		}
+		time.Sleep(2 * guessEvery) // the last one took one more than there was
+		for range 1000 {           // a token for somebody else beside the right key is no guess
+			if got := call("/v1/push", "a token of the day", "right"); got != 200 {
+				t.Fatalf("the right key beside another: %d", got)
+			}
+		}
+	})
+}
+
 func TestThrottleBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
@@ -289,21 +320,21 @@ func TestThrottleBound(t *testing.T) {
 		for i := range guesses {
 			a := v6.As16()
 			a[15] = byte(i)
-			th.admit(netip.AddrFrom16(a), fmt.Sprint(i), false)
+			th.admit(netip.AddrFrom16(a), []string{fmt.Sprint(i)})
 		}
-		if th.admit(v6, "x", true) == 0 {
+		if th.admit(v6, nil) == 0 {
 			t.Error("addresses of one network are told apart")
 		}
 		a := netip.MustParseAddr("10.0.0.0")
 		for range 3 * maxGuessers {
-			th.admit(a, "x", false)
+			th.admit(a, []string{"x"})
 			a = a.Next()
 		}
 		if n := len(th.by); n > maxGuessers || n != int(th.known.Load()) {
 			t.Errorf("%d addresses are remembered, %d counted", n, th.known.Load())
 		}
 		time.Sleep(time.Hour)
-		th.admit(v6, "x", false)
+		th.admit(v6, []string{"x"})
 		if n := len(th.by); n != 1 {
 			t.Errorf("%d addresses are remembered an hour later", n)
 		}

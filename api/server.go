@@ -91,6 +91,7 @@ type Server struct {
 
 	rules    atomic.Pointer[rules]
 	throttle *throttle
+	crowd    atomic.Int64 // bytes of the bodies of strangers
 	repeats  *repeats
 	links    links
 	scratch  sync.Pool // of *scratch

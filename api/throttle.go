@@ -41,9 +41,10 @@ func newThrottle() *throttle {
 	return &throttle{seed: maphash.MakeSeed(), by: make(map[netip.Addr]*guesser)}
 }
 
-// admit says how long a is to wait before key may count, 0 for not at all. A wrong key is remembered.
-func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
-	if right && t.known.Load() == 0 {
+// admit says how long a is to wait before the keys of a call may count, 0 for not at all. Wrong ones are remembered, each
+// for a guess of its own. A call with a right key has no wrong ones here, and waits like the others.
+func (t *throttle) admit(a netip.Addr, wrong []string) time.Duration {
+	if len(wrong) == 0 && t.known.Load() == 0 {
 		return 0
 	}
 	if a.Is6() {
@@ -54,13 +55,18 @@ func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
 	defer t.mu.Unlock()
 	g := t.by[a]
 	if g == nil {
-		if right {
+		if len(wrong) == 0 {
 			return 0
 		}
 		g = t.remember(a, now)
 	}
-	hash := maphash.String(t.seed, key)
-	if !right && slices.Contains(g.last[:], hash) {
+	var fresh []uint64
+	for _, key := range wrong {
+		if hash := maphash.String(t.seed, key); !slices.Contains(g.last[:], hash) && !slices.Contains(fresh, hash) {
+			fresh = append(fresh, hash)
+		}
+	}
+	if len(fresh) == 0 && len(wrong) > 0 {
 		return 0
 	}
 	if g.free.Before(now) {
@@ -69,7 +75,7 @@ func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
 	if wait := g.free.Add(guessEvery).Sub(now) - guesses*guessEvery; wait > 0 {
 		return wait
 	}
-	if !right {
+	for _, hash := range fresh { // all, even if fewer guesses are left: the next ones wait longer
 		g.free = g.free.Add(guessEvery)
 		g.last[g.next%len(g.last)] = hash
 		g.next++

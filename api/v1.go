@@ -90,7 +90,7 @@ func isV1(path string) bool {
 // authorize returns who makes the call r, or why he may not.
 func (s *Server) authorize(r *http.Request, right Right) (*caller, *problem) {
 	access := s.rules.Load()
-	key := access.credentials(r, "")
+	key := access.credentials(inHeader(r))
 	if wrong := s.judge(r, access, key); wrong != nil {
 		return nil, wrong
 	}

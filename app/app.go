@@ -124,6 +124,7 @@ func (a *App) buildAPI() error {
 	}
 	a.api, err = api.New(api.Options{
 		Pusher:     a.hub,
+		Directory:  a.directory(),
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
