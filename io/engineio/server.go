@@ -287,10 +287,10 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 
 func (srv *Server) newSession(r *http.Request, rev Revision) *Session {
 	return &Session{
-		server: srv,
-		id:     NewID(),
-		rev:    rev,
-		b64:    r.URL.Query().Get("b64") != "",
+		server:  srv,
+		id:      NewID(),
+		rev:     rev,
+		dialect: dialectOf(r.URL.Query()),
 	}
 }
 
