@@ -500,3 +500,26 @@ func TestStreamClose(t *testing.T) {
 		t.Error("a stream was opened after Close")
 	}
 }
+
+// Who may not open a link is told so at once, though the body has no end yet.
+func TestLinesRefused(t *testing.T) {
+	server := serve(t, newServer(t, Options{Access: Access{Keys: []string{"k"}}}))
+	body, in := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v1/push/batch", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(patience, func() { body.CloseWithError(errors.New("there was no answer")) }).Stop()
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close(), in.Close()); err != nil {
+		t.Error(err)
+	}
+	if answer.StatusCode != 403 || !strings.Contains(string(text), `"forbidden"`) {
+		t.Errorf("%d %s", answer.StatusCode, text)
+	}
+}

@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"io/socketio": {"io/engineio", "io/hub"},
 	"fallback":    {"io/engineio", "io/wsconn", "io/hub"},
 	"api":         {"io/hub", "io/jobs", "io/wsconn"},
+	"api/client":  {},
 	"api/webhook": {"io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs",
