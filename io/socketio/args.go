@@ -12,6 +12,18 @@ type Args struct {
 	attachments [][]byte
 }
 
+// NewArgs returns the arguments of a packet that [ParsePacket] parsed, for whoever reads packets without a [Server]:
+// list is all that stands in its Data but an event's name, attachments are the binary messages that came with
+// it. The error, for placeholders that name none of those, wraps [ErrParse].
+func NewArgs(list []json.RawMessage, attachments [][]byte) (Args, error) {
+	for _, data := range list {
+		if err := checkPlaceholders(data, len(attachments)); err != nil {
+			return Args{}, err
+		}
+	}
+	return Args{list, attachments}, nil
+}
+
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.list) }
 
@@ -43,6 +55,19 @@ func (a Args) Decode(i int, v any) error {
 		return fmt.Errorf("decoding argument %d: %w", i, err)
 	}
 	return nil
+}
+
+// Text returns argument i as JSON in which the bytes in it stand as write writes them, by appending to dst. Its errors
+// are [ErrNoArgument] and [ErrRepeated].
+func (a Args) Text(i int, write func(dst, data []byte) []byte) (json.RawMessage, error) {
+	data := a.JSON(i)
+	if data == nil {
+		return nil, ErrNoArgument
+	}
+	if len(a.attachments) == 0 {
+		return data, nil
+	}
+	return substitute(data, a.attachments, write)
 }
 
 // Binary returns argument i if it is bytes.
