@@ -37,6 +37,9 @@ const (
 	maxAnswer   = 64 << 20               // bytes of one answer
 )
 
+// ErrUnreachable means that no answer came from the push port.
+var ErrUnreachable = errors.New("the push port cannot be reached")
+
 // Options say which server to call, and as whom.
 type Options struct {
 	// URL is the push port, http or https. A path in it is put before that of each call. Empty: DefaultURL.
@@ -189,7 +192,7 @@ func unreachable(err error) error {
 	if errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	return fmt.Errorf("calling the push port: %w", err)
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
 // encode returns v as JSON, without the escaping meant for HTML.
