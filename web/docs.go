@@ -97,7 +97,7 @@ func (d *Docs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // docsData is what the template reads.
 type docsData struct {
 	Title, Description string
-	Calls              []docsCall
+	Calls              []*docsCall
 	Problem            []field
 	Codes              []DocsCode
 }
@@ -116,7 +116,10 @@ type docsCall struct {
 type docsBody struct {
 	Status, Description, Media, Kind string
 	Fields                           []field
+	As                               *docsCall // which shows the fields already
 	Example                          string
+
+	schema string // what the fields are called
 }
 
 func renderDocs(o DocsOptions) ([]byte, error) {
@@ -124,6 +127,7 @@ func renderDocs(o DocsOptions) ([]byte, error) {
 	if err := json.Unmarshal(o.Description, &doc); err != nil {
 		return nil, fmt.Errorf("reading the description: %w", err)
 	}
+	shown := map[string]*docsCall{} // where the fields of a schema are
 	data := docsData{Title: doc.Info.Title, Description: doc.Info.Description, Codes: o.Codes}
 	for _, path := range doc.Paths {
 		for _, one := range path.value {
@@ -133,6 +137,7 @@ func renderDocs(o DocsOptions) ([]byte, error) {
 			}
 			call.Right = o.Rights[call.Method+" "+call.Path]
 			data.Calls = append(data.Calls, call)
+			call.refer(shown)
 		}
 	}
 	var err error
@@ -150,9 +155,26 @@ func renderDocs(o DocsOptions) ([]byte, error) {
 	return page.Bytes(), nil
 }
 
+// refer leaves out the fields that another call shows.
+func (c *docsCall) refer(shown map[string]*docsCall) {
+	for _, list := range [][]docsBody{c.Bodies, c.Answers} {
+		for i := range list {
+			b := &list[i]
+			if b.schema == "" {
+				continue
+			}
+			if at := shown[b.schema]; at == nil {
+				shown[b.schema] = c
+			} else {
+				b.As, b.Fields = at, nil
+			}
+		}
+	}
+}
+
 // call describes one call.
-func (d *openAPI) call(method, path string, o operation) (docsCall, error) {
-	c := docsCall{ID: o.OperationID, Method: method, Path: path, Summary: o.Summary, Description: o.Description}
+func (d *openAPI) call(method, path string, o operation) (*docsCall, error) {
+	c := &docsCall{ID: o.OperationID, Method: method, Path: path, Summary: o.Summary, Description: o.Description}
 	for _, p := range o.Parameters {
 		f, err := d.field(p.Name, p.Schema, nil)
 		if err != nil {
@@ -167,9 +189,6 @@ func (d *openAPI) call(method, path string, o operation) (docsCall, error) {
 			return c, err
 		}
 		c.Bodies = append(c.Bodies, body)
-	}
-	for i := 1; i < len(c.Bodies); i++ {
-		c.Bodies[i].Fields = nil // the same fields, in another form
 	}
 	webSocket := false
 	for _, one := range o.Responses {
@@ -207,6 +226,7 @@ func (d *openAPI) body(m member[media]) (docsBody, error) {
 	if b.Fields, err = d.fields(m.value.Schema, 0, nil); err != nil {
 		return b, err
 	}
+	b.schema = m.value.Schema.named()
 	b.Example, err = compact(m.value.Example)
 	return b, err
 }

@@ -117,6 +117,17 @@ func (d *openAPI) resolve(s *schema) (resolved *schema, name string, err error) 
 	return &both, name, nil
 }
 
+// named returns the reference to the schema of s or, in arrays, of its elements; "" for one without a name.
+func (s *schema) named() string {
+	for s != nil && s.Ref == "" {
+		s = s.Items
+	}
+	if s == nil {
+		return ""
+	}
+	return s.Ref
+}
+
 // answer returns the response that r refers to.
 func (d *openAPI) answer(r *response) (*response, error) {
 	if r.Ref == "" {

@@ -42,6 +42,7 @@ type (
 	User struct {
 		UID         string       `json:"uid"`
 		Online      bool         `json:"online"`
+		Rooms       []string     `json:"rooms,omitempty"` // that the user has been made a member of
 		Connections []Connection `json:"connections"`
 	}
 	// Connection is one of a user's connections and the rooms that it is in.
@@ -59,15 +60,16 @@ type (
 		Room        string `json:"room"`
 		Connections int    `json:"connections"`
 	}
-	// Room is a page of the connections in one room.
+	// Room is a page of who is in one room.
 	Room struct {
 		Room    string   `json:"room"`
 		Members []Member `json:"members"`
 		Next    string   `json:"next,omitempty"`
 	}
-	// Member is one of them; UID is empty if it is not logged in.
+	// Member is one of them: a connection, whose UID is empty if it is not logged in; or a user who has been made a member,
+	// online or not, without a Connection.
 	Member struct {
-		Connection string `json:"connection"`
+		Connection string `json:"connection,omitempty"`
 		UID        string `json:"uid,omitempty"`
 	}
 	// Stats are the figures of a server: what there is now, and totals since it started.

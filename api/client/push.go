@@ -80,10 +80,26 @@ type Result struct {
 	Matched Matched `json:"matched"`
 	// Stored says whether the message is kept for users who are offline.
 	Stored bool `json:"stored"`
-	// Acked is how many connections acknowledged the message in time; nil without Push.Ack.
-	Acked *int `json:"acked,omitempty"`
+	// Acked is what clients have acknowledged the message with in time; nil without Push.Ack.
+	Acked *Acked `json:"acked,omitempty"`
 	// Duplicate says that this is the result of an earlier push of the same id, and nothing was pushed now.
 	Duplicate bool `json:"duplicate"`
+}
+
+// Acked counts, of those matched, the connections that have acknowledged a push, and their users.
+type Acked struct {
+	Users       int         `json:"users"`
+	Connections int         `json:"connections"`
+	Answers     []AckAnswer `json:"answers"`
+	// Truncated says that there were more or longer Answers than the server keeps.
+	Truncated bool `json:"truncated,omitempty"`
+}
+
+// AckAnswer is what one connection acknowledged with.
+type AckAnswer struct {
+	Connection string            `json:"connection"`
+	UID        string            `json:"uid,omitempty"`
+	Args       []json.RawMessage `json:"args"` // bytes are {"$binary":"<base64>"}
 }
 
 // Matched counts what an audience matched.

@@ -3,6 +3,7 @@ package cli
 import (
 	_ "embed" // for the scripts
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -42,6 +43,7 @@ func completion(c *cli.Context) error {
 		if script, err = c.App.ToFishCompletion(); err != nil {
 			return fmt.Errorf("writing the completions: %w", err)
 		}
+		script = strings.ReplaceAll(script, "`", "") // which mark the names of values in the help
 	default:
 		return usageError{fmt.Sprintf("there is no completion for %q: bash, zsh and fish have one", shell)}
 	}

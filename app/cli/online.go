@@ -30,7 +30,8 @@ func roomsCommand() *cli.Command {
 	return &cli.Command{
 		Name: "rooms", Usage: "list the rooms that somebody is in, or the members of one", ArgsUsage: "[ROOM]", HideHelpCommand: true,
 		OnUsageError: portUsage, Action: rooms, Flags: portFlags(),
-		Description: "Without ROOM: every room that has connections, in no order. With ROOM: its connections and their users.\n\n" +
+		Description: "Without ROOM: every room that has connections, in no order. With ROOM: its connections and their users; - is\n" +
+			"a connection that is not logged in, or a member who is offline.\n\n" +
 			"Examples:\n  crier rooms\n  crier rooms news\n  crier rooms --json news | jq -r .uid",
 	}
 }
@@ -95,14 +96,18 @@ func showRoom(c *cli.Context, name string) error {
 		room, err := p.Room(ctx, name, page)
 		entries := make([]entry, len(room.Members))
 		for i, m := range room.Members {
-			uid := m.UID
-			if uid == "" {
-				uid = "(not logged in)"
-			}
-			entries[i] = entry{fmt.Sprintf("%-24s  %s", m.Connection, uid), m}
+			entries[i] = entry{fmt.Sprintf("%-24s  %s", orDash(m.Connection), orDash(m.UID)), m}
 		}
 		return entries, room.Next, err
 	})
+}
+
+// orDash shows that there is no name.
+func orDash(name string) string {
+	if name == "" {
+		return "-"
+	}
+	return name
 }
 
 // entry is one line of a list, for people and for programs.
@@ -156,12 +161,18 @@ func showUser(c *cli.Context, uid string) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, u)
 	}
-	if !u.Online {
-		_, err := fmt.Fprintln(c.App.Writer, u.UID, "is offline")
-		return err
-	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "%s is online with %s\nCONNECTION\tROOMS\n", u.UID, count(len(u.Connections), "connection"))
+	if u.Online {
+		fmt.Fprintf(w, "%s is online with %s\n", u.UID, count(len(u.Connections), "connection"))
+	} else {
+		fmt.Fprintln(w, u.UID, "is offline")
+	}
+	if len(u.Rooms) > 0 {
+		fmt.Fprintln(w, "member of", strings.Join(u.Rooms, ", "))
+	}
+	if u.Online {
+		fmt.Fprintln(w, "CONNECTION\tROOMS")
+	}
 	for _, one := range u.Connections {
 		fmt.Fprintf(w, "%s\t%s\n", one.ID, strings.Join(one.Rooms, ", "))
 	}

@@ -123,7 +123,7 @@ func outcome(r client.Result, dryRun bool) string {
 	}
 	var more []string
 	if r.Acked != nil {
-		more = append(more, fmt.Sprint(*r.Acked, " acknowledged"))
+		more = append(more, fmt.Sprintf("%d of %d acknowledged", r.Acked.Connections, r.Matched.Connections))
 	}
 	if r.Stored {
 		more = append(more, "stored")
