@@ -173,8 +173,8 @@ func (s *Server) refuseV1(w http.ResponseWriter, r *http.Request, f *fault) {
 	if f.retry > 0 {
 		h.Set("Retry-After", seconds(f.retry))
 	}
-	if f.code == codeBodyTooLarge || f.code == codeBodyIncomplete {
-		h.Set("Connection", "close") // what is left of the body is not read
+	if f.code == codeBodyTooLarge || f.code == codeBodyIncomplete || r.ContentLength < 0 {
+		h.Set("Connection", "close") // what is left of the body is not read: that of a link has no end
 	}
 	s.send(w, r, status, s.problemType, f.append(nil))
 }

@@ -272,6 +272,10 @@ func TestThrottle(t *testing.T) {
 		if w.Code != 429 {
 			t.Errorf("a key in the body is answered with %d", w.Code)
 		}
+		for _, one := range calls() { // whatever is called
+			checkProblem(t, do(s, one.method, one.path, "", one.body, header("X-Api-Key", "right", "Peer", stranger)), codeManyAttempts)
+		}
+		checkProblem(t, do(s, "GET", "/v1/stream", "", "", header("X-Api-Key", "right", "Peer", stranger)), codeManyAttempts)
 		time.Sleep(guessEvery)
 		if got := fmt.Sprintf("%q %q", call("right", stranger), call("guess", stranger)); got != `"" "wrong_key"` {
 			t.Error(got)

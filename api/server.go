@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -63,6 +64,10 @@ type Options struct {
 	// anybody. Nil means always ready.
 	Ready func() error
 
+	// Docs answers /docs and what is under it, to anybody: it says nothing that is secret. Nil means that those paths are
+	// like any other.
+	Docs http.Handler
+
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
 }
@@ -76,6 +81,7 @@ type Server struct {
 	asker      Asker            // may be nil
 	roster     Roster           // may be nil
 	upgrader   *wsconn.Upgrader // may be nil
+	docs       http.Handler     // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -141,6 +147,7 @@ func New(o Options) (*Server, error) {
 		asker:       o.Asker,
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
+		docs:        o.Docs,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},
 		linesType:   []string{"application/x-ndjson"},
@@ -177,11 +184,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/readyz":
 		s.health(w, r, s.ready())
 	default:
-		if isV1(r.URL.Path) {
+		switch {
+		case isV1(r.URL.Path):
 			s.mux.ServeHTTP(w, r)
-			return
+		case s.docs != nil && (r.URL.Path == "/docs" || strings.HasPrefix(r.URL.Path, "/docs/")):
+			s.docs.ServeHTTP(w, r)
+		default:
+			s.legacy(w, r)
 		}
-		s.legacy(w, r)
 	}
 }
 

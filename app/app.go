@@ -122,9 +122,14 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
+	docs, err := a.newDocs()
+	if err != nil {
+		return err
+	}
 	a.api, err = api.New(api.Options{
 		Pusher:     a.hub,
 		Directory:  a.directory(),
+		Docs:       docs,
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
@@ -133,6 +138,16 @@ func (a *App) buildAPI() error {
 		Logger:     a.log,
 	})
 	return err
+}
+
+// newDocs is the manual of the push port.
+func (a *App) newDocs() (*web.Docs, error) {
+	d := api.Describe()
+	o := web.DocsOptions{Description: d.OpenAPI, Rights: d.Rights, Logger: a.log}
+	for _, c := range d.Codes {
+		o.Codes = append(o.Codes, web.DocsCode{Code: c.Name, Status: c.Status, Title: c.Title})
+	}
+	return web.NewDocs(o)
 }
 
 func (a *App) buildWebhook() error {

@@ -153,6 +153,7 @@ func everyTrial(t *testing.T, d *driver, c client) {
 		{"product", tryProduct},
 		{"payload limit", tryPayloadLimit},
 		{"echo", tryEcho},
+		{"acknowledgement", tryAcknowledgement},
 		{"namespaces", tryNamespaces},
 	} {
 		t.Run(one.name, func(t *testing.T) {
