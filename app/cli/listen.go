@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -159,7 +158,7 @@ func (l *listener) Event(e *socket.Event) error {
 	}
 	args := make([]json.RawMessage, e.Len())
 	for i := range args {
-		text, err := e.Text(i, appendBinary)
+		text, err := e.Plain(i)
 		if err != nil {
 			return l.note(fmt.Sprintf("an event %s cannot be shown: %v", printable(e.Name), err))
 		}
@@ -202,11 +201,4 @@ func (l *listener) Lost(err error, wait time.Duration) error {
 		return err
 	}
 	return l.note(fmt.Sprintf("%v; trying again in %s", err, wait.Round(100*time.Millisecond)))
-}
-
-// appendBinary appends what stands for bytes in JSON.
-func appendBinary(dst, data []byte) []byte {
-	dst = append(dst, `{"$binary":"`...)
-	dst = base64.StdEncoding.AppendEncode(dst, data)
-	return append(dst, `"}`...)
 }

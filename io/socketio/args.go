@@ -47,7 +47,7 @@ func (a Args) Decode(i int, v any) error {
 	}
 	if len(a.attachments) > 0 {
 		var err error
-		if data, err = inline(data, a.attachments); err != nil {
+		if data, err = inline(data, a.attachments, `"`, `"`); err != nil {
 			return fmt.Errorf("decoding argument %d: %w", i, err)
 		}
 	}
@@ -57,17 +57,19 @@ func (a Args) Decode(i int, v any) error {
 	return nil
 }
 
-// Text returns argument i as JSON in which the bytes in it stand as write writes them, by appending to dst. Its errors
-// are [ErrNoArgument] and [ErrRepeated].
-func (a Args) Text(i int, write func(dst, data []byte) []byte) (json.RawMessage, error) {
+// Plain returns argument i as JSON that says everything, with {"$binary":"<base64>"}
+// in the place of bytes, as the push API takes them; nil if there is none. It may
+// share memory with the packet. Its error is [ErrRepeated].
+func (a Args) Plain(i int) (json.RawMessage, error) {
 	data := a.JSON(i)
-	if data == nil {
-		return nil, ErrNoArgument
-	}
 	if len(a.attachments) == 0 {
 		return data, nil
 	}
-	return substitute(data, a.attachments, write)
+	plain, err := inline(data, a.attachments, `{"$binary":"`, `"}`)
+	if err != nil {
+		return nil, fmt.Errorf("writing argument %d: %w", i, err)
+	}
+	return plain, nil
 }
 
 // Binary returns argument i if it is bytes.

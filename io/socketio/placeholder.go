@@ -71,18 +71,8 @@ func appendPlaceholder(dst []byte, num int) []byte {
 }
 
 // inline returns data with the attachments themselves in the place of their
-// placeholders, as [encoding/json] writes and reads bytes: base64 in a string.
-func inline(data []byte, attachments [][]byte) ([]byte, error) {
-	return substitute(data, attachments, func(dst, bytes []byte) []byte {
-		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, bytes)
-		return append(dst, '"')
-	})
-}
-
-// substitute returns data with what write appends for each attachment in the
-// place of its placeholder.
-func substitute(data []byte, attachments [][]byte, write func(dst, bytes []byte) []byte) ([]byte, error) {
+// placeholders: in base64, between before and after.
+func inline(data []byte, attachments [][]byte, before, after string) ([]byte, error) {
 	found := findPlaceholders(data)
 	if len(found) == 0 {
 		return data, nil
@@ -96,7 +86,9 @@ func substitute(data []byte, attachments [][]byte, write func(dst, bytes []byte)
 			return nil, ErrRepeated
 		}
 		used[p.num] = true
-		return write(dst, attachments[p.num]), nil
+		dst = append(dst, before...)
+		dst = base64.StdEncoding.AppendEncode(dst, attachments[p.num])
+		return append(dst, after...), nil
 	})
 }
 

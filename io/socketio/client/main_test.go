@@ -74,7 +74,7 @@ func (l *listener) Connected(c *client.Conn) error {
 func (l *listener) Event(e *client.Event) error {
 	text := e.Name
 	for i := range e.Len() {
-		arg, err := e.Text(i, func(dst, data []byte) []byte { return append(append(append(dst, '<'), data...), '>') })
+		arg, err := e.Plain(i)
 		if err != nil {
 			l.tell(heard{lost: err})
 			return nil
