@@ -338,7 +338,7 @@ func TestThrottleBound(t *testing.T) {
 			t.Errorf("%d addresses are remembered, %d counted", n, th.known.Load())
 		}
 		time.Sleep(time.Hour)
-		th.admit(v6, []string{"x"})
+		th.admit(netip.MustParseAddr("192.0.2.1"), []string{"x"}) // one that cannot be remembered already
 		if n := len(th.by); n != 1 {
 			t.Errorf("%d addresses are remembered an hour later", n)
 		}

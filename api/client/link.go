@@ -17,10 +17,10 @@ import (
 // Send and Receive are for two goroutines, one each. Answers have to be received: when they pile up, the server reads no more
 // pushes, and Send waits. A push whose answer has not come when the link breaks may have been made or not.
 type Link struct {
-	cancel   context.CancelFunc
-	pushes   *io.PipeWriter
-	response *http.Response
-	answers  *bufio.Reader // of the response's body
+	cancel  context.CancelFunc
+	pushes  *io.PipeWriter
+	body    io.ReadCloser
+	answers *bufio.Reader
 
 	closeOnce sync.Once
 	closeErr  error
@@ -42,12 +42,12 @@ func (c *Client) Link(ctx context.Context) (*Link, error) {
 		cancel()
 		return nil, unreachable(err)
 	}
-	l := &Link{cancel: cancel, pushes: pushes, response: response, answers: bufio.NewReader(response.Body)}
 	if response.StatusCode != http.StatusOK {
+		defer cancel()
 		text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-		return nil, errors.Join(problemOf(response, text), err, l.Close())
+		return nil, errors.Join(problemOf(response, text), err, response.Body.Close())
 	}
-	return l, nil
+	return &Link{cancel: cancel, pushes: pushes, body: response.Body, answers: bufio.NewReader(response.Body)}, nil
 }
 
 // Send sends one push. It waits while the server reads none.
@@ -87,7 +87,7 @@ func (l *Link) Receive() (Answer, error) {
 func (l *Link) Close() error {
 	l.closeOnce.Do(func() {
 		l.cancel()
-		l.closeErr = errors.Join(l.pushes.CloseWithError(io.ErrClosedPipe), l.response.Body.Close())
+		l.closeErr = errors.Join(l.pushes.CloseWithError(io.ErrClosedPipe), l.body.Close())
 	})
 	return l.closeErr
 }

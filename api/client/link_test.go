@@ -61,7 +61,7 @@ func TestLinkMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeLink(t, l)
-	const n = 20_000
+	const n = 5_000
 	sent := make(chan error, 1)
 	go func() {
 		for i := range n {
