@@ -27,6 +27,7 @@ type link struct {
 	r    *http.Request
 	out  outlet
 	gone context.Context // ends when nobody can be answered any more
+	push context.Context // never ends: a line that has arrived is pushed even if the link ends
 
 	// owned by the goroutine that reads
 	access *rules // under which who was let in
@@ -58,7 +59,10 @@ func errStopping() *fault {
 // newLink files a link, which the caller must remove in the end. Nobody can be answered any more once gone has ended. It
 // returns nil once Close has been called.
 func (s *Server) newLink(gone context.Context, r *http.Request, who *caller, out outlet, end func()) *link {
-	l := &link{s: s, end: end, r: r, out: out, gone: gone, access: s.rules.Load(), who: who}
+	l := &link{
+		s: s, end: end, r: r, out: out, gone: gone, push: context.WithoutCancel(gone),
+		access: s.rules.Load(), who: who,
+	}
 	s.links.mu.Lock()
 	defer s.links.mu.Unlock()
 	if s.links.closed {
@@ -116,8 +120,7 @@ func (l *link) take(ctx context.Context, line []byte) *fault {
 		l.refuse(bad)
 		return bad
 	}
-	// A line that has arrived is pushed even if the link ends.
-	text, t, bad := l.s.begin(context.WithoutCancel(ctx), l.who, line, l.text[:0], maxAnswers)
+	text, t, bad := l.s.begin(l.push, l.who, line, l.text[:0], maxAnswers)
 	if l.text = text[:0]; cap(text) > maxScratch {
 		l.text = nil
 	}
