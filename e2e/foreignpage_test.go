@@ -34,7 +34,7 @@ func TestForeignPage(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			crier := startCrier(t, settings{"log.level": "debug"})
 			d := startDriver(t)
-			alice := d.open(t, "alice", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+			alice := d.open(t, "alice", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"})
 			alice.loggedIn(t)
 			push := test.push
 			if push == "" {
