@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -81,4 +82,22 @@ func TestMembershipErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkProblem(t, do(s, "PUT", "/v1/rooms/r/users/a", "", ""), codeStopping)
+}
+
+// lostRoster fails for a reason that nobody has thought of.
+type lostRoster struct{ *hub.Hub }
+
+func (lostRoster) AddMembership(context.Context, string, string) (int, error) {
+	return 0, errors.New("lost")
+}
+
+func (lostRoster) RemoveMembership(context.Context, string, string) (int, error) {
+	return 0, errors.New("lost")
+}
+
+func TestMembershipFails(t *testing.T) {
+	s := newServer(t, Options{Pusher: lostRoster{realHub(t)}})
+	for _, method := range []string{"PUT", "DELETE"} {
+		checkProblem(t, do(s, method, "/v1/rooms/r/users/7", "", ""), codeInternal)
+	}
 }

@@ -165,11 +165,20 @@ func TestReading(t *testing.T) {
 	}
 
 	user, err := c.User(ctx, "a/b ?%#中")
-	if want := (client.User{UID: "a/b ?%#中", Online: true, Connections: []client.Connection{{ID: "odd", Rooms: []string{"x/y"}}}}); err != nil || !reflect.DeepEqual(user, want) {
+	if want := (client.User{UID: "a/b ?%#中", Online: true, Rooms: []string{}, Connections: []client.Connection{{ID: "odd", Rooms: []string{"x/y"}}}}); err != nil || !reflect.DeepEqual(user, want) {
 		t.Errorf("%+v, %v", user, err)
 	}
 	if room, err := c.Room(ctx, "x/y", client.Page{}); err != nil || !slices.Equal(room.Members, []client.Member{{Connection: "odd", UID: "a/b ?%#中"}}) {
 		t.Errorf("%+v, %v", room, err)
+	}
+	if n, err := c.AddMember(ctx, "v/ip", "a/b ?%#中"); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if user, err := c.User(ctx, "a/b ?%#中"); err != nil || !slices.Equal(user.Rooms, []string{"v/ip"}) {
+		t.Errorf("%+v, %v", user, err)
+	}
+	if n, err := c.RemoveMember(ctx, "v/ip", "a/b ?%#中"); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
 	}
 	if n, err := c.Disconnect(ctx, "a/b ?%#中"); n != 1 || err != nil || !odd.kicked {
 		t.Errorf("%d, %v", n, err)

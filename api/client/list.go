@@ -122,6 +122,24 @@ func (c *Client) Room(ctx context.Context, name string, p Page) (Room, error) {
 	return room, err
 }
 
+// AddMember makes a user a member of a room, for all connections now and later, and returns how many entered it now.
+func (c *Client) AddMember(ctx context.Context, room, uid string) (int, error) {
+	return c.changeMember(ctx, "PUT", room, uid)
+}
+
+// RemoveMember undoes AddMember, and returns how many connections left the room.
+func (c *Client) RemoveMember(ctx context.Context, room, uid string) (int, error) {
+	return c.changeMember(ctx, "DELETE", room, uid)
+}
+
+func (c *Client) changeMember(ctx context.Context, method, room, uid string) (int, error) {
+	var answer struct {
+		Connections int `json:"connections"`
+	}
+	err := c.do(ctx, call{method: method, path: []string{"v1", "rooms", room, "users", uid}, repeat: true}, &answer)
+	return answer.Connections, err
+}
+
 // Stats returns the figures.
 func (c *Client) Stats(ctx context.Context) (Stats, error) {
 	var s Stats
