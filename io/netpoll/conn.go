@@ -25,7 +25,8 @@ type Conn struct {
 	h      Handler
 
 	// owned by the reading goroutine
-	rd *readBuf // nil while parked
+	rd    *readBuf // nil while parked
+	calls uint8    // of the handler, up to earlyCalls
 
 	// guarded by poller.mu
 	prev, next *Conn

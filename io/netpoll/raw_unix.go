@@ -29,21 +29,24 @@ func rawConn(c net.Conn) (syscall.RawConn, error) {
 // waits, so a FIN that arrived together with the last bytes is never missed.
 //
 // A handler makes the stack grow, and the runtime does not shrink one of 4 KB
-// again while the goroutine waits: so an old goroutine that has called the
-// handler leaves the waiting to a new one.
+// again while the goroutine waits: so a goroutine that has called the handler
+// leaves the waiting to a new one, in the beginning and when it is old.
 func (c *Conn) readRaw(initial []byte) {
-	var err error
-	if len(initial) > 0 {
-		err = c.h.Data(initial)
-		initial = nil
-	}
 	ready, born := c.readReady, time.Now()
+	var err error
 	for err == nil {
-		if err = c.raw.Read(ready); err != nil {
-			err = c.readError(err)
-			break
+		switch {
+		case len(initial) > 0:
+			err = c.h.Data(initial)
+			initial = nil
+		default:
+			if err = c.raw.Read(ready); err != nil {
+				err = c.readError(err)
+			} else {
+				err = c.take()
+			}
 		}
-		if err = c.take(); err == nil && time.Since(born) >= c.poller.renew {
+		if err == nil && c.renew(born) {
 			c.release()
 			go c.readRaw(nil)
 			return
@@ -51,6 +54,16 @@ func (c *Conn) readRaw(initial []byte) {
 	}
 	c.release()
 	c.finish(err)
+}
+
+// renew reports whether the goroutine born then, which has just called the
+// handler, is to be replaced.
+func (c *Conn) renew(born time.Time) bool {
+	if c.calls < earlyCalls {
+		c.calls++
+		return true
+	}
+	return time.Since(born) >= c.poller.renew
 }
 
 // take hands over what readReady read.
