@@ -28,6 +28,9 @@ import (
 // callbackTimeout bounds how long a stop delivers pending callbacks.
 const callbackTimeout = 10 * time.Second
 
+// forwardTimeout bounds how long a stop waits for the answers to clients' events.
+const forwardTimeout = 2 * time.Second
+
 // sessionTimeout bounds how long a stop waits for connections to end.
 const sessionTimeout = 5 * time.Second
 
@@ -36,15 +39,17 @@ var errStopping = errors.New("stopping")
 // App is one running server.
 type App struct {
 	// static
-	cfg     *configs.Config
-	log     *slog.Logger
-	hub     *hub.Hub
-	sender  *webhook.Sender // nil without webhook.url
-	poller  *netpoll.Poller
-	gate    *gate // nil in auth.mode open
-	sockets *socketio.Server
-	api     *api.Server
-	counter *counter
+	cfg       *configs.Config
+	log       *slog.Logger
+	node      string // the name of this server
+	hub       *hub.Hub
+	sender    *webhook.Sender    // nil without webhook.url
+	forwarder *webhook.Forwarder // nil without forward.events
+	poller    *netpoll.Poller
+	gate      *gate // nil in auth.mode open
+	sockets   *socketio.Server
+	api       *api.Server
+	counter   *counter
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -71,14 +76,23 @@ func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
 
 // build makes the parts, those that others need first.
 func (a *App) build() error {
+	var err error
+	if a.node, err = os.Hostname(); err != nil {
+		return fmt.Errorf("finding this machine's name: %w", err)
+	}
 	if err := a.buildWebhook(); err != nil {
 		return err
 	}
-	options := hub.Options{OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	if err := a.buildForwarder(); err != nil {
+		return err
+	}
+	options := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
 	if a.sender != nil {
 		options.Presence = a.sender.Presence
 	}
-	var err error
+	if a.cfg.Presence.RoomEvents {
+		options.RoomPresence = a.tellRoom
+	}
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
@@ -90,6 +104,8 @@ func (a *App) build() error {
 	}
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
+	forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}.
+		register(a.sockets.Main(), a.cfg.Forward.Events)
 	return a.buildAPI()
 }
 
@@ -123,17 +139,14 @@ func (a *App) buildWebhook() error {
 	if c.URL == "" {
 		return nil
 	}
-	node, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("finding this machine's name for the callbacks: %w", err)
-	}
+	var err error
 	a.sender, err = webhook.New(webhook.Options{
 		URL:     c.URL,
 		Secrets: c.Secrets,
 		Format:  c.Format,
 		Events:  c.Events,
 		Timeout: c.Timeout,
-		Node:    node,
+		Node:    a.node,
 		Logger:  a.log,
 	})
 	return err
@@ -163,7 +176,7 @@ func (a *App) buildSockets() error {
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
-		Hub:             a.lobby(),
+		Hub:             a.hub,
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -205,33 +218,6 @@ func (a *App) PushAddr() string {
 	return a.push.addr()
 }
 
-// Reload takes over what can change while the server runs: the API keys and
-// allow lists of cfg, and the TLS files, which it reads again. After an error
-// all stays as it was.
-func (a *App) Reload(cfg *configs.Config) error {
-	if a.public == nil {
-		return nil // not started
-	}
-	access, err := newAccess(cfg)
-	if err != nil {
-		return err
-	}
-	site, err := a.newSite(cfg)
-	if err != nil {
-		return err
-	}
-	if a.public.certificate != nil {
-		if err := a.public.certificate.load(); err != nil {
-			return err
-		}
-	}
-	if err := a.api.SetAccess(access); err != nil {
-		return err
-	}
-	a.site.Store(site)
-	return nil
-}
-
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
 // that are owed for up to 10 s. ctx bounds all of it. It can be called more
@@ -258,6 +244,11 @@ func (a *App) stop(ctx context.Context) error {
 		a.counter.close()
 	}
 	a.gate.stop()
+	if a.forwarder != nil {
+		answers, cancelAnswers := context.WithTimeout(sessions, forwardTimeout)
+		defer cancelAnswers()
+		a.forwarder.Close(answers)
+	}
 	if a.sockets != nil {
 		errs = append(errs, a.sockets.Close(sessions))
 	}

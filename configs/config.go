@@ -21,6 +21,7 @@ type Config struct {
 	Auth           Auth
 	Rooms          Rooms
 	Webhook        Webhook
+	Forward        Forward
 	Presence       Presence
 	Limits         Limits
 	Log            Log
@@ -104,11 +105,19 @@ type Webhook struct {
 	Timeout time.Duration // of one try
 }
 
+// Forward is which events of clients are handed to the business API, and where. Without events there is none of it.
+type Forward struct {
+	Events  []string      // names
+	URL     string        // http or https; empty: that of the webhook
+	Timeout time.Duration // from the event to the end of its answer
+}
+
 // Presence is how coming and going is told.
 type Presence struct {
 	OfflineDelay  time.Duration // how long a user may be away without having gone offline; 0 = none
 	CountEvent    string        // form of update_online_count: "legacy", "json" or "off"
 	CountInterval time.Duration // the least time between two update_online_count events
+	RoomEvents    bool          // tell the members of a room who joins and leaves
 }
 
 // Limits bounds what one connection may hold.
@@ -152,6 +161,7 @@ func Default() *Config {
 			Events:  []string{"user.online", "user.offline"},
 			Timeout: 10 * time.Second,
 		},
+		Forward: Forward{Timeout: 5 * time.Second},
 		Presence: Presence{
 			OfflineDelay:  3 * time.Second,
 			CountEvent:    "legacy",

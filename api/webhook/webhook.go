@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -61,48 +60,31 @@ type Options struct {
 
 // Sender sends callbacks. Make one with New, and Close it.
 type Sender struct {
-	url     *url.URL
+	to      *endpoint
 	form    bool
 	events  []string
 	node    string
 	timeout time.Duration
-	signer  *Signer
-
-	transport http.RoundTripper
-	closeIdle func()
-
-	report *reporter
-	runner *jobs.Runner
+	report  *reporter
+	runner  *jobs.Runner
 }
 
 // New checks the options and starts a Sender. Its errors name the mistake, but neither the URL nor a secret.
 func New(opts Options) (*Sender, error) {
-	u, err := parseURL(opts.URL)
-	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
-	}
-	signer, err := NewSigner(opts.Secrets...)
-	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
-	}
 	if err := opts.complete(); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
+	to, err := newEndpoint(opts.URL, opts.Secrets, opts.Transport, opts.Concurrency)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
 	s := &Sender{
-		url:     u,
+		to:      to,
 		form:    opts.Format == FormatForm,
 		events:  opts.Events,
 		node:    opts.Node,
 		timeout: opts.Timeout,
-		signer:  signer,
-		report:  newReporter(opts.Logger.With("url", redact(u))),
-
-		transport: opts.Transport,
-		closeIdle: func() {},
-	}
-	if opts.Transport == nil {
-		t := newTransport(opts.Concurrency)
-		s.transport, s.closeIdle = t, t.CloseIdleConnections
+		report:  newReporter(opts.Logger.With("url", redact(to.url))),
 	}
 	s.runner, err = jobs.New(jobs.Options{
 		Handler:     s.deliver,
@@ -179,9 +161,9 @@ func (s *Sender) Stats() jobs.Stats { return s.runner.Stats() }
 // tried again. The error says how many were left, and wraps ErrUndelivered.
 func (s *Sender) Close(ctx context.Context) error {
 	left := s.runner.Close(ctx)
-	s.closeIdle()
+	s.to.closeIdle()
 	if left > 0 {
-		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.url))
+		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.to.url))
 	}
 	return nil
 }
