@@ -12,8 +12,9 @@ import (
 // concurrent use.
 type Prepared struct {
 	packets []Packet
-	jsonAt  int  // packets[0].Data[jsonAt:] is JSON
-	binary  bool // at least one binary packet
+	first   [1]Packet // room for the only packet that most have
+	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
+	binary  bool      // at least one binary packet
 	size    int
 
 	forms [formCount]atomic.Pointer[[]byte]
@@ -39,12 +40,12 @@ const (
 // attachments may be modified afterwards.
 func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	p := &Prepared{
-		packets: make([]Packet, 1, 1+len(attachments)),
-		jsonAt:  jsonAt,
-		binary:  len(attachments) > 0,
-		size:    len(text),
+		jsonAt: jsonAt,
+		binary: len(attachments) > 0,
+		size:   len(text),
 	}
-	p.packets[0] = Packet{Type: Message, Data: text}
+	p.first[0] = Packet{Type: Message, Data: text}
+	p.packets = p.first[:]
 	for _, a := range attachments {
 		p.packets = append(p.packets, Packet{Type: Message, Binary: true, Data: a})
 		p.size += len(a)
@@ -115,7 +116,8 @@ func (p *Prepared) form(f form) []byte {
 
 func (p *Prepared) encode(f form) []byte {
 	out := make([]byte, 0, p.size+16*len(p.packets))
-	var frame []byte
+	var room [512]byte
+	frame := room[:0]
 	for i, pkt := range p.packets {
 		switch f {
 		case formFrames4, formFrames3, formFrames3b64:
