@@ -25,7 +25,7 @@ type Member struct {
 	conn Conn
 
 	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // in connShard.list, or outside; guarded by that shard's mu
+	slot int32                // in the roster's list, or outside; guarded by its mu
 
 	mu    sync.Mutex // taken before the mu of any shard
 	gone  bool       // guarded by mu
@@ -49,7 +49,6 @@ func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone {
@@ -62,7 +61,7 @@ func (m *Member) Login(uid string) error {
 		return err
 	}
 	if m.hub.loginFirst {
-		m.hub.indexes.connShard(id).enter(m)
+		m.hub.indexes.roster.enter(m)
 	}
 	for _, r := range m.rooms {
 		m.hub.rooms.enter(r.name, m.UID())
@@ -103,12 +102,11 @@ func (m *Member) bind(uid string) error {
 // [Options].LoginFirst. A push to the user that has begun before may still reach the connection. Without a login it does
 // nothing.
 func (m *Member) Logout() {
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.hub.loginFirst {
 		m.leaveAll()
-		m.hub.indexes.connShard(id).exit(m)
+		m.hub.indexes.roster.exit(m)
 	}
 	m.unbind(CauseLogout)
 }
@@ -179,7 +177,8 @@ func (m *Member) Gone() {
 	m.gone = true
 	m.unbind(CauseDisconnect)
 	m.leaveAll()
-	m.hub.indexes.connShard(id).remove(id, m)
+	m.hub.indexes.roster.exit(m)
+	m.hub.indexes.connShard(id).remove(id)
 	m.hub.counter.sockets.Add(-1)
 }
 
