@@ -76,12 +76,20 @@ func (f *Fleet) Close() error {
 	return errors.Join(errs...)
 }
 
+// nap is how long a fleet lets deliveries gather. If it slept in epoll_wait(2), every write of the
+// server would wake it up, which is work that a server whose clients are elsewhere does not have.
+const nap = time.Millisecond
+
 func (f *Fleet) run() {
 	defer close(f.done)
 	events := make([]syscall.EpollEvent, 512)
 	buf := make([]byte, 256<<10)
-	for !f.stop.Load() {
-		n, err := syscall.EpollWait(f.epoll, events, 50)
+	for n := 0; !f.stop.Load(); {
+		if n < len(events) {
+			time.Sleep(nap)
+		}
+		var err error
+		n, err = syscall.EpollWait(f.epoll, events, 0)
 		if err != nil && !errors.Is(err, syscall.EINTR) {
 			f.mu.Lock()
 			f.faults = append(f.faults, fmt.Errorf("waiting for events: %w", err))
