@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"net/textproto"
+	"strings"
 	"time"
 )
 
@@ -30,12 +33,12 @@ type Link struct {
 
 // DialLines opens POST /v1/push/batch for lines of JSON, in chunks of HTTP.
 func DialLines(addr netip.AddrPort, users *Users) (*Link, error) {
-	l, resp, err := dialLink(addr, users, fmt.Sprintf("POST /v1/push/batch HTTP/1.1\r\nHost: %s\r\n"+
+	l, err := dialLink(addr, users, fmt.Sprintf("POST /v1/push/batch HTTP/1.1\r\nHost: %s\r\n"+
 		"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n", addr))
 	if err != nil {
 		return nil, err
 	}
-	lines := bufio.NewReader(resp.Body)
+	lines := bufio.NewReader(httputil.NewChunkedReader(l.in))
 	l.wrap = func(dst, lines []byte) []byte {
 		dst = fmt.Appendf(dst, "%x\r\n", len(lines))
 		return append(append(dst, lines...), "\r\n"...)
@@ -46,7 +49,7 @@ func DialLines(addr netip.AddrPort, users *Users) (*Link, error) {
 
 // DialStream opens the WebSocket of GET /v1/stream.
 func DialStream(addr netip.AddrPort, users *Users) (*Link, error) {
-	l, _, err := dialLink(addr, users, fmt.Sprintf("GET /v1/stream HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+	l, err := dialLink(addr, users, fmt.Sprintf("GET /v1/stream HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", addr))
 	if err != nil {
 		return nil, err
@@ -56,24 +59,35 @@ func DialStream(addr netip.AddrPort, users *Users) (*Link, error) {
 	return l, nil
 }
 
-func dialLink(addr netip.AddrPort, users *Users, request string) (*Link, *http.Response, error) {
+func dialLink(addr netip.AddrPort, users *Users, request string) (*Link, error) {
 	conn, err := net.DialTimeout("tcp", addr.String(), dialLinkTimeout)
 	if err != nil {
-		return nil, nil, fmt.Errorf("opening a link: %w", err)
+		return nil, fmt.Errorf("opening a link: %w", err)
 	}
 	l := &Link{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), users: users}
-	_, err = conn.Write([]byte(request))
-	var resp *http.Response
-	if err == nil {
-		resp, err = http.ReadResponse(l.in, nil)
+	if err := l.open(request); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening a link: %w", err), conn.Close())
 	}
-	if err == nil && resp.StatusCode >= http.StatusMultipleChoices {
-		err = fmt.Errorf("the server answered %s", resp.Status)
+	return l, nil
+}
+
+// open sends the request and reads the head of the answer.
+func (l *Link) open(request string) error {
+	if _, err := io.WriteString(l.conn, request); err != nil {
+		return err
+	}
+	head := textproto.NewReader(l.in)
+	status, err := head.ReadLine()
+	if err == nil {
+		_, err = head.ReadMIMEHeader()
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("opening a link: %w", err), conn.Close())
+		return err
 	}
-	return l, resp, nil
+	if !strings.HasPrefix(status, "HTTP/1.1 200 ") && !strings.HasPrefix(status, "HTTP/1.1 101 ") {
+		return fmt.Errorf("the server answered %q", status)
+	}
+	return nil
 }
 
 // Close ends the link.
