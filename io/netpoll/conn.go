@@ -16,22 +16,22 @@ const (
 	closed              // Close was called, or reading has ended
 )
 
-// Conn is a connection watched by a Poller.
+// Conn is a connection watched by a Poller. It must not be copied.
 type Conn struct {
-	// static
+	// static once added
 	poller *Poller
-	conn   net.Conn
 	raw    syscall.RawConn // nil: read and written by blocking calls
+	conn   net.Conn
 	h      Handler
-
-	// owned by the reading goroutine
-	rd    *readBuf // nil while parked
-	calls uint8    // of the handler, up to earlyCalls
 
 	// guarded by poller.mu
 	prev, next *Conn
 
 	state atomic.Uint32
+
+	// owned by the reading goroutine
+	calls uint8    // of the handler, up to earlyCalls
+	rd    *readBuf // nil while parked
 }
 
 // readBuf is a read buffer with the result of the last read into it.
