@@ -32,6 +32,12 @@ func (t *table) atLeast(what string, target, figure float64) {
 	t.add(what, fmt.Sprintf("≥ %.5g", target), figure, figure >= target)
 }
 
+// check adds what is true or not.
+func (t *table) check(what string, met bool) {
+	answer := map[bool]string{true: "yes", false: "no"}[met]
+	t.rows = append(t.rows, row{what: what, figure: answer, target: "yes", met: answer})
+}
+
 func (t *table) add(what, target string, figure float64, met bool) {
 	r := row{what: what, target: target, met: "no", figure: fmt.Sprintf("%.2f", figure)}
 	if figure >= 100 {
@@ -58,4 +64,13 @@ func median(list []float64) float64 {
 	sorted := slices.Sorted(slices.Values(list))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// ratios are those of two lists, element by element.
+func ratios(a, b []float64) []float64 {
+	list := make([]float64, len(a))
+	for i := range a {
+		list[i] = a[i] / b[i]
+	}
+	return list
 }

@@ -48,12 +48,12 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 			}
 		}
 	}
-	b.table.note("  a second, and processor microseconds each: bare handler; /v1/push", "%v; %v", handler, push)
-	b.table.note("  lines; /v1/stream", "%v; %v", lines, stream)
-	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, as a fraction of a bare handler", callers), 0.6, push.over(handler))
-	b.table.note("  the same, if nothing but the server's processor counted", "%.2f", median(ratios(handler.each, push.each)))
-	b.table.atLeast("one link of lines (/v1/push/batch), as a multiple of /v1/push", 2.5, lines.over(push))
-	b.table.atLeast("one WebSocket (/v1/stream), as a multiple of /v1/push", 2.5, stream.over(push))
+	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, in bare handlers", callers), 0.6, push.over(handler))
+	b.table.note("– if only the server's processor counted", "%.2f", median(ratios(handler.each, push.each)))
+	b.table.atLeast("/v1/push/batch, one link of lines, in /v1/push", 2.5, lines.over(push))
+	b.table.atLeast("/v1/stream, one WebSocket, in /v1/push", 2.5, stream.over(push))
+	b.table.note("– a second, and µs of processor: bare; /v1/push", "%v; %v", handler, push)
+	b.table.note("– the same of lines; of /v1/stream", "%v; %v", lines, stream)
 	return nil
 }
 
@@ -95,14 +95,6 @@ func (r *rates) add(f *load.Fleet, server *proc.Child, shares int, send sender, 
 
 // over is the median, over the rounds, of the rate as a multiple of another.
 func (r rates) over(other rates) float64 { return median(ratios(r.pushes, other.pushes)) }
-
-func ratios(a, b []float64) []float64 {
-	list := make([]float64, len(a))
-	for i := range a {
-		list[i] = a[i] / b[i]
-	}
-	return list
-}
 
 func call(ctx context.Context, addr netip.AddrPort, users []*load.Users) (pushes int, err error) {
 	c, err := load.NewCallers(addr, "/v1/push", users)
