@@ -35,16 +35,13 @@ func (c *Conn) readRaw(initial []byte) {
 	ready, born := c.readReady, time.Now()
 	var err error
 	for err == nil {
-		switch {
-		case len(initial) > 0:
+		if len(initial) > 0 {
 			err = c.h.Data(initial)
 			initial = nil
-		default:
-			if err = c.raw.Read(ready); err != nil {
-				err = c.readError(err)
-			} else {
-				err = c.take()
-			}
+		} else if err = c.raw.Read(ready); err != nil {
+			err = c.readError(err)
+		} else {
+			err = c.take()
 		}
 		if err == nil && c.renew(born) {
 			c.release()
