@@ -1,11 +1,12 @@
-# make run    build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
-# make test   everything that continuous integration checks
+# make run          build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
+# make test         everything that continuous integration checks
+# make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
 # Both install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e fmt clean
+.PHONY: run build client setup test lint unit e2e bench-quick fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -37,6 +38,10 @@ unit: client
 
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 	$(GO) test -race -timeout 15m ./e2e/...
+
+# Needs nothing but Go. ARGS='-only memory' and the like: go run ./bench/quick -h
+bench-quick:
+	$(GO) run ./bench/quick $(ARGS)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,7 @@ type App struct {
 	sockets   *socketio.Server
 	api       *api.Server
 	counter   *counter
+	tidy      *tidy
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -102,6 +104,7 @@ func (a *App) build() error {
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
+	a.tidy = newTidy(func() int { return a.sockets.Engine().Stats().Sessions }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
 	forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}.
@@ -255,6 +258,9 @@ func (a *App) stop(ctx context.Context) error {
 	ended := make(chan error, 2)
 	for _, e := range []*endpoint{a.public, a.push} {
 		go func() { ended <- e.shutdown(sessions) }()
+	}
+	if a.tidy != nil {
+		a.tidy.close()
 	}
 	if a.counter != nil {
 		a.counter.close()

@@ -12,8 +12,9 @@ import (
 // concurrent use.
 type Prepared struct {
 	packets []Packet
-	jsonAt  int  // packets[0].Data[jsonAt:] is JSON
-	binary  bool // at least one binary packet
+	first   [1]Packet // room for the only packet that most have
+	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
+	binary  bool      // at least one binary packet
 	size    int
 
 	forms [formCount]atomic.Pointer[[]byte]
@@ -41,12 +42,12 @@ const (
 // attachments may be modified afterwards.
 func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	p := &Prepared{
-		packets: make([]Packet, 1, 1+len(attachments)),
-		jsonAt:  jsonAt,
-		binary:  len(attachments) > 0,
-		size:    len(text),
+		jsonAt: jsonAt,
+		binary: len(attachments) > 0,
+		size:   len(text),
 	}
-	p.packets[0] = Packet{Type: Message, Data: text}
+	p.first[0] = Packet{Type: Message, Data: text}
+	p.packets = p.first[:]
 	for _, a := range attachments {
 		p.packets = append(p.packets, Packet{Type: Message, Binary: true, Data: a})
 		p.size += len(a)
@@ -142,7 +143,8 @@ func (p *Prepared) encode(f form) []byte {
 
 // appendWebSocket appends p as a WebSocket frame.
 func appendWebSocket(dst []byte, rev Revision, b64 bool, p Packet) []byte {
-	frame, binary := AppendFrame(make([]byte, 0, len(p.Data)+2), rev, b64, p)
+	var room [512]byte
+	frame, binary := AppendFrame(room[:0], rev, b64, p)
 	if binary {
 		return wsconn.AppendBinary(dst, frame)
 	}

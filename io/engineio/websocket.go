@@ -200,13 +200,10 @@ func (s *Session) lostCandidate(t *webSocket) {
 	}
 }
 
-// serveWebSocket opens a session on a WebSocket, or offers the WebSocket to
-// the session s.
-func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Revision, s *Session) {
+// serveWebSocket opens the session s, if it is new, on a WebSocket, or else
+// offers the WebSocket to it.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Session, isNew bool) {
 	t := &webSocket{session: s}
-	if s == nil {
-		t.session = srv.newSession(r, rev)
-	}
 	conn, err := srv.upgrader.Upgrade(w, r, nil, func(c *wsconn.Conn) wsconn.Handler {
 		srv.hold() // until Closed, which can come at any time from now on
 		t.conn = c
@@ -217,11 +214,11 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Re
 		return
 	}
 	switch {
-	case s == nil:
-		if rev == Revision3 {
+	case isNew:
+		if s.rev == Revision3 {
 			time.Sleep(handshakePause)
 		}
-		srv.open(t.session, t, r)
+		srv.open(s, t, r)
 	case !s.offer(t):
 		srv.log.Debug("closed a WebSocket for a session that cannot move to it", "remote", r.RemoteAddr)
 		conn.Close(0, "")

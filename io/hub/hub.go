@@ -115,9 +115,12 @@ func (h *Hub) Connect(c Conn) (*Member, error) {
 	if h.closed.Load() {
 		return nil, ErrClosed
 	}
-	m := &Member{hub: h, conn: c}
-	if !h.indexes.connShard(id).add(id, m, !h.loginFirst) {
+	m := &Member{hub: h, conn: c, slot: outside}
+	if !h.indexes.connShard(id).add(id, m) {
 		return nil, ErrDuplicateID
+	}
+	if !h.loginFirst {
+		h.indexes.everybody.enter(m)
 	}
 	h.counter.sockets.Add(1)
 	return m, nil

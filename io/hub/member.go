@@ -25,7 +25,7 @@ type Member struct {
 	conn Conn
 
 	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // in connShard.list, or outside; guarded by that shard's mu
+	slot int32                // in the list of everybody, or outside; guarded by its mu
 
 	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; guarded by mu
 	mu    sync.Mutex // taken before the mu of any shard
@@ -50,7 +50,6 @@ func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone {
@@ -63,7 +62,7 @@ func (m *Member) Login(uid string) error {
 		return err
 	}
 	if m.hub.loginFirst {
-		m.hub.indexes.connShard(id).enter(m)
+		m.hub.indexes.everybody.enter(m)
 	}
 	for _, r := range m.rooms {
 		m.hub.rooms.enter(r.name, m.UID())
@@ -109,12 +108,11 @@ func (m *Member) bind(uid string) error {
 // joined itself, except with [Options].LoginFirst. A push to the user that has begun before may still reach the
 // connection. Without a login it does nothing.
 func (m *Member) Logout() {
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	keep := int(m.own)
 	if m.hub.loginFirst {
-		m.hub.indexes.connShard(id).exit(m)
+		m.hub.indexes.everybody.exit(m)
 		keep = 0
 	}
 	m.leaveRooms(keep)
@@ -211,7 +209,8 @@ func (m *Member) Gone() {
 	m.gone = true
 	m.unbind(CauseDisconnect)
 	m.leaveRooms(0)
-	m.hub.indexes.connShard(id).remove(id, m)
+	m.hub.indexes.everybody.exit(m)
+	m.hub.indexes.connShard(id).remove(id)
 	m.hub.counter.sockets.Add(-1)
 }
 
