@@ -83,8 +83,8 @@ func (t *throttle) admit(a netip.Addr, wrong []string) time.Duration {
 	return 0
 }
 
-// remember files a new guesser, and forgets those whose guesses are all allowed again, or else any, when there are too
-// many. Called with mu held.
+// remember files a new guesser. When there are too many it forgets those whose guesses are all allowed again, or else any
+// quarter of them, so that it seldom has to look at all. Called with mu held.
 func (t *throttle) remember(a netip.Addr, now time.Time) *guesser {
 	if len(t.by) >= maxGuessers {
 		for old, g := range t.by {
@@ -93,7 +93,7 @@ func (t *throttle) remember(a netip.Addr, now time.Time) *guesser {
 			}
 		}
 		for old := range t.by {
-			if len(t.by) < maxGuessers {
+			if len(t.by) < maxGuessers*3/4 {
 				break
 			}
 			delete(t.by, old)
