@@ -41,10 +41,10 @@ type Job struct {
 	LastError string
 	// Parked is when the job was given up, zero while it is not. A parked job is kept for people to look at.
 	Parked time.Time
-	// Batch, if not empty, is the id of a batch that this job is the first of, and BatchSize how many jobs that has. It is
-	// kept from before the first try, so that every later one is of the same jobs under the same id.
+	// Batch, if not empty, is the id of a batch that this job is the first of, and BatchJobs are the IDs of all jobs in it.
+	// They are kept from before its first try until it is done or given up, so that every try is of the same jobs.
 	Batch     string
-	BatchSize int
+	BatchJobs []uint64
 }
 
 // Handler does a job. A nil error means that it is done. With an error, retry says whether another try may

@@ -15,7 +15,7 @@ const jobFormat = 1
 
 // encodeJob returns a job without its number: jobFormat, then Key, Payload and LastError, each behind its length; Due,
 // Expires, Created and Parked as varint nanoseconds since 1970, 0 for the zero time; Attempts; Batch behind its length,
-// BatchSize. Lengths and counts are uvarints.
+// BatchJobs behind their number. Lengths and numbers are uvarints.
 func encodeJob(j jobs.Job) []byte {
 	b := make([]byte, 0, 64+len(j.Key)+len(j.Payload)+len(j.LastError)+len(j.Batch))
 	b = append(b, jobFormat)
@@ -31,7 +31,11 @@ func encodeJob(j jobs.Job) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(j.Attempts))
 	b = appendText(b, j.Batch)
-	return binary.AppendUvarint(b, uint64(j.BatchSize))
+	b = binary.AppendUvarint(b, uint64(len(j.BatchJobs)))
+	for _, id := range j.BatchJobs {
+		b = binary.AppendUvarint(b, id)
+	}
+	return b
 }
 
 func appendText[T string | []byte](b []byte, text T) []byte {
@@ -55,7 +59,9 @@ func decodeJob(k, v []byte) (jobs.Job, error) {
 	}
 	j.Attempts = int(d.uvarint())
 	j.Batch = string(d.text())
-	j.BatchSize = int(d.uvarint())
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		j.BatchJobs = append(j.BatchJobs, d.uvarint())
+	}
 	if d.bad || len(d.rest) > 0 {
 		return jobs.Job{}, fmt.Errorf("%w: job %d cannot be read", ErrDamaged, j.ID)
 	}

@@ -15,7 +15,7 @@ func FuzzJob(f *testing.F) {
 	f.Add(encodeJob(jobs.Job{}))
 	f.Add(encodeJob(jobs.Job{
 		Key: "k", Payload: []byte("p"), LastError: "e", Due: at, Expires: at, Created: at, Parked: at,
-		Attempts: 300, Batch: "b", BatchSize: 5,
+		Attempts: 300, Batch: "b", BatchJobs: []uint64{1, 1 << 60},
 	}))
 	f.Fuzz(func(t *testing.T, v []byte) {
 		k := jobKey(7)

@@ -33,7 +33,7 @@ func TestJobsSurvive(t *testing.T) {
 	if in[0].ID == 0 || in[1].ID <= in[0].ID {
 		t.Fatalf("numbers %d and %d", in[0].ID, in[1].ID)
 	}
-	in[0].Attempts, in[0].LastError, in[0].Parked, in[0].Batch, in[0].BatchSize = 3, "no", at, "b", 7
+	in[0].Attempts, in[0].LastError, in[0].Parked, in[0].Batch, in[0].BatchJobs = 3, "no", at, "b", []uint64{1, 2}
 	if err := q.Save(in...); err != nil {
 		t.Fatal(err)
 	}
