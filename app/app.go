@@ -5,9 +5,7 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,11 +19,13 @@ import (
 	"crier/io/hub"
 	"crier/io/netpoll"
 	"crier/io/socketio"
+	"crier/io/store"
 	"crier/io/wsconn"
 	"crier/web"
 )
 
-// callbackTimeout bounds how long a stop delivers pending callbacks.
+// callbackTimeout bounds how long a stop delivers pending callbacks or, with a
+// store, waits for those under way.
 const callbackTimeout = 10 * time.Second
 
 // sessionTimeout bounds how long a stop waits for connections to end.
@@ -38,6 +38,7 @@ type App struct {
 	// static
 	cfg     *configs.Config
 	log     *slog.Logger
+	store   *store.Store // nil without store.path
 	hub     *hub.Hub
 	sender  *webhook.Sender // nil without webhook.url
 	poller  *netpoll.Poller
@@ -71,14 +72,16 @@ func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
 
 // build makes the parts, those that others need first.
 func (a *App) build() error {
+	if err := a.buildStore(); err != nil {
+		return err
+	}
 	if err := a.buildWebhook(); err != nil {
 		return err
 	}
-	options := hub.Options{OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
-	if a.sender != nil {
-		options.Presence = a.sender.Presence
+	options, err := a.hubOptions()
+	if err != nil {
+		return err
 	}
-	var err error
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
@@ -106,36 +109,20 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New(api.Options{
+	options := api.Options{
 		Pusher:     a.hub,
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
 		MaxContent: a.cfg.SocketIO.MaxPayload,
 		Ready:      a.ready,
+		Callbacks:  a.callbacks(),
 		Logger:     a.log,
-	})
-	return err
-}
-
-func (a *App) buildWebhook() error {
-	c := a.cfg.Webhook
-	if c.URL == "" {
-		return nil
 	}
-	node, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("finding this machine's name for the callbacks: %w", err)
+	if a.store != nil {
+		options.Store = a.storeFigures
 	}
-	a.sender, err = webhook.New(webhook.Options{
-		URL:     c.URL,
-		Secrets: c.Secrets,
-		Format:  c.Format,
-		Events:  c.Events,
-		Timeout: c.Timeout,
-		Node:    node,
-		Logger:  a.log,
-	})
+	a.api, err = api.New(options)
 	return err
 }
 
@@ -234,7 +221,7 @@ func (a *App) Reload(cfg *configs.Config) error {
 
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
-// that are owed for up to 10 s. ctx bounds all of it. It can be called more
+// that are owed for up to 10 s; with a store, the next start does that. ctx bounds all of it. It can be called more
 // than once, and without Start.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
@@ -247,6 +234,9 @@ func (a *App) stop(ctx context.Context) error {
 	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 
+	if a.hub != nil {
+		a.hub.Drain()
+	}
 	if a.api != nil {
 		a.api.Close()
 	}
@@ -271,6 +261,9 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -44,22 +44,41 @@ func (s *Sender) deliver(ctx context.Context, job jobs.Job) (retry bool, err err
 	if err != nil {
 		return false, err
 	}
+	body := job.Payload
+	if s.form {
+		body = e.form()
+	}
+	return s.attempt(ctx, e.ID, body, job)
+}
+
+// deliverBatch is the jobs.BatchHandler. The body of a batch is the same on every try, like its id.
+func (s *Sender) deliverBatch(ctx context.Context, id string, batch []jobs.Job) (retry bool, err error) {
+	body := []byte(`{"events":[`)
+	for i, job := range batch {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, job.Payload...)
+	}
+	return s.attempt(ctx, id, append(body, "]}"...), batch...)
+}
+
+// attempt posts a body that tells of callbacks.
+func (s *Sender) attempt(ctx context.Context, id string, body []byte, callbacks ...jobs.Job) (retry bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
-	retry, err = s.post(ctx, e, job.Payload)
+	retry, err = s.post(ctx, id, body)
 	if err == nil {
-		s.report.delivered(job)
-		return false, nil
+		s.report.delivered(callbacks)
 	}
 	return retry, err
 }
 
 // post makes the request. Only a status of 2xx is success.
-func (s *Sender) post(ctx context.Context, e event, body []byte) (retry bool, err error) {
+func (s *Sender) post(ctx context.Context, id string, body []byte) (retry bool, err error) {
 	contentType := "application/json"
 	if s.form {
 		contentType = "application/x-www-form-urlencoded"
-		body = e.form()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, redact(s.url), bytes.NewReader(body))
 	if err != nil {
@@ -75,7 +94,7 @@ func (s *Sender) post(ctx context.Context, e event, body []byte) (retry bool, er
 	// Not sent. It tells net/http that the request may be repeated when a kept connection turns out to be dead,
 	// as the webhook-id makes it harmless.
 	req.Header["Idempotency-Key"] = nil
-	s.signer.Header(req.Header, e.ID, time.Now(), body)
+	s.signer.Header(req.Header, id, time.Now(), body)
 	// Not through a http.Client, which has an opinion on redirects, and errors with URLs in them.
 	resp, err := s.transport.RoundTrip(req)
 	switch {
