@@ -41,13 +41,13 @@ func TestLimitedKey(t *testing.T) {
 
 	bad := settings()
 	limited(configs.APIKey{Key: "shop", Rights: []string{"everything"}})(bad)
-	if err := p.Reload(bad); err == nil {
+	if err := p.Reload(t.Context(), bad); err == nil {
 		t.Error("Reload took a right that there is not")
 	}
 	same(t, "after a refused reload", push("shop", "7"), http.StatusForbidden)
 	changed := settings()
 	limited(configs.APIKey{Key: "shop", Rights: []string{"read", "push", "admin"}})(changed)
-	if err := p.Reload(changed); err != nil {
+	if err := p.Reload(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "without an audience", push("shop", "7"), http.StatusOK)

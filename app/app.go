@@ -5,7 +5,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,9 @@ import (
 // store, waits for those under way.
 const callbackTimeout = 10 * time.Second
 
+// forwardTimeout bounds how long a stop waits for the answers to clients' events.
+const forwardTimeout = 2 * time.Second
+
 // sessionTimeout bounds how long a stop waits for connections to end.
 const sessionTimeout = 5 * time.Second
 
@@ -36,16 +41,18 @@ var errStopping = errors.New("stopping")
 // App is one running server.
 type App struct {
 	// static
-	cfg     *configs.Config
-	log     *slog.Logger
-	store   *store.Store // nil without store.path
-	hub     *hub.Hub
-	sender  *webhook.Sender // nil without webhook.url
-	poller  *netpoll.Poller
-	gate    *gate // nil in auth.mode open
-	sockets *socketio.Server
-	api     *api.Server
-	counter *counter
+	cfg       *configs.Config
+	log       *slog.Logger
+	node      string       // the name of this server
+	store     *store.Store // nil without store.path
+	hub       *hub.Hub
+	sender    *webhook.Sender    // nil without webhook.url
+	forwarder *webhook.Forwarder // nil without forward.events
+	poller    *netpoll.Poller
+	gate      *gate // nil in auth.mode open
+	sockets   *socketio.Server
+	api       *api.Server
+	counter   *counter
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -72,10 +79,17 @@ func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
 
 // build makes the parts, those that others need first.
 func (a *App) build() error {
+	var err error
+	if a.node, err = os.Hostname(); err != nil {
+		return fmt.Errorf("finding this machine's name: %w", err)
+	}
 	if err := a.buildStore(); err != nil {
 		return err
 	}
 	if err := a.buildWebhook(); err != nil {
+		return err
+	}
+	if err := a.buildForwarder(); err != nil {
 		return err
 	}
 	options, err := a.hubOptions()
@@ -93,6 +107,8 @@ func (a *App) build() error {
 	}
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
+	forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}.
+		register(a.sockets.Main(), a.cfg.Forward.Events)
 	return a.buildAPI()
 }
 
@@ -150,7 +166,7 @@ func (a *App) buildSockets() error {
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
-		Hub:             a.lobby(),
+		Hub:             a.hub,
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -192,37 +208,10 @@ func (a *App) PushAddr() string {
 	return a.push.addr()
 }
 
-// Reload takes over what can change while the server runs: the API keys and
-// allow lists of cfg, and the TLS files, which it reads again. After an error
-// all stays as it was.
-func (a *App) Reload(cfg *configs.Config) error {
-	if a.public == nil {
-		return nil // not started
-	}
-	access, err := newAccess(cfg)
-	if err != nil {
-		return err
-	}
-	site, err := a.newSite(cfg)
-	if err != nil {
-		return err
-	}
-	if a.public.certificate != nil {
-		if err := a.public.certificate.load(); err != nil {
-			return err
-		}
-	}
-	if err := a.api.SetAccess(access); err != nil {
-		return err
-	}
-	a.site.Store(site)
-	return nil
-}
-
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
-// that are owed for up to 10 s; with a store, the next start does that. ctx bounds all of it. It can be called more
-// than once, and without Start.
+// that are owed for up to 10 s; with a store, the next start does that. ctx
+// bounds all of it. It can be called more than once, and without Start.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
 	return a.stopErr
@@ -248,6 +237,11 @@ func (a *App) stop(ctx context.Context) error {
 		a.counter.close()
 	}
 	a.gate.stop()
+	if a.forwarder != nil {
+		answers, cancelAnswers := context.WithTimeout(sessions, forwardTimeout)
+		defer cancelAnswers()
+		a.forwarder.Close(answers)
+	}
 	if a.sockets != nil {
 		errs = append(errs, a.sockets.Close(sessions))
 	}

@@ -10,9 +10,6 @@ import (
 	"crier/api/auth"
 	"crier/api/webhook"
 	"crier/configs"
-	"crier/io/engineio"
-	"crier/io/hub"
-	"crier/io/socketio"
 	"crier/io/wsconn"
 )
 
@@ -34,13 +31,12 @@ func (a *App) buildGate() error {
 		return err
 	}
 	g := &gate{
-		hub: a.hub, auth: checker, callback: c.Mode == "callback",
-		timeout: c.LoginTimeout, roomsFrom: a.cfg.Rooms.ClientJoin, proxies: a.cfg.TrustedProxies,
-		wheel:  wsconn.NewWheel(gateResolution, 0),
-		log:    a.log,
-		guests: make(map[*socketio.Socket]*guest),
-		visits: make(map[*engineio.Session]*visit),
+		callback: c.Mode == "callback",
+		timeout:  c.LoginTimeout, roomsFrom: a.cfg.Rooms.ClientJoin,
+		wheel: wsconn.NewWheel(gateResolution, 0),
+		log:   a.log,
 	}
+	g.proof.Store(&proof{checker, a.cfg.TrustedProxies, c.JWT})
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	a.gate = g
 	return nil
@@ -54,18 +50,22 @@ func (a *App) newAuthenticator(c configs.Auth) (authenticator, error) {
 		}
 		return auth.NewCallback(auth.CallbackOptions{URL: c.Callback.URL, Timeout: c.Callback.Timeout, Sign: signer.Header, Logger: a.log})
 	}
+	return a.newJWT(c.JWT)
+}
+
+func (a *App) newJWT(c configs.JWT) (*auth.JWT, error) {
 	options := auth.JWTOptions{
-		Secret: c.JWT.Secret, JWKS: c.JWT.JWKS, Algorithms: c.JWT.Algorithms,
-		Issuer: c.JWT.Issuer, Audience: c.JWT.Audience, Leeway: clockLeeway, Logger: a.log,
+		Secret: c.Secret, JWKS: c.JWKS, Algorithms: c.Algorithms,
+		Issuer: c.Issuer, Audience: c.Audience, Leeway: clockLeeway, Logger: a.log,
 	}
 	if options.Secret != "" && len(options.Secret) < leastSecret {
 		a.log.Warn("auth.jwt.secret is short enough to be guessed from a token: give it 32 random bytes or more", "bytes", len(options.Secret))
 	}
-	if c.JWT.PublicKey != "" {
-		text := []byte(c.JWT.PublicKey)
-		if !strings.HasPrefix(c.JWT.PublicKey, "-----BEGIN ") {
+	if c.PublicKey != "" {
+		text := []byte(c.PublicKey)
+		if !strings.HasPrefix(c.PublicKey, "-----BEGIN ") {
 			var err error
-			if text, err = os.ReadFile(c.JWT.PublicKey); err != nil {
+			if text, err = os.ReadFile(c.PublicKey); err != nil {
 				return nil, fmt.Errorf("reading the public key (setting `auth.jwt.public_key`): %w", err)
 			}
 		}
@@ -81,15 +81,6 @@ func (a *App) door() door {
 	}
 	a.gate.follow(a.sockets.Main())
 	return a.gate
-}
-
-// lobby is the hub that sockets stand in from the start: that of the product,
-// or nil for one of the socket server's own when they must log in first.
-func (a *App) lobby() *hub.Hub {
-	if a.gate == nil {
-		return a.hub
-	}
-	return nil
 }
 
 // connectTimeout is how long a client may take to join a namespace; where it

@@ -19,35 +19,42 @@ type certificate struct {
 	log               *slog.Logger
 
 	mu      sync.Mutex
-	current *tls.Certificate
-	version [2]time.Time // modification times of the files in use
+	current *keyPair
 	checked time.Time
+}
+
+// keyPair is what the files hold, and when they were modified.
+type keyPair struct {
+	tls.Certificate
+	version [2]time.Time
 }
 
 func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	return c, c.load()
+	var err error
+	c.current, err = c.read()
+	return c, err
 }
 
-// load reads the files; after an error the certificate in use stays.
-func (c *certificate) load() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.loadLocked()
-}
-
-func (c *certificate) loadLocked() error {
+// read reads the files.
+func (c *certificate) read() (*keyPair, error) {
 	version, err := c.modified()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
-		return fmt.Errorf("cannot use the TLS files %q and %q (settings `tls.cert`, `tls.key`): %w; "+
+		return nil, fmt.Errorf("cannot use the TLS files %q and %q (settings `tls.cert`, `tls.key`): %w; "+
 			"both must be PEM, the key unencrypted and the one of the certificate", c.certFile, c.keyFile, err)
 	}
-	c.current, c.version = &pair, version
-	return nil
+	return &keyPair{pair, version}, nil
+}
+
+// use takes a pair for new connections.
+func (c *certificate) use(pair *keyPair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.current = pair
 }
 
 func (c *certificate) modified() (version [2]time.Time, err error) {
@@ -67,12 +74,14 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.checked) >= checkInterval {
 		c.checked = now
-		if version, err := c.modified(); err == nil && version == c.version {
-			return c.current, nil
+		if version, err := c.modified(); err == nil && version == c.current.version {
+			return &c.current.Certificate, nil
 		}
-		if err := c.loadLocked(); err != nil {
+		if pair, err := c.read(); err != nil {
 			c.log.Error("the changed TLS files cannot be used; the old certificate stays", "error", err)
+		} else {
+			c.current = pair
 		}
 	}
-	return c.current, nil
+	return &c.current.Certificate, nil
 }

@@ -128,14 +128,14 @@ func TestTLS(t *testing.T) {
 	// A new certificate is for new connections; those there are stay.
 	files.issue(t, 2)
 	same(t, "serial before the reload", serial(t, p.Addr()), 1)
-	if err := p.Reload(p.cfg); err != nil {
+	if err := p.Reload(t.Context(), p.cfg); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "serial", serial(t, p.Addr()), 2)
 	pg.wantNothing()
 
 	files.write(t, files.key, []byte("not a key"))
-	if err := p.Reload(p.cfg); err == nil || !strings.Contains(err.Error(), files.key) {
+	if err := p.Reload(t.Context(), p.cfg); err == nil || !strings.Contains(err.Error(), files.key) {
 		t.Errorf("Reload of a broken key: %v", err)
 	}
 	same(t, "serial", serial(t, p.Addr()), 2)

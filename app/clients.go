@@ -25,8 +25,6 @@ type door interface {
 	// bound to, and whether it has become so just now.
 	login(e *socketio.Event) (uid string, fresh bool, err error)
 	logout(s *socketio.Socket)
-	// member is the socket's place among those that get messages; nil if it has none.
-	member(s *socketio.Socket) *hub.Member
 	// mayMove says why the client must not enter or leave the room by itself, or nil.
 	mayMove(s *socketio.Socket, room string) error
 }
@@ -60,8 +58,6 @@ func (openDoor) login(e *socketio.Event) (uid string, fresh bool, err error) {
 
 func (openDoor) logout(s *socketio.Socket) { s.Member().Logout() }
 
-func (openDoor) member(s *socketio.Socket) *hub.Member { return s.Member() }
-
 func (d openDoor) mayMove(*socketio.Socket, string) error {
 	if !d.mayJoin {
 		return errForbidden
@@ -92,7 +88,7 @@ func (c clients) register(n *socketio.Namespace) {
 		return nil
 	})
 	n.OnConnect(func(s *socketio.Socket) {
-		if m := c.door.member(s); m != nil && m.UID() != "" {
+		if s.Member().UID() != "" {
 			c.counter.show(s)
 		}
 	})
@@ -120,31 +116,33 @@ func (c clients) room(e *socketio.Event, move func(*hub.Member, string) error) {
 	var room string
 	decodeErr := json.Unmarshal(e.JSON(0), &room) // Decode would take bytes, as base64
 	err := c.door.mayMove(e.Socket, room)
-	if err == nil {
-		switch m := c.door.member(e.Socket); {
-		case decodeErr != nil:
-			err = errNoRoom
-		case m == nil:
-			err = errNotLoggedIn
-		default:
-			err = move(m, room)
-		}
+	switch {
+	case err != nil:
+	case decodeErr != nil:
+		err = errNoRoom
+	default:
+		err = move(e.Socket.Member(), room)
 	}
 	c.answer(e, reply{Room: room}, err)
 }
 
-// answer acknowledges an event, if the client asked for it.
+// answer acknowledges an event with how it went.
 func (c clients) answer(e *socketio.Event, r reply, err error) {
-	if !e.WantsAck() {
-		return
-	}
 	if err != nil {
 		r = reply{Error: err.Error(), Code: errorCode(err)}
 	} else {
 		r.OK = true
 	}
-	if err := e.Ack(socketio.JSON(r)); err != nil {
-		c.log.Debug("acknowledgement not sent", "event", e.Name, "error", err)
+	acknowledge(e, socketio.JSON(r), c.log)
+}
+
+// acknowledge answers an event, if the client asked for it.
+func acknowledge(e *socketio.Event, arg socketio.Arg, log *slog.Logger) {
+	if !e.WantsAck() {
+		return
+	}
+	if err := e.Ack(arg); err != nil {
+		log.Debug("acknowledgement not sent", "event", e.Name, "error", err)
 	}
 }
 
@@ -171,7 +169,7 @@ func errorCode(err error) string {
 		return "token_required"
 	case errors.Is(err, errOtherUID):
 		return "uid_mismatch"
-	case errors.Is(err, errNotLoggedIn):
+	case errors.Is(err, hub.ErrLoginFirst):
 		return "login_required"
 	case errors.Is(err, errNotNamed):
 		return "forbidden"

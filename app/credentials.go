@@ -46,7 +46,7 @@ func (g *gate) requestOf(h *socketio.Handshake) auth.Request {
 		return auth.Request{}
 	}
 	ip := ""
-	if peer := peerOf(h, g.proxies); peer.IsValid() {
+	if peer := peerOf(h, g.proof.Load().proxies); peer.IsValid() {
 		ip = peer.String()
 	}
 	return auth.Request{Header: h.Header, Query: h.Query, IP: ip}

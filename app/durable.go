@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"crier/api"
@@ -35,10 +34,6 @@ func (a *App) buildWebhook() error {
 	if c.URL == "" {
 		return nil
 	}
-	node, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("finding this machine's name for the callbacks: %w", err)
-	}
 	o := webhook.Options{
 		URL:       c.URL,
 		Secrets:   c.Secrets,
@@ -47,9 +42,10 @@ func (a *App) buildWebhook() error {
 		Timeout:   c.Timeout,
 		Retention: c.Retention,
 		Batch:     c.Batch,
-		Node:      node,
+		Node:      a.node,
 		Logger:    a.log,
 	}
+	var err error
 	if a.store != nil {
 		if o.Outbox, err = a.store.Jobs("webhook"); err != nil {
 			return err
@@ -59,9 +55,12 @@ func (a *App) buildWebhook() error {
 	return err
 }
 
-// hubOptions says whom the hub tells who came and who went, and who was online when the program ended.
+// hubOptions says, among others, whom the hub tells who came and who went, and who was online when the program ended.
 func (a *App) hubOptions() (hub.Options, error) {
-	o := hub.Options{OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	o := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	if a.cfg.Presence.RoomEvents {
+		o.RoomPresence = a.tellRoom
+	}
 	if a.sender == nil {
 		return o, nil
 	}

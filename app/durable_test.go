@@ -51,18 +51,26 @@ func TestCrash(t *testing.T) {
 	p.openAs("away")
 	last := rec.want(t, "user.online", "away", "")
 	p.idle()
-	after := crashed(t, path)
 
-	again := start(t, rec.keep(after, 1500*time.Millisecond))
-	if !strings.Contains(again.log.String(), "users were online when the program ended") {
+	second := start(t, rec.keep(crashed(t, path), time.Hour))
+	if !strings.Contains(second.log.String(), "users were online when the program ended") {
 		t.Error("the log does not say that users were online")
 	}
-	pg := again.openAs("back")
-	gone := rec.want(t, "user.offline", "away", "restart")
-	pg.leave()
+	second.openAs("back").leave()
 	left := rec.want(t, "user.offline", "back", "disconnect")
-	if last.Data.Version >= gone.Data.Version || first.Data.Version >= left.Data.Version {
-		t.Errorf("versions %d, %d, then %d, %d", first.Data.Version, last.Data.Version, gone.Data.Version, left.Data.Version)
+	second.openAs("new")
+	rec.want(t, "user.online", "new", "")
+	second.idle()
+
+	start(t, rec.keep(crashed(t, second.store.Path()), time.Millisecond))
+	gone := map[string]callback{}
+	for range 2 {
+		c := take(t, "callback", rec.got)
+		gone[c.Data.UID] = c
+		same(t, "cause", c.Type+" "+c.Data.Cause, "user.offline restart")
+	}
+	if len(gone) != 2 || first.Data.Version >= left.Data.Version || last.Data.Version >= gone["away"].Data.Version {
+		t.Errorf("versions %d, %d, then %d, and %+v", first.Data.Version, last.Data.Version, left.Data.Version, gone)
 	}
 	same(t, "callbacks too many", len(rec.got), 0)
 }

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/api/auth"
-	"crier/io/engineio"
+	"crier/configs"
 	"crier/io/hub"
 	"crier/io/socketio"
 	"crier/io/wsconn"
@@ -22,7 +21,6 @@ const gateResolution = 50 * time.Millisecond
 var (
 	errTokenRequired = errors.New("a uid alone proves nothing here: send a token (setting `auth.mode`)")
 	errOtherUID      = errors.New("the uid is not that of the token")
-	errNotLoggedIn   = errors.New("log in first")
 	errNotNamed      = errors.New("the token does not name this room (setting `rooms.client_join`)")
 )
 
@@ -32,11 +30,9 @@ type authenticator interface {
 	Close()
 }
 
-// gate is the door of auth.mode jwt and callback: it lets nobody into the hub
-// but those who have proved who they are. The sockets of the main namespace
-// stand in a hub of their own, the lobby, where nothing is pushed, and enter
-// the product's hub with their login; so they receive nothing before, not even
-// what goes to everybody.
+// gate is the door of auth.mode jwt and callback: only who has proved who it is
+// logs in, and with that enters the hub, which is one with LoginFirst. So nobody
+// else receives anything, not even what goes to everybody.
 //
 // Clients are authenticated on their own connection's goroutine: one that waits
 // for the business API, or for keys, holds up only itself. Its heartbeat is
@@ -44,20 +40,22 @@ type authenticator interface {
 // socketio.ping_timeout.
 type gate struct {
 	// static
-	hub       *hub.Hub
-	auth      authenticator
 	callback  bool          // the authenticator can make something of cookies and headers
 	timeout   time.Duration // auth.login_timeout
 	roomsFrom string        // rooms.client_join
-	proxies   []netip.Prefix
 	wheel     *wsconn.Wheel
 	ctx       context.Context // ends what clients wait for
 	cancel    context.CancelFunc
 	log       *slog.Logger
 
-	mu     sync.Mutex
-	guests map[*socketio.Socket]*guest
-	visits map[*engineio.Session]*visit
+	proof atomic.Pointer[proof]
+}
+
+// proof is what a reload replaces, as a whole.
+type proof struct {
+	authenticator
+	proxies []netip.Prefix
+	jwt     configs.JWT // of which the authenticator was made, in auth.mode jwt
 }
 
 // guard makes a namespace besides the main one ask for a token too.
@@ -73,12 +71,8 @@ func (g *gate) guard(n *socketio.Namespace) {
 
 // follow keeps track of the namespace's sockets.
 func (g *gate) follow(n *socketio.Namespace) {
-	n.OnConnect(func(s *socketio.Socket) {
-		if v := g.guest(s); v != nil {
-			v.arrived()
-		}
-	})
-	n.OnDisconnect(g.departed)
+	n.OnConnect(func(s *socketio.Socket) { guestOf(s).move(true) })
+	n.OnDisconnecting(g.departing)
 }
 
 // admit implements [door].
@@ -87,7 +81,7 @@ func (g *gate) admit(s *socketio.Socket) error {
 	if err != nil {
 		return err
 	}
-	v := &guest{gate: g, socket: s, main: true}
+	v := &guest{gate: g, socket: s}
 	if g.callback {
 		v.handshake = s.Handshake()
 	}
@@ -100,20 +94,26 @@ func (g *gate) admit(s *socketio.Socket) error {
 }
 
 // admitElsewhere admits to another namespace: who has proved who it is, here or
-// in the main one.
+// in one that the connection is in.
 func (g *gate) admitElsewhere(s *socketio.Socket) error {
 	r, err := g.offer(s)
 	if err != nil {
 		return err
 	}
 	id, err := g.identify(r)
-	if known := g.visitor(s.Session()); errors.Is(err, errTokenRequired) && known.UID != "" && (r.UID == "" || r.UID == known.UID) {
-		id, err = known, nil
+	if errors.Is(err, errTokenRequired) {
+		for _, other := range s.Siblings() {
+			known := guestOf(other).identity()
+			if known.UID != "" && (r.UID == "" || r.UID == known.UID) {
+				id, err = known, nil
+				break
+			}
+		}
 	}
 	return g.receive(&guest{gate: g, socket: s}, id, err)
 }
 
-// receive puts a guest on the list, logged in if it has a name.
+// receive admits a guest, logged in if it has a name.
 func (g *gate) receive(v *guest, id auth.Identity, err error) error {
 	if err != nil {
 		if g.ctx.Err() != nil { // stopping: who were told no would stay away
@@ -121,19 +121,12 @@ func (g *gate) receive(v *guest, id auth.Identity, err error) error {
 		}
 		return err
 	}
-	g.add(v)
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.deadline = time.Now().Add(g.timeout)
-	if id.UID != "" {
-		if err := v.enterLocked(id); err != nil {
-			v.phase = departed
-			g.remove(v.socket)
-			return err
-		}
+	v.socket.SetData(v)
+	if id.UID == "" {
+		v.expect(nil, time.Now().Add(g.timeout))
+		return nil
 	}
-	g.wheel.Set(&v.timer, v, time.Now().Add(settleTime))
-	return nil
+	return v.login(id)
 }
 
 // identify asks who a client is. r.UID must be the answer if it is not empty.
@@ -141,7 +134,7 @@ func (g *gate) identify(r auth.Request) (auth.Identity, error) {
 	if r.Token == "" && !(g.callback && vouched(r)) {
 		return auth.Identity{}, errTokenRequired
 	}
-	id, err := g.auth.Authenticate(g.ctx, r)
+	id, err := g.proof.Load().Authenticate(g.ctx, r)
 	if err != nil {
 		g.log.Debug("a client was not let in", "error", err)
 		return auth.Identity{}, auth.Public(err)
@@ -157,13 +150,10 @@ func (g *gate) identify(r auth.Request) (auth.Identity, error) {
 
 // login implements [door]: login, uid, token. The uid may be null.
 func (g *gate) login(e *socketio.Event) (uid string, fresh bool, err error) {
-	v := g.guest(e.Socket)
-	if v == nil {
-		return "", false, hub.ErrGone
-	}
-	if bound := v.uid(); bound != "" {
+	if bound := e.Socket.Member().UID(); bound != "" {
 		return bound, false, nil
 	}
+	v := guestOf(e.Socket)
 	r := g.requestOf(v.handshake)
 	if arg := e.JSON(0); arg != nil && string(arg) != "null" {
 		if r.UID, err = parseUID(arg); err != nil {
@@ -176,80 +166,40 @@ func (g *gate) login(e *socketio.Event) (uid string, fresh bool, err error) {
 		}
 	}
 	id, err := g.identify(r)
-	if err != nil {
-		return "", false, err
+	if err == nil {
+		err = v.login(id)
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.phase == departed {
-		return "", false, hub.ErrGone
-	}
-	if err := v.enterLocked(id); err != nil {
-		return "", false, err
-	}
-	v.rearmLocked()
-	return id.UID, true, nil
+	return id.UID, err == nil, err
 }
 
 // logout implements [door]. The client is as if it had just come.
 func (g *gate) logout(s *socketio.Socket) {
-	v := g.guest(s)
-	if v == nil {
-		return
+	if m := s.Member(); m.UID() != "" {
+		m.Logout()
+		guestOf(s).expect(nil, time.Now().Add(g.timeout))
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.id.UID == "" || v.phase == departed {
-		return
-	}
-	v.leaveLocked(true)
-	v.deadline = time.Now().Add(g.timeout)
-	v.rearmLocked()
-}
-
-// member implements [door].
-func (g *gate) member(s *socketio.Socket) *hub.Member {
-	v := g.guest(s)
-	if v == nil {
-		return nil
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.member
 }
 
 // mayMove implements [door].
 func (g *gate) mayMove(s *socketio.Socket, room string) error {
-	if g.roomsFrom == "deny" {
-		return errForbidden
-	}
-	v := g.guest(s)
-	if v == nil {
-		return errNotLoggedIn
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	switch {
-	case v.id.UID == "":
-		return errNotLoggedIn
-	case g.roomsFrom == "token" && room != "" && !slices.Contains(v.id.Rooms, room):
+	case g.roomsFrom == "deny":
+		return errForbidden
+	case s.Member().UID() == "":
+		return hub.ErrLoginFirst
+	case g.roomsFrom == "token" && room != "" && !guestOf(s).mayEnter(room):
 		return errNotNamed
 	}
 	return nil
 }
 
-// departed is told when a socket has left its namespace. A connection that is
+// departing is told when a socket leaves its namespace. A connection that is
 // in none any more must not stay for nothing.
-func (g *gate) departed(s *socketio.Socket, reason socketio.Reason) {
-	v := g.guest(s)
-	if v == nil {
-		return
-	}
-	known := v.uid() != ""
-	empty := v.depart()
+func (g *gate) departing(s *socketio.Socket, reason socketio.Reason) {
+	guestOf(s).move(false)
 	switch {
-	case reason != socketio.ClientDisconnect || !empty: // it has ended, or has other guests
-	case known:
+	case reason != socketio.ClientDisconnect || len(s.Siblings()) > 0:
+	case s.Member().UID() != "":
 		s.Session().SetDeadline(g.timeout)
 	default:
 		s.Session().Close()
@@ -262,7 +212,7 @@ func (g *gate) stop() {
 		return
 	}
 	g.cancel()
-	g.auth.Close()
+	g.proof.Load().Close()
 }
 
 func (g *gate) close() {

@@ -12,16 +12,21 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gobwas/ws"
 	"github.com/golang-jwt/jwt/v5"
 
 	"crier/api/auth"
 	"crier/configs"
+	"crier/io/hub"
 	"crier/io/socketio"
 )
 
@@ -149,7 +154,7 @@ func TestTokenSources(t *testing.T) {
 				}
 				same(t, "online", p.hub.Online("7"), tt.code == "")
 				pg.leave()
-				await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 && p.gate.empty() })
+				await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 })
 			})
 		}
 	}
@@ -157,11 +162,31 @@ func TestTokenSources(t *testing.T) {
 	same(t, "a token is in the log", strings.Contains(p.log.String(), right), false)
 }
 
-// empty reports whether nothing is kept of anybody.
-func (g *gate) empty() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.guests)+len(g.visits) == 0
+// watch tells when nothing is kept any more of the sockets that have been let into the namespaces.
+func (p *program) watch(namespaces ...string) (forgotten func() bool) {
+	var mu sync.Mutex
+	var came []weak.Pointer[socketio.Socket]
+	for _, name := range append(namespaces, "/") {
+		n, err := p.sockets.Of(name)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		n.Use(func(s *socketio.Socket) error {
+			mu.Lock()
+			defer mu.Unlock()
+			came = append(came, weak.Make(s))
+			return nil
+		})
+	}
+	return func() bool {
+		runtime.GC()
+		mu.Lock()
+		defer mu.Unlock()
+		if len(came) == 0 {
+			p.t.Fatal("no socket came")
+		}
+		return !slices.ContainsFunc(came, func(w weak.Pointer[socketio.Socket]) bool { return w.Value() != nil })
+	}
 }
 
 func TestLoginWithToken(t *testing.T) {
@@ -210,8 +235,11 @@ func TestNothingBeforeLogin(t *testing.T) {
 	})
 	stranger, old := p.open(""), p.openOld()
 	same(t, "subscribe", stranger.ack(`["subscribe","z"]`).Code, "login_required")
-	same(t, "sockets", p.hub.Stats().Sockets, 0)
+	same(t, "stats", p.hub.Stats(), hub.Stats{Sockets: 2})
 	same(t, "push to nobody", p.push("", "secret"), "ok")
+	named := p.do(http.MethodPost, "http://"+p.PushAddr()+"/v1/push",
+		fmt.Sprintf(`{"to":{"connections":[%q],"users":["8"],"rooms":["z"]},"data":"secret"}`, stranger.sid))
+	same(t, "matched "+named.body, strings.Contains(named.body, `"matched":{"users":0,"connections":0}`), true)
 	right := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
 	right.want(`42["update_online_count",{"users":1,"connections":1}]`, `42["update_online_count",{"users":1,"connections":1}]`)
 	same(t, "push to all", p.push("", "secret"), "ok")
@@ -272,6 +300,7 @@ func TestLoginTimeout(t *testing.T) {
 		withJWT(c)
 		c.Auth.LoginTimeout = 200 * time.Millisecond
 	})
+	forgotten := p.watch()
 	known := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
 	logged := p.open("")
 	same(t, "login", logged.ack(`["login","8","`+sign(t, "8", time.Hour)+`"]`).OK, true)
@@ -287,7 +316,7 @@ func TestLoginTimeout(t *testing.T) {
 	logged.wantEnd()
 	known.send("41")
 	known.wantEnd()
-	await(t, "forgetting", p.gate.empty)
+	await(t, "forgetting", forgotten)
 }
 
 // An expired token ends the connection in such a way that the client comes back.
@@ -316,6 +345,7 @@ func TestOtherNamespaces(t *testing.T) {
 		withJWT(c)
 		c.SocketIO.Namespaces = []string{"/chat"}
 	})
+	forgotten := p.watch("/chat")
 	right := sign(t, "7", time.Hour)
 	refused := func(pg *page, code string) {
 		t.Helper()
@@ -344,7 +374,7 @@ func TestOtherNamespaces(t *testing.T) {
 	refused(visitor, "token_required")
 	pg.leave()
 	visitor.leave()
-	await(t, "forgetting", p.gate.empty)
+	await(t, "forgetting", forgotten)
 }
 
 func TestPublicKeyFile(t *testing.T) {
@@ -404,6 +434,7 @@ func TestWarnings(t *testing.T) {
 // A connection that ends while it is being let in leaves nothing behind.
 func TestLostWhileArriving(t *testing.T) {
 	p := start(t, withJWT)
+	forgotten := p.watch()
 	const many = 20
 	var admitted atomic.Int32
 	p.sockets.Main().Use(func(*socketio.Socket) error {
@@ -416,14 +447,15 @@ func TestLostWhileArriving(t *testing.T) {
 		pg.leave()
 	}
 	await(t, "coming", func() bool { return admitted.Load() == many })
-	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 && p.gate.empty() })
+	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 && forgotten() })
 }
 
 // One that has logged in, but ends before the client could be told, neither.
 func TestLostBeforeConfirmation(t *testing.T) {
 	p := start(t, withJWT)
+	forgotten := p.watch()
 	p.sockets.Main().Use(func(s *socketio.Socket) error {
-		if uid := p.gate.member(s).UID(); uid != "7" {
+		if uid := s.Member().UID(); uid != "7" {
 			t.Errorf("logged in as %q", uid)
 		}
 		s.Session().Close()
@@ -432,7 +464,7 @@ func TestLostBeforeConfirmation(t *testing.T) {
 	pg := dial(t, "ws", p.Addr(), "EIO=4", nil)
 	pg.send(fmt.Sprintf(`40{"token":%q}`, sign(t, "7", time.Hour)))
 	pg.wantEnd()
-	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 && p.gate.empty() })
+	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 0 && forgotten() })
 }
 
 func TestPeerOf(t *testing.T) {

@@ -1,153 +1,106 @@
 package app
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	"crier/api/auth"
-	"crier/io/hub"
 	"crier/io/socketio"
 	"crier/io/wsconn"
 )
 
-// settleTime is how soon it is looked after a socket that was let in and then
-// did not say that it had joined.
-const settleTime = time.Second
-
-// The phases of a guest.
-const (
-	arriving byte = iota // admitted; the client is being told
-	present
-	departed
-)
-
-// guest is a socket that was admitted.
+// guest is what the gate knows of a socket that it has admitted, beside the user: the socket's Data.
 type guest struct {
 	// static
 	gate      *gate
 	socket    *socketio.Socket
-	main      bool                // in the main namespace
 	handshake *socketio.Handshake // kept for a callback's later questions; else nil
 
-	timer wsconn.Timer // filed in gate.wheel
+	timer wsconn.Timer // filed in gate.wheel for due, while the socket is in its namespace
 
-	mu       sync.Mutex // taken before that of the hub and of the wheel
-	phase    byte
-	id       auth.Identity // no UID while not logged in
-	member   *hub.Member   // nil while not logged in, and outside the main namespace
-	deadline time.Time     // for the login
+	mu    sync.Mutex // taken before that of the wheel
+	here  bool       // in its namespace
+	rooms []string   // that the token names; nil where that does not matter
+	due   time.Time  // when it must have logged in or, logged in, when that ends; the zero time is never
 }
 
-func (v *guest) uid() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.id.UID
+// guestOf returns what the gate knows of a socket.
+func guestOf(s *socketio.Socket) *guest {
+	v, ok := s.Data().(*guest)
+	if !ok { // every namespace asks the gate first, and nobody else sets Data
+		panic("app: a socket that the gate has not admitted")
+	}
+	return v
 }
 
-// enterLocked logs a guest in, who must not be.
-func (v *guest) enterLocked(id auth.Identity) error {
-	if v.main {
-		m, err := v.gate.hub.Connect(v.socket)
-		if err != nil {
-			return err
-		}
-		if err := m.Login(id.UID); err != nil {
-			m.Gone()
-			return err
-		}
-		v.member = m
+// login logs the guest in, who must not be.
+func (v *guest) login(id auth.Identity) error {
+	if err := v.socket.Member().Login(id.UID); err != nil {
+		return err
 	}
 	if v.gate.roomsFrom != "token" {
-		id.Rooms = nil // not needed
+		id.Rooms = nil
 	}
-	v.id = id
-	v.gate.know(v.socket.Session(), id)
+	v.expect(id.Rooms, id.Expires)
 	return nil
 }
 
-// leaveLocked takes a guest out of the hub; by itself or since its connection ended.
-func (v *guest) leaveLocked(byItself bool) {
-	v.id = auth.Identity{}
-	if byItself {
-		v.gate.know(v.socket.Session(), v.id)
-	}
-	if v.member == nil {
-		return
-	}
-	if byItself {
-		v.member.Logout() // which presence tells from an end
-	}
-	v.member.Gone()
-	v.member = nil
-}
-
-// arrived is told when the client knows that it has joined.
-func (v *guest) arrived() {
+// expect says what its token allows, and when something is due.
+func (v *guest) expect(rooms []string, due time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.phase == arriving {
-		v.phase = present
-		v.rearmLocked()
-	}
+	v.rooms, v.due = rooms, due
+	v.rearmLocked()
 }
 
-// depart ends the guest. It reports whether it was the last of its connection.
-func (v *guest) depart() bool {
+// identity is who the guest is; there is no UID while it is not logged in.
+func (v *guest) identity() auth.Identity {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.phase == departed {
-		return false
-	}
-	v.phase = departed
-	v.gate.wheel.Stop(&v.timer)
-	v.leaveLocked(false)
-	return v.gate.remove(v.socket)
+	return auth.Identity{UID: v.socket.Member().UID(), Rooms: v.rooms, Expires: v.due}
 }
 
-// rearmLocked sets the timer for what is due next.
+// mayEnter reports whether the token names the room.
+func (v *guest) mayEnter(room string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Contains(v.rooms, room)
+}
+
+// move is told when the socket has joined its namespace, and when it leaves it.
+func (v *guest) move(here bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.here = here
+	v.rearmLocked()
+}
+
+// rearmLocked sets the timer for what is due.
 func (v *guest) rearmLocked() {
-	if at := v.dueLocked(); at.IsZero() {
-		v.gate.wheel.Stop(&v.timer)
+	if v.here && !v.due.IsZero() {
+		v.gate.wheel.Set(&v.timer, v, v.due)
 	} else {
-		v.gate.wheel.Set(&v.timer, v, at)
+		v.gate.wheel.Stop(&v.timer)
 	}
-}
-
-// dueLocked is when the connection is to be closed; the zero time is never.
-func (v *guest) dueLocked() time.Time {
-	if v.id.UID == "" {
-		return v.deadline
-	}
-	return v.id.Expires
 }
 
 // Tick implements [wsconn.Timed]: it closes a connection that has not logged in
 // in time, or whose token has expired, in such a way that the client comes back.
 func (v *guest) Tick(now time.Time) (next time.Time) {
 	v.mu.Lock()
-	phase, due, known := v.phase, v.dueLocked(), v.id.UID != ""
+	here, due := v.here, v.due
 	v.mu.Unlock()
 	switch {
-	case phase == departed:
+	case !here || due.IsZero():
 		return time.Time{}
-	case phase == arriving && v.lost():
-		v.depart()
-		return time.Time{}
-	case phase == arriving:
-		return now.Add(settleTime)
-	case due.IsZero() || now.Before(due):
+	case now.Before(due):
 		return due
-	case known:
+	case v.socket.Member().UID() != "":
 		v.gate.log.Debug("closed a client whose token has expired")
 	default:
 		v.gate.log.Debug("closed a client that has not logged in (setting `auth.login_timeout`)")
 	}
 	v.socket.Session().Close()
 	return time.Time{}
-}
-
-// lost reports whether the connection ended before the client could be told
-// that it had joined: nobody is told of that, but the lobby has let it go.
-func (v *guest) lost() bool {
-	return v.socket.Member().Login("arriving") != nil
 }

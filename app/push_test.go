@@ -91,7 +91,7 @@ func TestPushAccess(t *testing.T) {
 
 	changed := settings()
 	changed.API.Keys = []string{"new"}
-	if err := p.Reload(changed); err != nil {
+	if err := p.Reload(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "with the old key", p.do(http.MethodPost, address, form+"&key=right", formType...).status, http.StatusForbidden)

@@ -198,7 +198,7 @@ func TestStopGivesUp(t *testing.T) {
 func TestStopWithoutStart(t *testing.T) {
 	p := build(t, listen(t, nil).tell(time.Hour))
 	same(t, "addresses", p.Addr()+p.PushAddr(), "")
-	if err := p.Reload(p.cfg); err != nil {
+	if err := p.Reload(t.Context(), p.cfg); err != nil {
 		t.Errorf("Reload before Start: %v", err)
 	}
 	var all sync.WaitGroup

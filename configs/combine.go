@@ -13,7 +13,7 @@ type rule struct {
 
 // rules returns what must hold between settings.
 func rules() []rule {
-	return slices.Concat(portRules(), authRules(), webhookRules())
+	return slices.Concat(portRules(), authRules(), webhookRules(), forwardRules())
 }
 
 func portRules() []rule {
@@ -71,8 +71,8 @@ func webhookRules() []rule {
 		}}
 	}
 	return []rule{
-		{[]string{"webhook.secrets", "webhook.url", "auth.mode"}, func(c *Config) string {
-			if c.Webhook.URL != "" || c.Auth.Mode == "callback" || len(c.Webhook.Secrets) == 0 {
+		{[]string{"webhook.secrets", "webhook.url", "forward.url", "auth.mode"}, func(c *Config) string {
+			if c.Webhook.URL != "" || c.Forward.URL != "" || c.Auth.Mode == "callback" || len(c.Webhook.Secrets) == 0 {
 				return ""
 			}
 			return "has no effect without webhook.url: set that too, or leave this out"
@@ -94,6 +94,29 @@ func webhookRules() []rule {
 			}
 			return "has no effect without webhook.url and store.path: set those too, or leave this out"
 		}},
+	}
+}
+
+// forwardRules: events need somewhere to go, and that needs events.
+func forwardRules() []rule {
+	usual := Default().Forward
+	needsEvents := func(key string, changed func(Forward) bool) rule {
+		return rule{[]string{key, "forward.events"}, func(c *Config) string {
+			if len(c.Forward.Events) > 0 || !changed(c.Forward) {
+				return ""
+			}
+			return "has no effect without forward.events: name the events, or leave this out"
+		}}
+	}
+	return []rule{
+		{[]string{"forward.events", "forward.url", "webhook.url"}, func(c *Config) string {
+			if len(c.Forward.Events) == 0 || c.Forward.URL != "" || c.Webhook.URL != "" {
+				return ""
+			}
+			return "needs forward.url, or webhook.url, where the events go"
+		}},
+		needsEvents("forward.url", func(f Forward) bool { return f.URL != "" }),
+		needsEvents("forward.timeout", func(f Forward) bool { return f.Timeout != usual.Timeout }),
 	}
 }
 

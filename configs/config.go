@@ -21,6 +21,7 @@ type Config struct {
 	Auth           Auth
 	Rooms          Rooms
 	Webhook        Webhook
+	Forward        Forward
 	Presence       Presence
 	Limits         Limits
 	Store          Store
@@ -108,12 +109,20 @@ type Webhook struct {
 	Retention time.Duration // how long after its event a callback is given up
 }
 
+// Forward is which events of clients are handed to the business API, and where. Without events there is none of it.
+type Forward struct {
+	Events  []string      // names
+	URL     string        // http or https; empty: that of the webhook
+	Timeout time.Duration // from the event to the end of its answer
+}
+
 // Presence is how coming and going is told.
 type Presence struct {
 	OfflineDelay  time.Duration // how long a user may be away without having gone offline; 0 = none
 	RestartGrace  time.Duration // how long users have to come back after a start
 	CountEvent    string        // form of update_online_count: "legacy", "json" or "off"
 	CountInterval time.Duration // the least time between two update_online_count events
+	RoomEvents    bool          // tell the members of a room who joins and leaves
 }
 
 // Limits bounds what one connection may hold.
@@ -165,6 +174,7 @@ func Default() *Config {
 			Batch:     1,
 			Retention: 72 * time.Hour,
 		},
+		Forward: Forward{Timeout: 5 * time.Second},
 		Presence: Presence{
 			OfflineDelay:  3 * time.Second,
 			RestartGrace:  time.Minute,

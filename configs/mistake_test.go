@@ -167,6 +167,10 @@ func TestMistakesOfValues(t *testing.T) {
 		{"webhook.retention", []string{"0", "3 days", "10000h"}, "must be a duration from 1s to 8760h"},
 		{"presence.restart_grace", []string{"-1s", "25h"}, "must be a duration from 0s to 24h"},
 		{"store.path", []string{"a\x00b"}, "the path of a file"},
+		{"forward.events", []string{"login", "disconnect", "error", strings.Repeat("x", 256), "a\nb"}, "must be the name of an event that your pages emit"},
+		{"forward.url", []string{"nowhere"}, "must be an http:// or https:// address"},
+		{"forward.timeout", []string{"0", "11m"}, "must be a duration from 1ms to 10m"},
+		{"presence.room_events", []string{"maybe"}, "must be true or false"},
 		{"presence.offline_delay", []string{"-1s", "x"}, "must be a duration from 0s to 24h"},
 		{"presence.count_event", []string{"none"}, "must be legacy, json or off"},
 		{"presence.count_interval", []string{"0"}, "must be a duration from 1ms to 24h"},
@@ -295,6 +299,21 @@ func TestMistakesTogether(t *testing.T) {
 			`auth.login_timeout: "5s" has no effect in auth.mode open, where nobody needs to log in: set auth.mode to jwt or callback, or leave this out (env CRIER_AUTH_LOGIN_TIMEOUT)`,
 		},
 		{
+			"forwarded to nowhere",
+			[]string{"CRIER_FORWARD_EVENTS=chat"},
+			`forward.events: "chat" needs forward.url, or webhook.url, where the events go (env CRIER_FORWARD_EVENTS)`,
+		},
+		{
+			"nothing to forward",
+			[]string{"CRIER_FORWARD_URL=http://h/"},
+			`forward.url: "http://h/" has no effect without forward.events: name the events, or leave this out (env CRIER_FORWARD_URL)`,
+		},
+		{
+			"no time for nothing",
+			[]string{"CRIER_FORWARD_TIMEOUT=1s"},
+			`forward.timeout: "1s" has no effect without forward.events: name the events, or leave this out (env CRIER_FORWARD_TIMEOUT)`,
+		},
+		{
 			"rooms of tokens that are not",
 			[]string{"CRIER_ROOMS_CLIENT_JOIN=token"},
 			`rooms.client_join: "token" needs auth.mode jwt or callback: in the mode open there are no tokens that could name rooms (env CRIER_ROOMS_CLIENT_JOIN)`,
@@ -324,6 +343,8 @@ func TestMistakesTogether(t *testing.T) {
 	load(t, "", "CRIER_AUTH_MODE=callback", "CRIER_AUTH_CALLBACK_URL=http://h/", "CRIER_WEBHOOK_SECRETS=sesame", "CRIER_ROOMS_CLIENT_JOIN=token")
 	load(t, "", "CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_JWKS=http://h/", "CRIER_AUTH_JWT_ALGORITHMS=RS256,EdDSA")
 	load(t, "", "CRIER_LISTEN=127.0.0.1:0", "CRIER_API_LISTEN=:0")
+	load(t, "", "CRIER_FORWARD_EVENTS=chat", "CRIER_FORWARD_URL=http://h/", "CRIER_WEBHOOK_SECRETS=sesame")
+	load(t, "", "CRIER_FORWARD_EVENTS=chat", "CRIER_WEBHOOK_URL=http://h/")
 }
 
 func TestUnknownNames(t *testing.T) {

@@ -36,7 +36,9 @@ var (
 	errPrivate   = errors.New("is a private key: the public one belongs here, and the private one nowhere near")
 	errAlgorithm = errors.New("must be a list of HS256, RS256, ES256 or EdDSA")
 	errClaim     = errors.New("must be at most 1024 bytes of text without control characters")
-	errSecret    = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
+	errForwarded = errors.New("must be the name of an event that your pages emit: at most 255 bytes of text, " +
+		"and none of those that Socket.IO or Crier handles itself (connect, connect_error, disconnect, disconnecting, error, newListener, removeListener, login, logout, subscribe, unsubscribe)")
+	errSecret = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
 )
 
 // parseAddress checks host:port; the host may be empty, the port must be a number.
@@ -240,6 +242,18 @@ func parseAlgorithm(text string) (string, error) {
 func parseClaim(text string) (string, error) {
 	if len(text) > 1024 || !isPrintable(text) {
 		return "", errClaim
+	}
+	return text, nil
+}
+
+// parseForwarded checks the name of an event that is forwarded.
+func parseForwarded(text string) (string, error) {
+	taken := []string{
+		"connect", "connect_error", "disconnect", "disconnecting", "error", "newListener", "removeListener",
+		"login", "logout", "subscribe", "unsubscribe",
+	}
+	if text == "" || len(text) > 255 || !isPrintable(text) || slices.Contains(taken, text) {
+		return "", errForwarded
 	}
 	return text, nil
 }

@@ -198,6 +198,18 @@ func productSettings() []setting {
 			at: func(c *Config) value { return durationValue{&c.Webhook.Retention, time.Second, 365 * day} },
 		},
 		{
+			key: "forward.events", doc: "events of clients that are handed to the business API, whose JSON answer acknowledges them",
+			at: func(c *Config) value { return listValue{&c.Forward.Events, "LIST", 0, parseForwarded} },
+		},
+		{
+			key: "forward.url", doc: "where they are posted, if not to webhook.url",
+			at: func(c *Config) value { return textValue{&c.Forward.URL, "URL", parseURL} },
+		},
+		{
+			key: "forward.timeout", doc: "how long an event may take until it is answered",
+			at: func(c *Config) value { return durationValue{&c.Forward.Timeout, time.Millisecond, 10 * time.Minute} },
+		},
+		{
 			key: "presence.offline_delay", doc: "a user who is back within it never went offline",
 			at: func(c *Config) value { return durationValue{&c.Presence.OfflineDelay, 0, day} },
 		},
@@ -212,6 +224,10 @@ func productSettings() []setting {
 		{
 			key: "presence.count_interval", doc: "least time between two update_online_count events",
 			at: func(c *Config) value { return durationValue{&c.Presence.CountInterval, time.Millisecond, day} },
+		},
+		{
+			key: "presence.room_events", doc: "tell the members of a room who joins and leaves, with the presence event",
+			at: func(c *Config) value { return boolValue{&c.Presence.RoomEvents} },
 		},
 		{
 			key: "limits.queue_bytes", doc: "unsent bytes of one connection; a connection over it is closed, so that its client comes back",

@@ -118,25 +118,31 @@ func (k *keySet) has(key any) bool {
 // refresh fetches the keys, unless that was tried less than spare ago, or waits for who does so already. It reports
 // whether the last fetch succeeded.
 func (k *keySet) refresh(ctx context.Context, spare time.Duration) bool {
-	k.mu.Lock()
-	if k.running == nil && (k.closed || !k.tried.IsZero() && time.Since(k.tried) < spare) {
-		defer k.mu.Unlock()
-		return k.loaded && !k.failed
-	}
-	if k.running == nil {
-		k.running = make(chan struct{})
-		k.done.Go(k.fetch)
-	}
-	running := k.running
-	k.mu.Unlock()
-	select {
-	case <-running:
-	case <-ctx.Done():
-		return false
+	if running := k.begin(spare); running != nil {
+		select {
+		case <-running:
+		case <-ctx.Done():
+			return false
+		}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !k.failed
+	return k.loaded && !k.failed
+}
+
+// begin begins to fetch the keys, unless somebody does so already, or it was tried less than spare ago. What it returns
+// is closed at the end; nil if nobody fetches.
+func (k *keySet) begin(spare time.Duration) <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.running == nil {
+		if k.closed || !k.tried.IsZero() && time.Since(k.tried) < spare {
+			return nil
+		}
+		k.running = make(chan struct{})
+		k.done.Go(k.fetch)
+	}
+	return k.running
 }
 
 // fetch fetches the keys once, and wakes who waits for them.

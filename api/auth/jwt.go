@@ -156,6 +156,21 @@ func (j *JWT) Authenticate(ctx context.Context, r Request) (Identity, error) {
 	return Identity{UID: string(c.Subject), Rooms: c.Rooms, Expires: expires}, nil
 }
 
+// Ready waits until there are keys that check tokens. It fails with [ErrUnavailable], if the JWKS cannot be had or ctx ends.
+func (j *JWT) Ready(ctx context.Context) error {
+	if j.fetched != nil && !j.fetched.refresh(ctx, keysAtMost) {
+		return unavailable("the JWKS could not be fetched")
+	}
+	return nil
+}
+
+// Refresh has the JWKS fetched now, if there is one, and does not wait for it. The keys in force stay if that fails.
+func (j *JWT) Refresh() {
+	if j.fetched != nil {
+		j.fetched.begin(0)
+	}
+}
+
 // Close ends the fetching of keys and waits for that.
 func (j *JWT) Close() {
 	if j.fetched != nil {

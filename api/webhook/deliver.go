@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +19,6 @@ const (
 	maxReply = 64 << 10 // bytes of a reply that are read, so that its connection can be used again
 	farAhead = 365 * 24 * time.Hour
 )
-
-var errTimeout = errors.New("the receiver did not answer in time")
 
 // newTransport returns one that keeps a connection for each request that may be in flight.
 func newTransport(connections int) *http.Transport {
@@ -80,28 +77,12 @@ func (s *Sender) post(ctx context.Context, id string, body []byte) (retry bool, 
 	if s.form {
 		contentType = "application/x-www-form-urlencoded"
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, redact(s.url), bytes.NewReader(body))
-	if err != nil {
-		return false, fmt.Errorf("making the request: %w", err)
-	}
-	req.URL.RawQuery, req.URL.ForceQuery = s.url.RawQuery, s.url.ForceQuery
-	if user := s.url.User; user != nil {
-		password, _ := user.Password() // none is the same as an empty one
-		req.SetBasicAuth(user.Username(), password)
-	}
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("User-Agent", "crier")
-	// Not sent. It tells net/http that the request may be repeated when a kept connection turns out to be dead,
-	// as the webhook-id makes it harmless.
-	req.Header["Idempotency-Key"] = nil
-	s.signer.Header(req.Header, id, time.Now(), body)
-	// Not through a http.Client, which has an opinion on redirects, and errors with URLs in them.
-	resp, err := s.transport.RoundTrip(req)
+	resp, err := s.to.post(ctx, id, contentType, body, true) // the webhook-id makes a repetition harmless
 	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errTimeout):
+	case errors.Is(err, errTimeout):
 		return true, fmt.Errorf("%w, %v", errTimeout, s.timeout)
 	case err != nil:
-		return true, fmt.Errorf("calling the receiver: %w", err)
+		return true, err
 	}
 	return s.judge(resp)
 }

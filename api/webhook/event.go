@@ -52,12 +52,15 @@ func newEvent(c hub.PresenceChange, node string) event {
 	}
 }
 
-// encode returns the event as JSON, without escapes for HTML.
-func (e event) encode() ([]byte, error) {
+// encode returns the event as JSON.
+func (e event) encode() ([]byte, error) { return encodeJSON(e) }
+
+// encodeJSON returns v as JSON without escapes for HTML.
+func encodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(e); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encoding a callback: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil

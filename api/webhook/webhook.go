@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -72,52 +71,35 @@ type Outbox interface {
 
 // Sender sends callbacks. Make one with New, and Close it.
 type Sender struct {
-	url     *url.URL
+	to      *endpoint
 	form    bool
 	events  []string
 	node    string
 	timeout time.Duration
-	signer  *Signer
 	outbox  Outbox // nil: in memory
 	log     *slog.Logger
-
-	transport http.RoundTripper
-	closeIdle func()
-
-	report *reporter
-	runner *jobs.Runner
+	report  *reporter
+	runner  *jobs.Runner
 }
 
 // New checks the options and starts a Sender. Its errors name the mistake, but neither the URL nor a secret.
 func New(opts Options) (*Sender, error) {
-	u, err := parseURL(opts.URL)
-	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
-	}
-	signer, err := NewSigner(opts.Secrets...)
-	if err != nil {
-		return nil, fmt.Errorf("webhook: %w", err)
-	}
 	if err := opts.complete(); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
+	to, err := newEndpoint(opts.URL, opts.Secrets, opts.Transport, opts.Concurrency)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
 	s := &Sender{
-		url:     u,
+		to:      to,
 		form:    opts.Format == FormatForm,
 		events:  opts.Events,
 		node:    opts.Node,
 		timeout: opts.Timeout,
-		signer:  signer,
 		outbox:  opts.Outbox,
 		log:     opts.Logger,
-		report:  newReporter(opts.Logger.With("url", redact(u))),
-
-		transport: opts.Transport,
-		closeIdle: func() {},
-	}
-	if opts.Transport == nil {
-		t := newTransport(opts.Concurrency)
-		s.transport, s.closeIdle = t, t.CloseIdleConnections
+		report:  newReporter(opts.Logger.With("url", redact(to.url))),
 	}
 	work := jobs.Options{
 		Concurrency: opts.Concurrency,
@@ -228,7 +210,7 @@ func (s *Sender) Replay(numbers ...uint64) (int, error) { return s.runner.Replay
 // which are tried again. The error says how many were left, and wraps ErrUndelivered. With one, it lets the requests under
 // way end; the rest is delivered after the next start.
 func (s *Sender) Close(ctx context.Context) error {
-	defer s.closeIdle()
+	defer s.to.closeIdle()
 	if s.outbox != nil {
 		if left := s.runner.Stop(ctx); left > 0 {
 			s.log.Info("callbacks wait in the store for the next start", "callbacks", left)
@@ -236,7 +218,7 @@ func (s *Sender) Close(ctx context.Context) error {
 		return nil
 	}
 	if left := s.runner.Close(ctx); left > 0 {
-		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.url))
+		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.to.url))
 	}
 	return nil
 }

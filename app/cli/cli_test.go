@@ -166,6 +166,10 @@ func TestReload(t *testing.T) {
 	p.signal(t, syscall.SIGHUP)
 	p.await(t, "level=DEBUG")
 
+	settings(t, dir, "log: {level: debug}\norigins: [https://shop.example]\napi.keys: [sesame]\npresence: {offline_delay: 4s}\n")
+	p.signal(t, syscall.SIGHUP)
+	p.await(t, `settings="origins, presence.offline_delay"`)
+
 	settings(t, dir, "log: {level: error}\n")
 	p.signal(t, syscall.SIGHUP)
 	p.signal(t, syscall.SIGTERM)

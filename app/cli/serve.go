@@ -20,6 +20,9 @@ import (
 // stopTimeout bounds how long a stop may take: sessions are closed and pending callbacks delivered.
 const stopTimeout = 20 * time.Second
 
+// reloadTimeout bounds how long a reload waits for others.
+const reloadTimeout = 10 * time.Second
+
 // errStoppedTwice ends a stop that was not waited for.
 var errStoppedTwice = errors.New("stopped at once by a second signal: what was pending is lost")
 
@@ -78,9 +81,11 @@ func stop(end func(context.Context) error, signals <-chan os.Signal) error {
 // reload reads the settings again and takes over the log level and what the server can change while it runs. Mistakes
 // change nothing.
 func reload(c *cli.Context, server *app.App, level *slog.LevelVar, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
+	defer cancel()
 	loaded, err := load(c)
 	if err == nil {
-		err = server.Reload(loaded.Config)
+		err = server.Reload(ctx, loaded.Config)
 	}
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -89,8 +94,10 @@ func reload(c *cli.Context, server *app.App, level *slog.LevelVar, log *slog.Log
 		return
 	}
 	level.Set(loaded.Config.Log.Level)
-	log.Info("reloaded the TLS files, the API keys and allow lists and the log level; other settings need a restart",
-		"level", loaded.Config.Log.Level)
+	log.Info("reloaded the TLS files, the API keys and allow lists, the keys of tokens, and the log level", "level", loaded.Config.Log.Level)
+	if changed := server.NeedRestart(loaded.Config); len(changed) > 0 {
+		log.Warn("some changed settings need a restart", "settings", strings.Join(changed, ", "))
+	}
 }
 
 // newLogger returns the program's log. Its level can be changed while it is in use.

@@ -7,7 +7,7 @@ type Audience struct {
 	Users       []string  // every connection of these users
 	Rooms       []string  // every connection in these rooms
 	Connections []string  // the connections with these ids
-	All         bool      // every connection, logged in or not
+	All         bool      // every connection, logged in or not (see Options.LoginFirst)
 	Except      *Audience // nil: nobody
 }
 
@@ -119,7 +119,7 @@ func (sc *scratch) addNamed(h *Hub, a *Audience) {
 	for _, id := range a.Connections {
 		s := x.connShard(id)
 		s.mu.Lock()
-		if m := s.byID[id]; m != nil {
+		if m := s.byID[id]; m != nil && m.slot != outside {
 			sc.list = append(sc.list, m)
 		}
 		s.mu.Unlock()

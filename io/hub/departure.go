@@ -4,7 +4,7 @@ import "time"
 
 // departure is a user without connections, to be reported offline when due unless cancelled before.
 type departure struct {
-	// Static.
+	// Static, except that presence.open moves due while the departure is in presence.absent.
 	user  *user
 	cause string
 	due   time.Duration // since presence.start

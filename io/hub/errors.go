@@ -16,6 +16,8 @@ var (
 	ErrBadMessage = errors.New("a message must have an event name of valid UTF-8")
 	// ErrBadAudience is returned by [Hub.Push] for exceptions nested more than 8 deep.
 	ErrBadAudience = errors.New("the exceptions of an audience must not be nested more than 8 deep")
+	// ErrLoginFirst is returned by [Member.Join] where [Options].LoginFirst says so.
+	ErrLoginFirst = errors.New("log in first")
 	// ErrClosed is returned by [Hub.Connect], [Member.Login] and [Hub.Push] once [Hub.Close] has begun.
 	ErrClosed = errors.New("the hub is closed")
 )

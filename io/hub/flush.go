@@ -60,10 +60,10 @@ func (p *presence) collect(owed []PresenceChange) []PresenceChange {
 		for uid, u := range s.byUID {
 			c := PresenceChange{UID: uid, Cause: CauseShutdown}
 			if d := u.departure; d != nil {
+				p.mu.Lock()
 				if d.cause == CauseLogout || d.due <= now {
 					c.Cause = d.cause
 				}
-				p.mu.Lock()
 				if d.in != nil {
 					d.in.unlink(d)
 				}

@@ -15,6 +15,9 @@ import (
 
 // Options are the settings of a [Hub].
 type Options struct {
+	// LoginFirst makes a connection enter the hub when it logs in, not when it connects. Until then, and again after a
+	// Logout, no audience has it, not even All, and it cannot join rooms.
+	LoginFirst bool
 	// OfflineDelay is how long a user must be without any connection to be offline. Zero: at once.
 	OfflineDelay time.Duration
 	// Presence is told every change, in order, those that have gathered at once, by one goroutine, never under a lock; it
@@ -26,6 +29,10 @@ type Options struct {
 	PresenceTick time.Duration
 	// Restart, if not nil, says that Presence keeps what it is told beyond the end of the program.
 	Restart *Restart
+	// RoomPresence is told which users come into rooms and leave them, in order, by one goroutine of its own, never under a
+	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
+	// call Close. Nil: that is not followed, and costs nothing.
+	RoomPresence func(RoomChange)
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -33,10 +40,12 @@ type Options struct {
 // Hub knows who is connected and brings messages to them. All its methods may be called by many goroutines at once.
 type Hub struct {
 	// Static.
-	log      *slog.Logger
-	presence *presence     // nil without an observer
-	helpers  chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
-	idPrefix string
+	log        *slog.Logger
+	loginFirst bool
+	presence   *presence     // nil without an observer
+	rooms      *roomWatch    // nil without an observer
+	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
+	idPrefix   string
 
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
@@ -56,7 +65,7 @@ type counters struct {
 type Stats struct {
 	Users       int // distinct users with at least one connection
 	Connections int // logged-in connections
-	Sockets     int // all connections
+	Sockets     int // all connections, those that have not entered yet included
 
 	Pushes    uint64 // pushes since the start, those that matched nobody included
 	Delivered uint64 // deliveries taken by a connection
@@ -77,33 +86,35 @@ func New(o Options) (*Hub, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Hub{
-		log:      o.Logger,
-		helpers:  make(chan struct{}, runtime.GOMAXPROCS(0)-1),
-		idPrefix: rand.Text()[:13],
-		scratch:  sync.Pool{New: func() any { return new(scratch) }},
+		log:        o.Logger,
+		loginFirst: o.LoginFirst,
+		helpers:    make(chan struct{}, runtime.GOMAXPROCS(0)-1),
+		idPrefix:   rand.Text()[:13],
+		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
 	h.indexes.init()
 	if o.Presence != nil {
 		h.presence = newPresence(o, &h.indexes)
 	}
+	if o.RoomPresence != nil {
+		h.rooms = newRoomWatch(o)
+	}
 	return h, nil
 }
 
-// Connect counts c among all connections and returns its handle; the caller must call [Member.Gone] when c ends. It fails
-// with [ErrBadConnectionID], [ErrDuplicateID] or [ErrClosed].
+// Connect counts c among all connections and returns its handle; the caller must call [Member.Gone] when c ends. Messages
+// can be for it from now on, or from its login with [Options].LoginFirst. It fails with [ErrBadConnectionID],
+// [ErrDuplicateID] or [ErrClosed].
 func (h *Hub) Connect(c Conn) (*Member, error) {
 	id := c.ID()
 	if !validName(id) {
 		return nil, ErrBadConnectionID
 	}
-	m := &Member{hub: h, conn: c}
-	s := h.indexes.connShard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if h.closed.Load() {
 		return nil, ErrClosed
 	}
-	if !s.add(id, m) {
+	m := &Member{hub: h, conn: c}
+	if !h.indexes.connShard(id).add(id, m, !h.loginFirst) {
 		return nil, ErrDuplicateID
 	}
 	h.counter.sockets.Add(1)
@@ -134,6 +145,13 @@ func (h *Hub) Stats() Stats {
 	}
 }
 
+// Open says that clients can connect from now on: the grace of [Options.Restart] begins.
+func (h *Hub) Open() {
+	if h.presence != nil {
+		h.presence.open()
+	}
+}
+
 // Drain says that connections end from now on because the program does: with [Options.Restart], their users are not
 // reported offline any more. Without that, it does nothing.
 func (h *Hub) Drain() {
@@ -143,10 +161,12 @@ func (h *Hub) Drain() {
 }
 
 // Close makes Connect, Login and Push fail with [ErrClosed] and, without [Options.Restart], reports every user who was
-// reported online as offline. It waits for the observer until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
+// reported online as offline; rooms are told no more. It waits for the observer until ctx ends, then gives up the rest and
+// says so. It may be called again, at any time. It does
 // not touch the connections: their owner ends them, before or after.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)
+	h.rooms.close()
 	if h.presence == nil {
 		return nil
 	}

@@ -14,7 +14,7 @@ const shardCount = 64
 type connShard struct {
 	mu   sync.Mutex
 	byID map[string]*Member
-	list []*Member // the same members, quick to copy; Member.slot is the place of each
+	list []*Member // those of them that have entered, quick to copy; Member.slot is the place of each
 }
 
 // userShard is one part of the users, by uid.
@@ -71,8 +71,13 @@ func (x *indexes) connShard(id string) *connShard   { return &x.conns[x.shard(id
 func (x *indexes) userShard(uid string) *userShard  { return &x.users[x.shard(uid)] }
 func (x *indexes) roomShard(name string) *roomShard { return &x.rooms[x.shard(name)] }
 
-// add files m under id; false if the id is taken. Called with mu held.
-func (s *connShard) add(id string, m *Member) bool {
+// outside is the slot of a member that has not entered.
+const outside = -1
+
+// add files m under id, and lets it enter or not; false if the id is taken.
+func (s *connShard) add(id string, m *Member, enter bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if _, taken := s.byID[id]; taken {
 		return false
 	}
@@ -80,18 +85,49 @@ func (s *connShard) add(id string, m *Member) bool {
 		s.byID = make(map[string]*Member)
 	}
 	s.byID[id] = m
-	m.slot = int32(len(s.list))
-	s.list = append(s.list, m)
+	m.slot = outside
+	if enter {
+		s.enterLocked(m)
+	}
 	return true
 }
 
-// remove takes m, filed under id, out. Called with mu held.
+// remove undoes add.
 func (s *connShard) remove(id string, m *Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exitLocked(m)
 	delete(s.byID, id)
+}
+
+// enter makes m one of the connections that messages can be for.
+func (s *connShard) enter(m *Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.enterLocked(m)
+}
+
+// exit undoes enter, if need be.
+func (s *connShard) exit(m *Member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.exitLocked(m)
+}
+
+func (s *connShard) enterLocked(m *Member) {
+	m.slot = int32(len(s.list))
+	s.list = append(s.list, m)
+}
+
+func (s *connShard) exitLocked(m *Member) {
+	if m.slot == outside {
+		return
+	}
 	last := len(s.list) - 1
 	moved := s.list[last]
 	s.list[m.slot] = moved
 	moved.slot = m.slot
+	m.slot = outside
 	s.list[last] = nil
 	s.list = shrink(s.list[:last])
 }

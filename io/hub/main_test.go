@@ -125,9 +125,17 @@ func checkIndexes(t testing.TB, h *Hub) {
 	for i := range h.indexes.conns {
 		s := &h.indexes.conns[i]
 		s.mu.Lock()
-		sockets += len(s.list)
-		if len(s.list) != len(s.byID) {
-			t.Errorf("%d connections in a list, %d by id", len(s.list), len(s.byID))
+		sockets += len(s.byID)
+		inside := 0
+		for _, m := range s.byID {
+			if !h.loginFirst || m.UID() != "" {
+				inside++
+			} else if m.slot != outside {
+				t.Errorf("connection %q has entered without a login", m.conn.ID())
+			}
+		}
+		if len(s.list) != inside {
+			t.Errorf("%d connections in a list, %d by id that should be", len(s.list), inside)
 		}
 		for n, m := range s.list {
 			if int(m.slot) != n || s.byID[m.conn.ID()] != m {

@@ -25,7 +25,7 @@ type Member struct {
 	conn Conn
 
 	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // guarded by the mu of the connection's shard
+	slot int32                // in connShard.list, or outside; guarded by that shard's mu
 
 	mu    sync.Mutex // taken before the mu of any shard
 	gone  bool       // guarded by mu
@@ -49,6 +49,7 @@ func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
+	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone {
@@ -57,6 +58,20 @@ func (m *Member) Login(uid string) error {
 	if m.user.Load() != nil {
 		return nil
 	}
+	if err := m.bind(uid); err != nil {
+		return err
+	}
+	if m.hub.loginFirst {
+		m.hub.indexes.connShard(id).enter(m)
+	}
+	for _, r := range m.rooms {
+		m.hub.rooms.enter(r.name, m.UID())
+	}
+	return nil
+}
+
+// bind gives the member to the user. Called with mu held.
+func (m *Member) bind(uid string) error {
 	h := m.hub
 	s := h.indexes.userShard(uid)
 	s.mu.Lock()
@@ -79,15 +94,22 @@ func (m *Member) Login(uid string) error {
 	return nil
 }
 
-// Logout unbinds the connection from its user; another login may follow. The connection stays in its rooms. A push to the
-// user that has begun before may still reach the connection. Without a login it does nothing.
+// Logout unbinds the connection from its user; another login may follow. The connection stays in its rooms, except with
+// [Options].LoginFirst. A push to the user that has begun before may still reach the connection. Without a login it does
+// nothing.
 func (m *Member) Logout() {
+	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.hub.loginFirst {
+		m.leaveAll()
+		m.hub.indexes.connShard(id).exit(m)
+	}
 	m.unbind(CauseLogout)
 }
 
-// Join puts the connection into the room. Joining twice changes nothing. It fails with [ErrBadRoom] or [ErrGone].
+// Join puts the connection into the room. Joining twice changes nothing. It fails with [ErrBadRoom], [ErrGone] or
+// [ErrLoginFirst].
 func (m *Member) Join(room string) error {
 	if !validName(room) {
 		return ErrBadRoom
@@ -97,10 +119,17 @@ func (m *Member) Join(room string) error {
 	if m.gone {
 		return ErrGone
 	}
+	if m.hub.loginFirst && m.user.Load() == nil {
+		return ErrLoginFirst
+	}
 	if m.roomIndex(room) >= 0 {
 		return nil
 	}
-	m.rooms = append(m.rooms, m.hub.indexes.roomShard(room).join(room, m))
+	r := m.hub.indexes.roomShard(room).join(room, m)
+	m.rooms = append(m.rooms, r)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.enter(r.name, u.uid)
+	}
 	return nil
 }
 
@@ -114,6 +143,9 @@ func (m *Member) Leave(room string) {
 		return
 	}
 	m.hub.indexes.roomShard(room).leave(m.rooms[i], m)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.exit(room, u.uid, false)
+	}
 	if m.rooms = slices.Delete(m.rooms, i, i+1); len(m.rooms) == 0 {
 		m.rooms = nil
 	}
@@ -141,16 +173,21 @@ func (m *Member) Gone() {
 	}
 	m.gone = true
 	m.unbind(CauseDisconnect)
-	x := &m.hub.indexes
+	m.leaveAll()
+	m.hub.indexes.connShard(id).remove(id, m)
+	m.hub.counter.sockets.Add(-1)
+}
+
+// leaveAll takes the member out of its rooms. Called with mu held.
+func (m *Member) leaveAll() {
+	u := m.user.Load()
 	for _, r := range m.rooms {
-		x.roomShard(r.name).leave(r, m)
+		m.hub.indexes.roomShard(r.name).leave(r, m)
+		if u != nil {
+			m.hub.rooms.exit(r.name, u.uid, false)
+		}
 	}
 	m.rooms = nil
-	s := x.connShard(id)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.remove(id, m)
-	m.hub.counter.sockets.Add(-1)
 }
 
 // unbind takes the member from its user, if it has one. Called with mu held.
@@ -161,6 +198,9 @@ func (m *Member) unbind(cause string) {
 	}
 	m.user.Store(nil)
 	h := m.hub
+	for _, r := range m.rooms {
+		h.rooms.exit(r.name, u.uid, cause == CauseDisconnect)
+	}
 	s := h.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()

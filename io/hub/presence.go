@@ -42,7 +42,7 @@ type Restart struct {
 	// Online are the users who were online according to the last change that the observer has kept of each. They count as
 	// such until Grace has passed: who logs in before causes no change, who does not is reported offline with CauseRestart.
 	Online []string
-	// Grace is how long they have.
+	// Grace is how long they have from [Hub.Open] on.
 	Grace time.Duration
 	// Version is the greatest of all changes kept. Those to come have greater ones.
 	Version uint64
@@ -80,6 +80,7 @@ type presence struct {
 	arrivals                    []*user    // to be pending
 	leaving                     departures // whose last connection has ended
 	absent                      departures // who were online before the program was started, and are not back
+	opened                      bool       // until then their times are not set
 }
 
 // newPresence starts the goroutine; close ends it.
@@ -120,6 +121,21 @@ func (p *presence) expect(r *Restart) {
 		u.departure = &departure{user: u, cause: CauseRestart, due: r.Grace}
 		p.absent.push(u.departure)
 	}
+}
+
+// open sets the time by which who was online before has to be back.
+func (p *presence) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		return
+	}
+	p.opened = true
+	since := time.Since(p.start)
+	for d := p.absent.head; d != nil; d = d.next {
+		d.due += since
+	}
+	p.signal()
 }
 
 // arrive says that u has a connection, and had none. Called with the mu of u's shard held.

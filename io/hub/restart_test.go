@@ -45,6 +45,10 @@ func TestRestartGrace(t *testing.T) {
 						t.Errorf("%s counts as connected", uid)
 					}
 				}
+				<-time.After(time.Hour) // a slow start
+				r.start = time.Now()
+				r.check()
+				h.Open()
 				runScript(t, h, tc.script)
 				r.check(tc.want...)
 			})

@@ -67,7 +67,10 @@ func (p *presence) take() {
 	p.arrivals = nil
 	p.due = p.due[:0]
 	if !p.keep || !p.draining && !p.stopping {
-		p.due = p.leaving.take(now, p.absent.take(now, p.due))
+		if p.opened {
+			p.due = p.absent.take(now, p.due)
+		}
+		p.due = p.leaving.take(now, p.due)
 	}
 	p.mu.Unlock()
 	for _, d := range p.due {
@@ -91,10 +94,11 @@ func (p *presence) untilDue() time.Duration {
 	defer p.mu.Unlock()
 	due := forever
 	if !p.keep || !p.draining {
-		for _, q := range []*departures{&p.leaving, &p.absent} {
-			if q.head != nil {
-				due = min(due, q.head.due)
-			}
+		if d := p.leaving.head; d != nil {
+			due = d.due
+		}
+		if d := p.absent.head; d != nil && p.opened {
+			due = min(due, d.due)
 		}
 	}
 	return max(due-time.Since(p.start), 0)

@@ -92,7 +92,7 @@ func live(t *testing.T, h *Hub, rnd *rand.Rand) {
 				case 4:
 					m.Logout()
 				}
-				if err != nil && !errors.Is(err, ErrGone) {
+				if err != nil && !errors.Is(err, ErrGone) && (!h.loginFirst || !errors.Is(err, ErrLoginFirst)) {
 					t.Errorf("connection %s: %v", c.id, err)
 				}
 				if uid := m.UID(); uid != "" && uid != c.uid {
@@ -143,10 +143,16 @@ func pushSomething(t *testing.T, h *Hub, rnd *rand.Rand, id string) {
 }
 
 func TestStress(t *testing.T) {
-	for _, delay := range []time.Duration{0, 50 * time.Microsecond, time.Hour} {
-		t.Run(delay.String(), func(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no delay":    {},
+		"short delay": {OfflineDelay: 50 * time.Microsecond},
+		"long delay":  {OfflineDelay: time.Hour},
+		"login first": {LoginFirst: true},
+	} {
+		t.Run(name, func(t *testing.T) {
 			r := newRecorder(t)
-			h := newHub(t, Options{OfflineDelay: delay, Presence: r.observe})
+			o.Presence = r.observe
+			h := newHub(t, o)
 			const lives, pushes = 600, 1500
 			var wg sync.WaitGroup
 			for worker := range 6 {

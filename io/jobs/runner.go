@@ -95,7 +95,7 @@ func orDefault[T comparable](v, def T) T {
 type Stats struct {
 	Waiting int // jobs not done, those being tried included
 	Running int // jobs being tried
-	Keys    int // keys that have jobs, each job without a key counted as one
+	Keys    int // keys that have jobs, each job without a key counted as one; with Options.Batch, lines
 	Dead    int // parked jobs kept
 
 	Done        uint64 // jobs that succeeded

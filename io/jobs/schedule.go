@@ -3,7 +3,7 @@ package jobs
 import (
 	"container/heap"
 	"context"
-	"hash/fnv"
+	"hash/crc32"
 	"strconv"
 	"time"
 )
@@ -73,9 +73,8 @@ func (r *Runner) lineOf(key string) string {
 	if r.opts.Batch == nil {
 		return key
 	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return strconv.FormatUint(uint64(h.Sum32())%uint64(orDefault(r.opts.Batch.Lines, r.opts.Concurrency)), 10)
+	lines := orDefault(r.opts.Batch.Lines, r.opts.Concurrency)
+	return strconv.Itoa(int(crc32.ChecksumIEEE([]byte(key)) % uint32(lines)))
 }
 
 // file puts a job at the end of its line. The caller holds mu.

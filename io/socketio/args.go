@@ -35,7 +35,7 @@ func (a Args) Decode(i int, v any) error {
 	}
 	if len(a.attachments) > 0 {
 		var err error
-		if data, err = inline(data, a.attachments); err != nil {
+		if data, err = inline(data, a.attachments, `"`, `"`); err != nil {
 			return fmt.Errorf("decoding argument %d: %w", i, err)
 		}
 	}
@@ -43,6 +43,21 @@ func (a Args) Decode(i int, v any) error {
 		return fmt.Errorf("decoding argument %d: %w", i, err)
 	}
 	return nil
+}
+
+// Plain returns argument i as JSON that says everything, with {"$binary":"<base64>"}
+// in the place of bytes, as the push API takes them; nil if there is none. It may
+// share memory with the packet. Its error is [ErrRepeated].
+func (a Args) Plain(i int) (json.RawMessage, error) {
+	data := a.JSON(i)
+	if len(a.attachments) == 0 {
+		return data, nil
+	}
+	plain, err := inline(data, a.attachments, `{"$binary":"`, `"}`)
+	if err != nil {
+		return nil, fmt.Errorf("writing argument %d: %w", i, err)
+	}
+	return plain, nil
 }
 
 // Binary returns argument i if it is bytes.

@@ -150,3 +150,35 @@ func TestJSONWithBytes(t *testing.T) {
 		}
 	}
 }
+
+// An event as JSON that says everything, for those who do not speak Socket.IO.
+func TestPlain(t *testing.T) {
+	h := serve(t, nil)
+	h.Main().On("plain", func(e *Event) {
+		for i := range e.Len() + 1 {
+			plain, err := e.Plain(i)
+			switch {
+			case errors.Is(err, ErrRepeated):
+				plain = []byte(`"repeated"`)
+			case err != nil:
+				t.Error(err)
+			case plain == nil:
+				plain = []byte(`"none"`)
+			}
+			if err := e.Socket.Emit("arg", Raw(bytes.Clone(plain))); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	c := h.join(t, ws5)
+	c.send(`52-["plain",7,{"_placeholder":true,"num":1},[{"a":{"_placeholder":true,"num":0}}],[{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]]`,
+		[]byte{0, 255}, []byte(""))
+	c.want(`2["arg",7]`)
+	c.want(`2["arg",{"$binary":""}]`)
+	c.want(`2["arg",[{"a":{"$binary":"AP8="}}]]`)
+	c.want(`2["arg","repeated"]`)
+	c.want(`2["arg","none"]`)
+	c.send(`2["plain",{"_placeholder":true,"num":0}]`)
+	c.want(`2["arg",{"_placeholder":true,"num":0}]`)
+	c.want(`2["arg","none"]`)
+}

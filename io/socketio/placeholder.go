@@ -71,8 +71,8 @@ func appendPlaceholder(dst []byte, num int) []byte {
 }
 
 // inline returns data with the attachments themselves in the place of their
-// placeholders, as [encoding/json] writes and reads bytes: base64 in a string.
-func inline(data []byte, attachments [][]byte) ([]byte, error) {
+// placeholders: in base64, between before and after.
+func inline(data []byte, attachments [][]byte, before, after string) ([]byte, error) {
 	found := findPlaceholders(data)
 	if len(found) == 0 {
 		return data, nil
@@ -86,9 +86,9 @@ func inline(data []byte, attachments [][]byte) ([]byte, error) {
 			return nil, ErrRepeated
 		}
 		used[p.num] = true
-		dst = append(dst, '"')
+		dst = append(dst, before...)
 		dst = base64.StdEncoding.AppendEncode(dst, attachments[p.num])
-		return append(dst, '"'), nil
+		return append(dst, after...), nil
 	})
 }
 

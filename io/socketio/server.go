@@ -25,7 +25,9 @@ type Options struct {
 	// MaxAttachments bounds the binary attachments of one packet; 10.
 	MaxAttachments int
 	// Hub delivers in the main namespace; nil: one of its own. A hub given
-	// here is not closed by the server.
+	// here is not closed by the server. One made with hub.Options.LoginFirst has
+	// a socket only from [hub.Member.Login] on: nothing that is sent to a room, a
+	// user, an id or everybody reaches who has not logged in.
 	Hub *hub.Hub
 	// ForgetHandshake drops a connection's [Handshake] once it is in the main
 	// namespace and the functions of OnConnect there have returned, and what

@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -61,6 +62,12 @@ func (s *Socket) Namespace() *Namespace { return s.namespace }
 
 // Session is the connection underneath.
 func (s *Socket) Session() *engineio.Session { return s.client.session }
+
+// Siblings are the sockets of the same connection in other namespaces, those
+// that have joined and not left.
+func (s *Socket) Siblings() []*Socket {
+	return slices.DeleteFunc(s.client.all(), func(other *Socket) bool { return other == s })
+}
 
 // Member is the socket's place in the hub: its user and its rooms. It is there
 // in a middleware already: who is logged in there is online by the time that

@@ -106,9 +106,9 @@ func (s *Store) transact(group []*write) (culprit int, err error) {
 		if err != nil {
 			return err
 		}
-		committed := false
+		ended := false
 		defer func() {
-			if !committed { // apply failed or panicked; what a failed Commit leaves is rolled back already
+			if !ended { // apply failed, or something panicked; a Commit that fails rolls back itself
 				rollback(tx, s.log)
 			}
 		}()
@@ -118,12 +118,13 @@ func (s *Store) transact(group []*write) (culprit int, err error) {
 				return err
 			}
 		}
-		committed = true
 		id := tx.ID()
-		if err := tx.Commit(); err != nil && !s.salvaged(id) {
-			return err
+		err = tx.Commit()
+		ended = true
+		if err != nil && s.salvaged(id) {
+			return nil
 		}
-		return nil
+		return err
 	})
 	return culprit, err
 }

@@ -69,6 +69,9 @@ func locate(path string) (resolved string, exists bool, err error) {
 	}
 	resolved, err = filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(path); err == nil {
+			return "", false, errors.New("it is a link to a file that does not exist: name that file")
+		}
 		return path, false, nil
 	}
 	if err != nil {
