@@ -39,6 +39,7 @@ const (
 	codeTableFull       code = "id_table_full"
 	codeTooManyAcks     code = "too_many_acks"
 	codeStoreFailed     code = "store_failed"
+	codeOutboxFull      code = "outbox_full"
 	codeStopping        code = "stopping"
 )
 
@@ -49,7 +50,7 @@ func codes() []code {
 		codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
-		codeTooManyAcks, codeStoreFailed, codeStopping,
+		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeStopping,
 	}
 }
 
@@ -100,6 +101,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusServiceUnavailable, "Too many acknowledgements are waited for"
 	case codeStoreFailed:
 		return http.StatusServiceUnavailable, "The store failed"
+	case codeOutboxFull:
+		return http.StatusServiceUnavailable, "Too many callbacks wait"
 	case codeStopping:
 		return http.StatusServiceUnavailable, "The server is stopping"
 	default:

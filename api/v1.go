@@ -34,6 +34,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
 		{http.MethodPut, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.enroll},
 		{http.MethodDelete, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.expel},
+		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.dead},
+		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.replay},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
 		{http.MethodGet, "/openapi.json", 0, s.openAPI},
 	}

@@ -22,11 +22,13 @@ import (
 	"crier/io/hub"
 	"crier/io/netpoll"
 	"crier/io/socketio"
+	"crier/io/store"
 	"crier/io/wsconn"
 	"crier/web"
 )
 
-// callbackTimeout bounds how long a stop delivers pending callbacks.
+// callbackTimeout bounds how long a stop delivers pending callbacks or, with a
+// store, waits for those under way.
 const callbackTimeout = 10 * time.Second
 
 // forwardTimeout bounds how long a stop waits for the answers to clients' events.
@@ -42,7 +44,8 @@ type App struct {
 	// static
 	cfg       *configs.Config
 	log       *slog.Logger
-	node      string // the name of this server
+	node      string       // the name of this server
+	store     *store.Store // nil without store.path
 	hub       *hub.Hub
 	sender    *webhook.Sender    // nil without webhook.url
 	forwarder *webhook.Forwarder // nil without forward.events
@@ -82,18 +85,18 @@ func (a *App) build() error {
 	if a.node, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
+	if err := a.buildStore(); err != nil {
+		return err
+	}
 	if err := a.buildWebhook(); err != nil {
 		return err
 	}
 	if err := a.buildForwarder(); err != nil {
 		return err
 	}
-	options := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
-	if a.sender != nil {
-		options.Presence = a.sender.Presence
-	}
-	if a.cfg.Presence.RoomEvents {
-		options.RoomPresence = a.tellRoom
+	options, err := a.hubOptions()
+	if err != nil {
+		return err
 	}
 	if a.hub, err = hub.New(options); err != nil {
 		return err
@@ -129,7 +132,7 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New(api.Options{
+	options := api.Options{
 		Pusher:     a.hub,
 		Directory:  a.directory(),
 		Docs:       docs,
@@ -138,8 +141,13 @@ func (a *App) buildAPI() error {
 		MaxBody:    a.cfg.API.MaxBody,
 		MaxContent: a.cfg.SocketIO.MaxPayload,
 		Ready:      a.ready,
+		Callbacks:  a.callbacks(),
 		Logger:     a.log,
-	})
+	}
+	if a.store != nil {
+		options.Store = a.storeFigures
+	}
+	a.api, err = api.New(options)
 	return err
 }
 
@@ -151,24 +159,6 @@ func (a *App) newDocs() (*web.Docs, error) {
 		o.Codes = append(o.Codes, web.DocsCode{Code: c.Name, Status: c.Status, Title: c.Title})
 	}
 	return web.NewDocs(o)
-}
-
-func (a *App) buildWebhook() error {
-	c := a.cfg.Webhook
-	if c.URL == "" {
-		return nil
-	}
-	var err error
-	a.sender, err = webhook.New(webhook.Options{
-		URL:     c.URL,
-		Secrets: c.Secrets,
-		Format:  c.Format,
-		Events:  c.Events,
-		Timeout: c.Timeout,
-		Node:    a.node,
-		Logger:  a.log,
-	})
-	return err
 }
 
 func (a *App) buildSockets() error {
@@ -239,8 +229,8 @@ func (a *App) PushAddr() string {
 
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
-// that are owed for up to 10 s. ctx bounds all of it. It can be called more
-// than once, and without Start.
+// that are owed for up to 10 s; with a store, the next start does that. ctx
+// bounds all of it. It can be called more than once, and without Start.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
 	return a.stopErr
@@ -252,6 +242,9 @@ func (a *App) stop(ctx context.Context) error {
 	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 
+	if a.hub != nil {
+		a.hub.Drain()
+	}
 	if a.api != nil {
 		a.api.Close()
 	}
@@ -284,6 +277,9 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"io/netpoll":         {},
 	"io/hub":             {},
 	"io/jobs":            {},
+	"io/store":           {"io/hub", "io/jobs"},
 	"web":                {},
 	"configs":            {},
 	"api/auth":           {},
@@ -30,7 +31,7 @@ var arrows = map[string][]string{
 	"api/client":         {},
 	"api/webhook":        {"io/jobs", "io/hub"},
 	"app": {
-		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs",
+		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
 		"fallback", "api", "api/auth", "api/webhook", "web", "configs",
 	},
 	"app/cli": {"app", "configs", "api/client", "io/socketio", "io/socketio/client"},
