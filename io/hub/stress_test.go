@@ -46,7 +46,7 @@ func (c *stressConn) Deliver(m *Message) error {
 			c.t.Errorf("connection %s got what was for connection %s", c.id, to)
 		}
 	}
-	if len(m.ID)%5 == 0 {
+	if m.ID[len(m.ID)-1]%5 == 0 {
 		return ErrSlow
 	}
 	return nil
