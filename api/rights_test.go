@@ -33,6 +33,8 @@ func calls() []struct {
 		{"GET", "/v1/rooms/shop:r", "", RightRead},
 		{"PUT", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
 		{"DELETE", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
+		{"GET", "/v1/webhooks/dead", "", RightRead},
+		{"POST", "/v1/webhooks/replay", `{"all":true}`, RightAdmin},
 		{"GET", "/v1/stats", "", RightRead},
 		{"GET", "/openapi.json", "", 0},
 	}
@@ -63,7 +65,7 @@ func TestV1Access(t *testing.T) {
 			{"own page", Access{}, []string{"Origin", "http://127.0.0.1:8080", "User-Agent", chrome, "Sec-Fetch-Site", "same-site"}, ""},
 		} {
 			t.Run(call.method+" "+call.path+"/"+c.name, func(t *testing.T) {
-				s := newServer(t, Options{Pusher: realHub(t), Access: c.access})
+				s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: c.access})
 				w := do(s, call.method, call.path, "", call.body, header(c.headers...))
 				if c.code != "" {
 					checkProblem(t, w, c.code)
@@ -74,13 +76,13 @@ func TestV1Access(t *testing.T) {
 		}
 	}
 	// A key in the query would be in the logs of proxies: it does not count here.
-	s := newServer(t, Options{Pusher: realHub(t), Access: keys})
+	s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: keys})
 	checkProblem(t, do(s, "GET", "/v1/stats?key=right", "", ""), codeForbidden)
 }
 
 func TestRights(t *testing.T) {
 	for _, rights := range []Right{0, RightPush, RightRead, RightAdmin, RightPush | RightAdmin, allRights} {
-		s := newServer(t, Options{Pusher: realHub(t), Access: Access{Limited: []Key{{Key: "k", Rights: rights}}}})
+		s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: Access{Limited: []Key{{Key: "k", Rights: rights}}}})
 		for _, call := range calls() {
 			w := do(s, call.method, call.path, "", call.body, header("X-Api-Key", "k"))
 			if rights == 0 || call.right == 0 || rights&call.right != 0 {
