@@ -127,6 +127,10 @@ func (b *bench) build(ctx context.Context) error {
 		packages = append(packages, "crier")
 		b.bin = filepath.Join(b.dir, "crier")
 	}
+	var err error
+	if b.bin, err = filepath.Abs(b.bin); err != nil { // it runs in a folder of its own
+		return fmt.Errorf("finding the program: %w", err)
+	}
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build", "-trimpath", "-o", b.dir}, packages...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building: %w\n%s", err, out)

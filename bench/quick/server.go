@@ -31,6 +31,7 @@ type server struct {
 
 func (b *bench) startServer(ctx context.Context) (*server, error) {
 	cmd := exec.CommandContext(ctx, b.bin, "--listen", "127.0.0.1:0", "--api.listen", "127.0.0.1:0", "--log.format", "json")
+	cmd.Dir = b.dir // where it makes its store
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting crier: %w", err)
