@@ -21,7 +21,7 @@ var (
 // revision 3. Programs in Node that await "open" before they listen, as the
 // official test suite of that revision does, miss a packet that arrives in one
 // segment with the handshake.
-const handshakePause = 50 * time.Millisecond
+const handshakePause = 10 * time.Millisecond
 
 // webSocket is the WebSocket transport: one message per packet.
 type webSocket struct {
