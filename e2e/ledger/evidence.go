@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+// evidence is what the books of a run say.
+type evidence struct {
+	terms    terms
+	timeline *timeline
+	end      stamp               // nothing that came later counts
+	visits   map[string][]*visit // of each user, by the time of opening
+	lines    []callbackLine      // of the receiver
+	stolen   []callbackLine
+	count    map[string]int // of the driver's lines, by On
+}
+
+// A visit is the life of one tab. While it lasts the user may be connected, but is certain to be only in the stays.
+type visit struct {
+	tab, uid  string
+	browser   string
+	polls     bool
+	open      stamp
+	gone      stamp // never if it still is
+	clean     bool
+	stays     []stay
+	connected bool // the last stay goes on, while the books are read
+}
+
+// A stay is one connection, as far as it is certain that the server had it: from the answer to the login to the sending of
+// the last event that was answered.
+type stay struct{ from, to stamp }
+
+// unseen is as that of tab.
+func (v *visit) unseen(t terms) stamp { return unseen(t, v.gone, v.polls, v.clean) }
+
+// gather reads the books of a run.
+func gather(dir string) (*evidence, error) {
+	t, err := loadTerms(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := &evidence{terms: t, timeline: newTimeline(t), visits: map[string][]*visit{}, count: map[string]int{}}
+	tabs, gone := map[string]driverLine{}, map[string]stamp{}
+	err = readBook(filepath.Join(dir, "driver.jsonl"), func(line driverLine) {
+		e.timeline.add(line)
+		e.count[line.On]++
+		switch line.On {
+		case tabOpened:
+			tabs[line.Tab] = line
+		case browserGone:
+			gone[line.Browser] = line.At
+		case runEnd:
+			e.end = line.At
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if e.end == 0 {
+		return nil, errors.New("the run was not brought to an end, so there is nothing to check")
+	}
+	if err := e.readBrowsers(dir, tabs, gone); err != nil {
+		return nil, err
+	}
+	err = readBook(filepath.Join(dir, "receiver.jsonl"), func(line callbackLine) {
+		if line.At <= e.end {
+			e.lines = append(e.lines, line)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e, readBook(filepath.Join(dir, "thief.jsonl"), func(line callbackLine) { e.stolen = append(e.stolen, line) })
+}
+
+// readBrowsers makes the visits of what the browsers' books say.
+func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map[string]stamp) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "browser-*.jsonl"))
+	if err != nil {
+		return fmt.Errorf("looking for the browsers' books: %w", err)
+	}
+	all := map[string]*visit{}
+	for _, path := range paths {
+		err := readBook(path, func(line tabLine) {
+			if line.At > e.end {
+				return
+			}
+			if line.On == tabOpen {
+				order := tabs[line.Tab]
+				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, open: line.At, gone: never}
+				if at, ok := gone[v.browser]; ok {
+					v.gone = at
+				}
+				all[line.Tab] = v
+				e.visits[line.UID] = append(e.visits[line.UID], v)
+				return
+			}
+			all[line.Tab].add(line)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, visits := range e.visits {
+		slices.SortFunc(visits, func(a, b *visit) int { return cmp.Compare(a.open, b.open) })
+	}
+	return nil
+}
+
+// add takes a line of the visit's tab into account.
+func (v *visit) add(line tabLine) {
+	switch line.On {
+	case tabIn:
+		v.stays = append(v.stays, stay{line.At, line.At})
+		v.connected = true
+	case tabProof:
+		if last := &v.stays[len(v.stays)-1]; v.connected {
+			last.to = max(last.to, line.Sent)
+		}
+	case tabOut:
+		v.connected = false
+	case tabGone:
+		v.gone, v.clean, v.connected = line.At, line.Clean, false
+	}
+}
