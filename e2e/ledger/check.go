@@ -26,7 +26,7 @@ type verdict struct {
 	repeats    int // requests with a callback that had been noted before
 	short      int // absences that were too short to be told, or ended in time after a crash
 	open       int // absences of a length that leaves it open
-	cut        int // connections so soon before a kill that their login may be forgotten
+	cut        int // connections that ended right after the login, or before the server could remember it
 }
 
 // A court checks one user.
@@ -74,7 +74,7 @@ func (c *court) stays() {
 		for _, s := range v.stays {
 			in, ok := c.report.covering(s.from)
 			switch {
-			case !ok && c.forgettable(s):
+			case s.to == s.from || !ok && c.forgettable(s):
 				c.verdict.cut++
 			case !ok:
 				c.accuse("missing arrival", "", s.from, "%s was logged in from %d to %d", v.tab, s.from, s.to)
@@ -88,7 +88,7 @@ func (c *court) stays() {
 // forgettable says whether the server was killed so soon after the login that it may have been lost.
 func (c *court) forgettable(s stay) bool {
 	l, _, ok := c.timeline.at(s.from)
-	return ok && l.killed && s.to <= l.exit && !c.timeline.settled(s.from, l.end)
+	return ok && l.killed && !c.timeline.settled(s.from, l.end)
 }
 
 // absences checks that every absence was told that lasted long enough, and counts what is owed.
@@ -165,7 +165,7 @@ func (c *court) departure(one callback) {
 	certain := stamp(0) // when the user was there for certain, for the last time
 	for _, v := range c.visits {
 		for _, s := range v.stays {
-			if s.from <= at {
+			if s.from < s.to && s.from <= at {
 				certain = max(certain, min(s.to, at))
 			}
 		}

@@ -32,7 +32,8 @@ type visit struct {
 }
 
 // A stay is one connection, as far as it is certain that the server had it: from the answer to the login to the sending of
-// the last event that was answered.
+// the last event that was answered. If there was none, the answer to the login may have lain about until the connection was
+// gone already, and nothing is certain.
 type stay struct{ from, to stamp }
 
 // unseen is as that of tab.
@@ -75,7 +76,11 @@ func gather(dir string) (*evidence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e, readBook(filepath.Join(dir, "thief.jsonl"), func(line callbackLine) { e.stolen = append(e.stolen, line) })
+	return e, readBook(filepath.Join(dir, "thief.jsonl"), func(line callbackLine) {
+		if line.At <= e.end {
+			e.stolen = append(e.stolen, line)
+		}
+	})
 }
 
 // readBrowsers makes the visits of what the browsers' books say.

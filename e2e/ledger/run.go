@@ -22,8 +22,12 @@ type options struct {
 	log    *slog.Logger
 }
 
-// finalPatience is how long the last callbacks may take without any that comes.
-const finalPatience = 60 * time.Second
+// When all is done, the last callbacks are waited for: no more have come while the server answered so many probes, and each
+// user's last one is the right one; or it never comes.
+const (
+	calm     = 60
+	patience = 500
+)
 
 // A run is one performance: a server, a receiver, browsers with users, and what troubles them.
 type run struct {
@@ -222,8 +226,7 @@ func (r *run) live(ctx context.Context) error {
 // settle waits until the receiver has got what every user's last callback must be, and no more comes; or for so long that
 // something must be missing, as the checker will find.
 func (r *run) settle(ctx context.Context) error {
-	before, came := -1, time.Now()
-	for {
+	for before, quiet := -1, 0; ; quiet++ {
 		settled, all := true, 0
 		for _, u := range r.users {
 			var c callback
@@ -233,14 +236,15 @@ func (r *run) settle(ctx context.Context) error {
 			}
 		}
 		if all != before {
-			before, came = all, time.Now()
+			before, quiet = all, 0
 		}
-		quiet := time.Since(came)
-		if settled && quiet > 3*time.Second || quiet > finalPatience {
+		if settled && quiet > calm || quiet > patience {
 			return nil
 		}
-		if err := sleep(ctx, probeEvery); err != nil {
-			return err
+		select {
+		case <-r.diary.timeline.wait():
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 		len(e.lines), e.retries(), e.count[receiverDown], e.count[receiverHang], e.faults())
 	fmt.Fprintf(&b, "callbacks   %d, and %d repetitions of them with the same webhook-id\n", v.told, v.repeats)
 	fmt.Fprintf(&b, "not owed    %d absences too short to be told\n", v.short)
-	fmt.Fprintf(&b, "indeterminate %d: %d absences of a length between, %d logins just before a kill\n", v.indeterminate(), v.open, v.cut)
+	fmt.Fprintf(&b, "indeterminate %d: %d absences of a length between, %d connections cut off right after their login\n", v.indeterminate(), v.open, v.cut)
 	if t.Drop > 0 {
 		fmt.Fprintf(&b, "stolen      %d callbacks on purpose, of which %d were noticed\n", len(e.stolen), v.caught(e))
 	}

@@ -178,13 +178,14 @@ class Tab {
     }
   }
 
-  // linger waits until the leave is taken, at most so many milliseconds.
-  linger(left) {
-    const idle = !this.socket.connected && this.wire.idle();
-    if (!idle && left > 0) return setTimeout(() => this.linger(left - 20), 20);
+  // linger waits until the leave is taken, at most so many milliseconds. Nothing under way does not mean that yet: between
+  // two requests of a client that polls there is a moment of silence.
+  linger(left, silent = 0) {
+    const quiet = !this.socket.connected && this.wire.idle() ? silent + 1 : 0;
+    if (quiet < 4 && left > 0) return setTimeout(() => this.linger(left - 10, quiet), 10);
     this.wire.sever(false);
     this.socket.disconnect();
-    this.end(idle && this.known);
+    this.end(quiet > 0 && this.known);
   }
 
   end(clean) {
