@@ -1,11 +1,12 @@
 # make run    build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
 # make test   everything that continuous integration checks
-# Both install what they need on a fresh Debian or Ubuntu with Go and Node.
+# make ledger the long proof of the callbacks, with kills and faults; ARGS='-seed 7' repeats a run
+# They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e fmt clean
+.PHONY: run build client setup test lint unit e2e ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -37,6 +38,9 @@ unit: client
 
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 	$(GO) test -race -timeout 15m ./e2e/...
+
+ledger: build e2e/node_modules/.stamp
+	$(GO) run ./e2e/ledger $(ARGS)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

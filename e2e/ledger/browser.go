@@ -137,7 +137,8 @@ func (s *browsers) open(i int, o opening) (*tab, error) {
 	b := s.all[i]
 	s.mu.Unlock()
 	t := newTab(o.Tab, b, len(o.Transports) > 1 || o.Transports[0] != "websocket")
-	if err := s.diary.note(driverLine{On: tabOpened, Browser: b.name, Tab: o.Tab, Lib: o.Lib, Slow: t.polls}); err != nil {
+	line := driverLine{On: tabOpened, Browser: b.name, Tab: o.Tab, Lib: o.Lib, Slow: t.polls, Greet: o.Greet}
+	if err := s.diary.note(line); err != nil {
 		return nil, err
 	}
 	b.mu.Lock()

@@ -186,7 +186,12 @@ func (c *court) departure(one callback) {
 	}
 }
 
-// seen says whether the user may have had a connection to the server in between.
+// seen says whether the user may have been logged in to the server in between.
 func (c *court) seen(from, to stamp) bool {
-	return slices.ContainsFunc(c.visits, func(v *visit) bool { return v.open <= to+blur && v.gone >= from })
+	return slices.ContainsFunc(c.visits, func(v *visit) bool {
+		if v.greets {
+			return v.open <= to+blur && v.gone >= from
+		}
+		return slices.ContainsFunc(v.logins, func(at stamp) bool { return from <= at && at <= to+blur })
+	})
 }

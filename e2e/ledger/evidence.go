@@ -24,6 +24,8 @@ type visit struct {
 	tab, uid  string
 	browser   string
 	polls     bool
+	greets    bool    // each connection may have been logged in
+	logins    []stamp // when logins were sent, unless greets
 	open      stamp
 	gone      stamp // never if it still is
 	clean     bool
@@ -97,7 +99,7 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 			}
 			if line.On == tabOpen {
 				order := tabs[line.Tab]
-				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, open: line.At, gone: never}
+				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, greets: order.Greet, open: line.At, gone: never}
 				if at, ok := gone[v.browser]; ok {
 					v.gone = at
 				}
@@ -120,6 +122,8 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 // add takes a line of the visit's tab into account.
 func (v *visit) add(line tabLine) {
 	switch line.On {
+	case tabLogin:
+		v.logins = append(v.logins, line.At)
 	case tabIn:
 		v.stays = append(v.stays, stay{line.At, line.At})
 		v.connected = true

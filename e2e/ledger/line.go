@@ -3,6 +3,7 @@ package main
 // What a tab's line can say; tabs.mjs tells what it means.
 const (
 	tabOpen  = "open"
+	tabLogin = "login"
 	tabIn    = "in"
 	tabProof = "proof"
 	tabOut   = "out"
@@ -36,7 +37,7 @@ const (
 	browserGone  = "browser gone"   // a browser has been killed, its process is gone
 	receiverDown = "receiver down"  // the receiver refuses connections, for a while
 	receiverHang = "receiver hangs" // it answers nobody, for a while
-	tabOpened    = "tab"            // a tab was ordered, of Tab, by transports that Slow tells
+	tabOpened    = "tab"            // a tab was ordered, of Tab, and Lib tells which client
 	runEnd       = "end"            // nothing that comes later counts
 )
 
@@ -48,7 +49,8 @@ type driverLine struct {
 	Tab     string `json:"tab,omitempty"`
 	Lib     string `json:"lib,omitempty"`
 	// Slow tells that the tab may use polling: if it disappears without a word, only the heartbeat tells the server.
-	Slow bool `json:"slow,omitempty"`
+	Slow  bool `json:"slow,omitempty"`
+	Greet bool `json:"greet,omitempty"` // the uid travels with the connection, so that a login leaves no line
 }
 
 // What became of a request that the receiver got.

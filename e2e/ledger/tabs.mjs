@@ -5,6 +5,7 @@
 //   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
+//   … "login"               it is connected and asks to be logged in
 //   … "in"                  this connection is logged in, as the server has said
 //   … "proof","sent":ms     the server has answered this connection again, which it had therefore at some time since "sent"
 //   … "out"                 this connection has ended
@@ -12,7 +13,7 @@
 //   … "gone","clean":bool   it has no connection any more; clean: it had taken leave of the server, which had answered
 //   … "wrong","text":"…"    the server has answered a login with something else than it should
 //
-// With "greet" the uid travels with the connection, else in a login event. A tab that leaves by fin or rst does not say so: its
+// With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
 // TCP connections are destroyed. The line of an "open" is on the disk before the tab connects.
 import { Agent } from "node:http";
 import { fdatasync, openSync, write } from "node:fs";
@@ -110,8 +111,9 @@ class Tab {
   connected() {
     if (this.leaving) return;
     this.connection = {};
-    if (this.greet) this.loggedIn();
-    else this.login(() => this.loggedIn());
+    if (this.greet) return this.loggedIn();
+    this.note("login");
+    this.login(() => this.loggedIn());
   }
 
   loggedIn() {
