@@ -74,8 +74,9 @@ func (c *court) stays() {
 		for _, s := range v.stays {
 			in, ok := c.report.covering(s.from)
 			switch {
-			case s.to == s.from || !ok && c.forgettable(s):
+			case !ok && (!s.proven || c.forgettable(s)):
 				c.verdict.cut++
+			case !s.proven:
 			case !ok:
 				c.accuse("missing arrival", "", s.from, "%s was logged in from %d to %d", v.tab, s.from, s.to)
 			case in.to < s.to-blur:
@@ -165,7 +166,7 @@ func (c *court) departure(one callback) {
 	certain := stamp(0) // when the user was there for certain, for the last time
 	for _, v := range c.visits {
 		for _, s := range v.stays {
-			if s.from < s.to && s.from <= at {
+			if s.proven && s.from <= at {
 				certain = max(certain, min(s.to, at))
 			}
 		}

@@ -29,14 +29,14 @@ type scene struct {
 
 // one returns a visit by WebSocket with a single connection that is certain from in to out.
 func one(open, in, out, gone stamp) visit {
-	return visit{open: open, gone: gone, clean: true, logins: []stamp{in - 5}, stays: []stay{{in, out}}}
+	return visit{open: open, gone: gone, clean: true, logins: []stamp{in - 5}, stays: []stay{{in, out, true}}}
 }
 
 // interrupted returns a visit with two connections.
 func interrupted(open, in, out, backIn, backOut, gone stamp) visit {
 	v := one(open, in, out, gone)
 	v.logins = append(v.logins, backIn-5)
-	v.stays = append(v.stays, stay{backIn, backOut})
+	v.stays = append(v.stays, stay{backIn, backOut, true})
 	return v
 }
 
@@ -114,7 +114,7 @@ var scenes = []scene{
 	},
 	{
 		name:   "a session of polling that only the heartbeat ends",
-		visits: []visit{{open: 1000, gone: 3010, polls: true, stays: []stay{{1010, 3000}}}}, told: []string{"online 1005", "offline 7400"},
+		visits: []visit{{open: 1000, gone: 3010, polls: true, stays: []stay{{1010, 3000, true}}}}, told: []string{"online 1005", "offline 7400"},
 		counts: verdict{arrivals: 1, departures: 1, told: 2},
 	},
 	{
@@ -227,7 +227,8 @@ func (s scene) evidence(t *testing.T) *evidence {
 		v.uid, v.open, v.gone = "u", v.open+dawn, v.gone+dawn
 		v.stays, v.logins = slices.Clone(v.stays), slices.Clone(v.logins)
 		for i := range v.stays {
-			v.stays[i] = stay{v.stays[i].from + dawn, v.stays[i].to + dawn}
+			v.stays[i].from += dawn
+			v.stays[i].to += dawn
 		}
 		for i := range v.logins {
 			v.logins[i] += dawn

@@ -34,9 +34,12 @@ type visit struct {
 }
 
 // A stay is one connection, as far as it is certain that the server had it: from the answer to the login to the sending of
-// the last event that was answered. If there was none, the answer to the login may have lain about until the connection was
-// gone already, and nothing is certain.
-type stay struct{ from, to stamp }
+// the last event that was answered. If there was none it is not proven, and nothing is certain: the answer to the login may
+// have lain about until the connection was gone already.
+type stay struct {
+	from, to stamp
+	proven   bool
+}
 
 // unseen is as that of tab.
 func (v *visit) unseen(t terms) stamp { return unseen(t, v.gone, v.polls, v.clean) }
@@ -125,11 +128,11 @@ func (v *visit) add(line tabLine) {
 	case tabLogin:
 		v.logins = append(v.logins, line.At)
 	case tabIn:
-		v.stays = append(v.stays, stay{line.At, line.At})
+		v.stays = append(v.stays, stay{from: line.At, to: line.At})
 		v.connected = true
 	case tabProof:
 		if last := &v.stays[len(v.stays)-1]; v.connected {
-			last.to = max(last.to, line.Sent)
+			last.to, last.proven = max(last.to, line.Sent), true
 		}
 	case tabOut:
 		v.connected = false

@@ -43,19 +43,21 @@ type process struct {
 // shutdownPatience is how long the server may take to stop.
 const shutdownPatience = 60 * time.Second
 
-// freeAddress returns an address nobody listens at, with a port that no outgoing connection is given, so that it stays free
-// while the server is down.
+// freeAddress returns an address nobody listens at, and which stays free while the server is down: one that is this machine's
+// but not 127.0.0.1, if the system has such, and a port that no outgoing connection is given.
 func freeAddress(pick func(int) int) (string, error) {
 	for range 100 {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+pick(12_000)))
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
+		port := strconv.Itoa(20_000 + pick(12_000))
+		for _, host := range []string{fmt.Sprintf("127.%d.%d.%d", 1+pick(250), pick(250), 1+pick(250)), "127.0.0.1"} {
+			l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+			if err != nil {
+				continue
+			}
+			if err := l.Close(); err != nil {
+				return "", fmt.Errorf("looking for a free port: %w", err)
+			}
+			return net.JoinHostPort(host, port), nil
 		}
-		if err := l.Close(); err != nil {
-			return "", fmt.Errorf("looking for a free port: %w", err)
-		}
-		return address, nil
 	}
 	return "", errors.New("looking for a free port: there is none between 20000 and 32000")
 }

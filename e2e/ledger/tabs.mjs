@@ -118,6 +118,7 @@ class Tab {
 
   loggedIn() {
     this.note("in");
+    this.prove();
     this.timer = setInterval(() => this.prove(), PROOF_EVERY);
   }
 
