@@ -182,9 +182,19 @@ func (c *court) departure(one callback) {
 	if !first && at+blur < l.start+span(c.terms.Grace) && certain < l.start && !c.seen(l.start, at-span(c.terms.Delay)) {
 		c.accuse("early departure", one.ID, at, "the server was started at %d, and %v had not passed", l.start, c.terms.Grace)
 	}
-	if at > l.end && slices.ContainsFunc(c.visits, func(v *visit) bool { return v.open < l.end && v.gone > at }) {
-		c.accuse("false departure", one.ID, at, "the server was told to stop at %d, and a tab was waiting for the next one", l.end)
+	if at > l.end && !l.killed && c.expelled(l.end, at) {
+		c.accuse("false departure", one.ID, at, "the server was told to stop at %d, and a tab that was logged in waited for the next one", l.end)
 	}
+}
+
+// expelled says whether a connection was ended by a stop of the server, and the user would not have been offline otherwise:
+// the server had answered so shortly before that no heartbeat can have failed, and the tab was not told to leave.
+func (c *court) expelled(stop, offline stamp) bool {
+	return slices.ContainsFunc(c.visits, func(v *visit) bool {
+		return v.bye > offline-span(c.terms.Delay) && slices.ContainsFunc(v.stays, func(s stay) bool {
+			return s.proven && s.to > stop-span(c.terms.Ping) && s.from < stop && s.out >= stop
+		})
+	})
 }
 
 // seen says whether the user may have been logged in to the server in between.

@@ -29,14 +29,15 @@ type scene struct {
 
 // one returns a visit by WebSocket with a single connection that is certain from in to out.
 func one(open, in, out, gone stamp) visit {
-	return visit{open: open, gone: gone, clean: true, logins: []stamp{in - 5}, stays: []stay{{in, out, true}}}
+	return visit{open: open, bye: gone - 5, gone: gone, clean: true, logins: []stamp{in - 5}, stays: []stay{{in, out, true, gone - 5}}}
 }
 
 // interrupted returns a visit with two connections.
 func interrupted(open, in, out, backIn, backOut, gone stamp) visit {
 	v := one(open, in, out, gone)
+	v.stays[0].out = out + 150
 	v.logins = append(v.logins, backIn-5)
-	v.stays = append(v.stays, stay{backIn, backOut, true})
+	v.stays = append(v.stays, stay{backIn, backOut, true, gone - 5})
 	return v
 }
 
@@ -114,7 +115,7 @@ var scenes = []scene{
 	},
 	{
 		name:   "a session of polling that only the heartbeat ends",
-		visits: []visit{{open: 1000, gone: 3010, polls: true, stays: []stay{{1010, 3000, true}}}}, told: []string{"online 1005", "offline 7400"},
+		visits: []visit{{open: 1000, bye: 3005, gone: 3010, polls: true, stays: []stay{{1010, 3000, true, 3005}}}}, told: []string{"online 1005", "offline 7400"},
 		counts: verdict{arrivals: 1, departures: 1, told: 2},
 	},
 	{
@@ -158,6 +159,11 @@ var scenes = []scene{
 		visits: []visit{interrupted(1000, 1010, 3400, 5500, 7000, 7010)},
 		told:   []string{"online 1005", "offline 4100", "online 5496", "offline 7510"},
 		want:   []string{"false departure"}, counts: verdict{arrivals: 1, departures: 1, told: 4},
+	},
+	{
+		name: "gone by itself while the server stops", server: stopped(3500, 4500, 4600),
+		visits: []visit{one(1000, 1010, 3000, 3010)}, told: []string{"online 1005", "offline 3512"},
+		counts: verdict{arrivals: 1, departures: 1, told: 2},
 	},
 	{
 		name: "sent twice", visits: []visit{one(1000, 1010, 3000, 3010)}, told: []string{"online 1005", "again 0", "offline 3510"},
@@ -224,11 +230,12 @@ func (s scene) evidence(t *testing.T) *evidence {
 		e.timeline.add(driverLine{At: dawn + at, On: serverTick})
 	}
 	for _, v := range s.visits {
-		v.uid, v.open, v.gone = "u", v.open+dawn, v.gone+dawn
+		v.uid, v.open, v.bye, v.gone = "u", v.open+dawn, v.bye+dawn, v.gone+dawn
 		v.stays, v.logins = slices.Clone(v.stays), slices.Clone(v.logins)
 		for i := range v.stays {
 			v.stays[i].from += dawn
 			v.stays[i].to += dawn
+			v.stays[i].out += dawn
 		}
 		for i := range v.logins {
 			v.logins[i] += dawn

@@ -27,7 +27,8 @@ type visit struct {
 	greets    bool    // each connection may have been logged in
 	logins    []stamp // when logins were sent, unless greets
 	open      stamp
-	gone      stamp // never if it still is
+	bye       stamp // it began to leave; never if it did not
+	gone      stamp // never if it still is there
 	clean     bool
 	stays     []stay
 	connected bool // the last stay goes on, while the books are read
@@ -39,6 +40,7 @@ type visit struct {
 type stay struct {
 	from, to stamp
 	proven   bool
+	out      stamp // when the browser noticed its end; never if it did not
 }
 
 // unseen is as that of tab.
@@ -102,7 +104,7 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 			}
 			if line.On == tabOpen {
 				order := tabs[line.Tab]
-				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, greets: order.Greet, open: line.At, gone: never}
+				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, greets: order.Greet, open: line.At, bye: never, gone: never}
 				if at, ok := gone[v.browser]; ok {
 					v.gone = at
 				}
@@ -128,14 +130,17 @@ func (v *visit) add(line tabLine) {
 	case tabLogin:
 		v.logins = append(v.logins, line.At)
 	case tabIn:
-		v.stays = append(v.stays, stay{from: line.At, to: line.At})
+		v.stays = append(v.stays, stay{from: line.At, to: line.At, out: never})
 		v.connected = true
 	case tabProof:
 		if last := &v.stays[len(v.stays)-1]; v.connected {
 			last.to, last.proven = max(last.to, line.Sent), true
 		}
 	case tabOut:
+		v.stays[len(v.stays)-1].out = line.At
 		v.connected = false
+	case tabBye:
+		v.bye = line.At
 	case tabGone:
 		v.gone, v.clean, v.connected = line.At, line.Clean, false
 	}
