@@ -98,6 +98,7 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 	}
 	all := map[string]*visit{}
 	for _, path := range paths {
+		lost := ""
 		err := readBook(path, func(line tabLine) {
 			if line.At > e.end {
 				return
@@ -112,8 +113,15 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 				e.visits[line.UID] = append(e.visits[line.UID], v)
 				return
 			}
-			all[line.Tab].add(line)
+			if v := all[line.Tab]; v != nil {
+				v.add(line)
+			} else {
+				lost = line.Tab
+			}
 		})
+		if err == nil && lost != "" {
+			err = fmt.Errorf("%s tells of %s, which was not opened", path, lost)
+		}
 		if err != nil {
 			return err
 		}
@@ -132,16 +140,19 @@ func (v *visit) add(line tabLine) {
 	case tabIn:
 		v.stays = append(v.stays, stay{from: line.At, to: line.At, out: never})
 		v.connected = true
-	case tabProof:
-		if last := &v.stays[len(v.stays)-1]; v.connected {
-			last.to, last.proven = max(last.to, line.Sent), true
-		}
-	case tabOut:
-		v.stays[len(v.stays)-1].out = line.At
-		v.connected = false
 	case tabBye:
 		v.bye = line.At
 	case tabGone:
 		v.gone, v.clean, v.connected = line.At, line.Clean, false
+	}
+	if !v.connected {
+		return
+	}
+	last := &v.stays[len(v.stays)-1]
+	switch line.On {
+	case tabProof:
+		last.to, last.proven = max(last.to, line.Sent), true
+	case tabOut:
+		last.out, v.connected = line.At, false
 	}
 }
