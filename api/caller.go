@@ -19,7 +19,7 @@ type Right uint8
 const (
 	RightPush  Right = 1 << iota // send messages, and count whom they would reach
 	RightRead                    // see who is online, and the figures
-	RightAdmin                   // disconnect users
+	RightAdmin                   // disconnect users, send callbacks again
 )
 
 const allRights = RightPush | RightRead | RightAdmin

@@ -37,6 +37,7 @@ const (
 	codeRateLimited     code = "rate_limited"
 	codeInternal        code = "internal"
 	codeTableFull       code = "id_table_full"
+	codeOutboxFull      code = "outbox_full"
 	codeStopping        code = "stopping"
 )
 
@@ -46,7 +47,8 @@ func codes() []code {
 		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeAudienceDenied, codeNotFound,
 		codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
-		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull, codeStopping,
+		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull, codeOutboxFull,
+		codeStopping,
 	}
 }
 
@@ -93,6 +95,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusTooManyRequests, "Rate limit"
 	case codeTableFull:
 		return http.StatusServiceUnavailable, "Too many ids are remembered"
+	case codeOutboxFull:
+		return http.StatusServiceUnavailable, "Too many callbacks wait"
 	case codeStopping:
 		return http.StatusServiceUnavailable, "The server is stopping"
 	default:

@@ -80,7 +80,23 @@ type (
 		Gone        uint64 `json:"gone"`
 		Failed      uint64 `json:"failed"`
 	}
+	allFigures struct {
+		figures
+		Webhooks *callbackFigures `json:"webhooks,omitempty"`
+		Store    *StoreFigures    `json:"store,omitempty"`
+	}
 )
+
+// StoreFigures are those of the file that keeps what survives a crash.
+type StoreFigures struct {
+	Bytes       int64  `json:"bytes"`           // of the file
+	Free        int64  `json:"free"`            // of which unused
+	Commits     uint64 `json:"commits"`         // transactions since the start, each with one fsync
+	Writes      uint64 `json:"writes"`          // changes in them
+	Failures    uint64 `json:"failures"`        // transactions that failed
+	Compactions uint64 `json:"compactions"`     // times the file was made smaller
+	Error       string `json:"error,omitempty"` // of the latest transaction, if it failed
+}
 
 // users answers GET /v1/users.
 func (s *Server) users(w http.ResponseWriter, r *http.Request, who *caller) {
@@ -173,7 +189,16 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		s.refuseV1(w, r, bad)
 		return
 	}
-	s.answer(w, r, figures(s.directory.Stats()), nil)
+	all := allFigures{figures: figures(s.directory.Stats())}
+	if s.callbacks != nil {
+		c := s.callbacks.Stats()
+		all.Webhooks = &callbackFigures{Waiting: c.Waiting, Dead: c.Dead, Delivered: c.Done, Failed: c.Failed}
+	}
+	if s.store != nil {
+		st := s.store()
+		all.Store = &st
+	}
+	s.answer(w, r, all, nil)
 }
 
 // lookup returns nil if who may look at what a names, or the fault.

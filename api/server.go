@@ -56,6 +56,12 @@ type Options struct {
 	// anybody. Nil means always ready.
 	Ready func() error
 
+	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
+	Callbacks Callbacks
+
+	// Store returns the figures of what survives a crash. Nil means that nothing does.
+	Store func() StoreFigures
+
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
 }
@@ -65,8 +71,10 @@ type Options struct {
 type Server struct {
 	// static
 	pusher     Pusher
-	directory  Directory        // may be nil
-	upgrader   *wsconn.Upgrader // may be nil
+	directory  Directory           // may be nil
+	upgrader   *wsconn.Upgrader    // may be nil
+	callbacks  Callbacks           // may be nil
+	store      func() StoreFigures // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -123,6 +131,8 @@ func New(o Options) (*Server, error) {
 		offline:     []byte("offline"),
 		directory:   o.Directory,
 		upgrader:    o.Upgrader,
+		callbacks:   o.Callbacks,
+		store:       o.Store,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},
 		linesType:   []string{"application/x-ndjson"},

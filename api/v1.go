@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 		{http.MethodDelete, "/v1/users/{uid}", RightAdmin, s.kick},
 		{http.MethodGet, "/v1/rooms", RightRead, s.rooms},
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
+		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.dead},
+		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.replay},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
 		{http.MethodGet, "/openapi.json", 0, s.openAPI},
 	}

@@ -21,11 +21,13 @@ import (
 	"crier/io/hub"
 	"crier/io/netpoll"
 	"crier/io/socketio"
+	"crier/io/store"
 	"crier/io/wsconn"
 	"crier/web"
 )
 
-// callbackTimeout bounds how long a stop delivers pending callbacks.
+// callbackTimeout bounds how long a stop delivers pending callbacks or, with a
+// store, waits for those under way.
 const callbackTimeout = 10 * time.Second
 
 // forwardTimeout bounds how long a stop waits for the answers to clients' events.
@@ -41,7 +43,8 @@ type App struct {
 	// static
 	cfg       *configs.Config
 	log       *slog.Logger
-	node      string // the name of this server
+	node      string       // the name of this server
+	store     *store.Store // nil without store.path
 	hub       *hub.Hub
 	sender    *webhook.Sender    // nil without webhook.url
 	forwarder *webhook.Forwarder // nil without forward.events
@@ -80,18 +83,18 @@ func (a *App) build() error {
 	if a.node, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
+	if err := a.buildStore(); err != nil {
+		return err
+	}
 	if err := a.buildWebhook(); err != nil {
 		return err
 	}
 	if err := a.buildForwarder(); err != nil {
 		return err
 	}
-	options := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
-	if a.sender != nil {
-		options.Presence = a.sender.Presence
-	}
-	if a.cfg.Presence.RoomEvents {
-		options.RoomPresence = a.tellRoom
+	options, err := a.hubOptions()
+	if err != nil {
+		return err
 	}
 	if a.hub, err = hub.New(options); err != nil {
 		return err
@@ -122,33 +125,20 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
-	a.api, err = api.New(api.Options{
+	options := api.Options{
 		Pusher:     a.hub,
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
 		MaxContent: a.cfg.SocketIO.MaxPayload,
 		Ready:      a.ready,
+		Callbacks:  a.callbacks(),
 		Logger:     a.log,
-	})
-	return err
-}
-
-func (a *App) buildWebhook() error {
-	c := a.cfg.Webhook
-	if c.URL == "" {
-		return nil
 	}
-	var err error
-	a.sender, err = webhook.New(webhook.Options{
-		URL:     c.URL,
-		Secrets: c.Secrets,
-		Format:  c.Format,
-		Events:  c.Events,
-		Timeout: c.Timeout,
-		Node:    a.node,
-		Logger:  a.log,
-	})
+	if a.store != nil {
+		options.Store = a.storeFigures
+	}
+	a.api, err = api.New(options)
 	return err
 }
 
@@ -220,8 +210,8 @@ func (a *App) PushAddr() string {
 
 // Stop ends the server: it stops accepting, closes the sessions in such a way
 // that clients come back to whoever listens next, and delivers the callbacks
-// that are owed for up to 10 s. ctx bounds all of it. It can be called more
-// than once, and without Start.
+// that are owed for up to 10 s; with a store, the next start does that. ctx
+// bounds all of it. It can be called more than once, and without Start.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
 	return a.stopErr
@@ -233,6 +223,9 @@ func (a *App) stop(ctx context.Context) error {
 	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 
+	if a.hub != nil {
+		a.hub.Drain()
+	}
 	if a.api != nil {
 		a.api.Close()
 	}
@@ -262,6 +255,9 @@ func (a *App) stop(ctx context.Context) error {
 	}
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
+	}
+	if a.store != nil {
+		errs = append(errs, a.store.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"io/netpoll":  {},
 	"io/hub":      {},
 	"io/jobs":     {},
+	"io/store":    {"io/hub", "io/jobs"},
 	"web":         {},
 	"configs":     {},
 	"api/auth":    {},
@@ -28,7 +29,7 @@ var arrows = map[string][]string{
 	"api":         {"io/hub", "io/jobs", "io/wsconn"},
 	"api/webhook": {"io/jobs", "io/hub"},
 	"app": {
-		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs",
+		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
 		"fallback", "api", "api/auth", "api/webhook", "web", "configs",
 	},
 	"app/cli": {"app", "configs"},

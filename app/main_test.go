@@ -29,13 +29,14 @@ type program struct {
 	http *http.Client
 }
 
-// settings are those of a server on free ports, whose browsers get nothing but
-// what a test pushes.
+// settings are those of a server on free ports, which keeps nothing and whose
+// browsers get nothing but what a test pushes.
 func settings() *configs.Config {
 	cfg := configs.Default()
 	cfg.Listen = "127.0.0.1:0"
 	cfg.API.Listen = "127.0.0.1:0"
 	cfg.Presence.CountEvent = "off"
+	cfg.Store.Path = ""
 	return cfg
 }
 

@@ -80,6 +80,20 @@ func webhookRules() []rule {
 		needsURL("webhook.format", func(w Webhook) bool { return w.Format != usual.Format }),
 		needsURL("webhook.events", func(w Webhook) bool { return !slices.Equal(w.Events, usual.Events) }),
 		needsURL("webhook.timeout", func(w Webhook) bool { return w.Timeout != usual.Timeout }),
+		needsURL("webhook.batch", func(w Webhook) bool { return w.Batch != usual.Batch }),
+		needsURL("webhook.retention", func(w Webhook) bool { return w.Retention != usual.Retention }),
+		{[]string{"webhook.batch", "webhook.format"}, func(c *Config) string {
+			if c.Webhook.Batch == 1 || c.Webhook.Format != "form" {
+				return ""
+			}
+			return "must be 1 with webhook.format form, which has room for one callback: choose json, or leave this out"
+		}},
+		{[]string{"presence.restart_grace", "webhook.url", "store.path"}, func(c *Config) string {
+			if c.Presence.RestartGrace == Default().Presence.RestartGrace || c.Webhook.URL != "" && c.Store.Path != "" {
+				return ""
+			}
+			return "has no effect without webhook.url and store.path: set those too, or leave this out"
+		}},
 	}
 }
 

@@ -24,6 +24,7 @@ type Config struct {
 	Forward        Forward
 	Presence       Presence
 	Limits         Limits
+	Store          Store
 	Log            Log
 }
 
@@ -103,6 +104,9 @@ type Webhook struct {
 	Format  string        // "json" or "form"
 	Events  []string      // of "user.online" and "user.offline", at least one
 	Timeout time.Duration // of one try
+
+	Batch     int           // how many callbacks may go into one request
+	Retention time.Duration // how long after its event a callback is given up
 }
 
 // Forward is which events of clients are handed to the business API, and where. Without events there is none of it.
@@ -115,6 +119,7 @@ type Forward struct {
 // Presence is how coming and going is told.
 type Presence struct {
 	OfflineDelay  time.Duration // how long a user may be away without having gone offline; 0 = none
+	RestartGrace  time.Duration // how long users have to come back after a start
 	CountEvent    string        // form of update_online_count: "legacy", "json" or "off"
 	CountInterval time.Duration // the least time between two update_online_count events
 	RoomEvents    bool          // tell the members of a room who joins and leaves
@@ -124,6 +129,11 @@ type Presence struct {
 type Limits struct {
 	QueueBytes    int64 // unsent bytes
 	QueueMessages int   // unsent messages
+}
+
+// Store is what survives the end of the program.
+type Store struct {
+	Path string // of the file; empty: nothing does
 }
 
 // Log is what is written to standard error.
@@ -160,14 +170,19 @@ func Default() *Config {
 			Format:  "json",
 			Events:  []string{"user.online", "user.offline"},
 			Timeout: 10 * time.Second,
+
+			Batch:     1,
+			Retention: 72 * time.Hour,
 		},
 		Forward: Forward{Timeout: 5 * time.Second},
 		Presence: Presence{
 			OfflineDelay:  3 * time.Second,
+			RestartGrace:  time.Minute,
 			CountEvent:    "legacy",
 			CountInterval: time.Second,
 		},
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
+		Store:  Store{Path: "data/crier.db"},
 		Log:    Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }

@@ -82,8 +82,9 @@ func TestTableSetsItsField(t *testing.T) {
 		"auth.jwt.algorithms": {"ES256", "EdDSA"}, "auth.jwt.issuer": {"i"}, "auth.jwt.audience": {"a"}, "auth.callback.url": {"http://h"},
 		"auth.callback.timeout": {"1s"}, "auth.login_timeout": {"1s"}, "rooms.client_join": {"token"}, "webhook.url": {"http://h"}, "webhook.secrets": {"s"},
 		"webhook.format": {"form"}, "webhook.events": {"user.online"}, "webhook.timeout": {"1s"},
-		"forward.events": {"a", "b"}, "forward.url": {"http://h"}, "forward.timeout": {"1s"},
-		"presence.offline_delay": {"0"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"}, "presence.room_events": {"true"},
+		"webhook.batch": {"2"}, "webhook.retention": {"1h"}, "forward.events": {"a", "b"}, "forward.url": {"http://h"}, "forward.timeout": {"1s"},
+		"presence.offline_delay": {"0"}, "presence.restart_grace": {"1s"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
+		"presence.room_events": {"true"}, "store.path": {"memory"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
@@ -115,7 +116,8 @@ func TestDefaults(t *testing.T) {
 		"socketio.ping_interval": "25s", "socketio.ping_timeout": "20s", "socketio.upgrade_timeout": "10s",
 		"socketio.connect_timeout": "45s", "socketio.max_payload": "1000000", "socketio.transports": "polling,websocket",
 		"socketio.allow_eio3": "true", "auth.mode": "open", "auth.callback.timeout": "3s", "auth.login_timeout": "30s", "rooms.client_join": "deny", "webhook.format": "json",
-		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "forward.timeout": "5s", "presence.offline_delay": "3s",
+		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "webhook.batch": "1", "webhook.retention": "72h",
+		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
 		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
 	}

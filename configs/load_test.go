@@ -214,3 +214,15 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// An empty path is no store, and neither is the word for it, which the environment needs.
+func TestNoStore(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "empty.yaml", "store: {path: ''}\n")
+	write(t, "word.yaml", "store: {path: memory}\n")
+	for _, loaded := range []*Loaded{load(t, "empty.yaml"), load(t, "word.yaml"), load(t, "", "CRIER_STORE_PATH=memory")} {
+		if got := loaded.Config.Store.Path; got != "" {
+			t.Errorf("the path is %q", got)
+		}
+	}
+}

@@ -163,6 +163,10 @@ func TestMistakesOfValues(t *testing.T) {
 		{"webhook.format", []string{"xml"}, "must be json or form"},
 		{"webhook.events", []string{"user.away"}, "must be a list of user.online or user.offline"},
 		{"webhook.timeout", []string{"0", "2h"}, "must be a duration from 1ms to 1h"},
+		{"webhook.batch", []string{"0", "-1", "1001", "many"}, "must be a whole number from 1 to 1000"},
+		{"webhook.retention", []string{"0", "3 days", "10000h"}, "must be a duration from 1s to 8760h"},
+		{"presence.restart_grace", []string{"-1s", "25h"}, "must be a duration from 0s to 24h"},
+		{"store.path", []string{"a\x00b"}, "the path of a file"},
 		{"forward.events", []string{"login", "disconnect", "error", strings.Repeat("x", 256), "a\nb"}, "must be the name of an event that your pages emit"},
 		{"forward.url", []string{"nowhere"}, "must be an http:// or https:// address"},
 		{"forward.timeout", []string{"0", "11m"}, "must be a duration from 1ms to 10m"},
@@ -313,6 +317,21 @@ func TestMistakesTogether(t *testing.T) {
 			"rooms of tokens that are not",
 			[]string{"CRIER_ROOMS_CLIENT_JOIN=token"},
 			`rooms.client_join: "token" needs auth.mode jwt or callback: in the mode open there are no tokens that could name rooms (env CRIER_ROOMS_CLIENT_JOIN)`,
+		},
+		{
+			"batches of forms",
+			[]string{"CRIER_WEBHOOK_URL=http://h/", "CRIER_WEBHOOK_BATCH=2", "CRIER_WEBHOOK_FORMAT=form"},
+			`webhook.batch: "2" must be 1 with webhook.format form, which has room for one callback: choose json, or leave this out (env CRIER_WEBHOOK_BATCH)`,
+		},
+		{
+			"retention of nothing",
+			[]string{"CRIER_WEBHOOK_RETENTION=1h"},
+			`webhook.retention: "1h" has no effect without webhook.url: set that too, or leave this out (env CRIER_WEBHOOK_RETENTION)`,
+		},
+		{
+			"restart_grace without a store",
+			[]string{"CRIER_WEBHOOK_URL=http://h/", "CRIER_STORE_PATH=memory", "CRIER_PRESENCE_RESTART_GRACE=5s"},
+			`presence.restart_grace: "5s" has no effect without webhook.url and store.path: set those too, or leave this out (env CRIER_PRESENCE_RESTART_GRACE)`,
 		},
 	}
 	for _, test := range tests {

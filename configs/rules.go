@@ -138,6 +138,17 @@ func parseFilePath(text string) (string, error) {
 	return text, nil
 }
 
+// inMemory says that there is no store; an empty path does too, but not in the environment.
+const inMemory = "memory"
+
+// parseStorePath checks the path of the store.
+func parseStorePath(text string) (string, error) {
+	if text == inMemory {
+		return "", nil
+	}
+	return parseFilePath(text)
+}
+
 // parseURL checks where callbacks go; empty is nowhere.
 func parseURL(text string) (string, error) {
 	if text == "" {

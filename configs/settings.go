@@ -190,6 +190,14 @@ func productSettings() []setting {
 			at: func(c *Config) value { return durationValue{&c.Webhook.Timeout, time.Millisecond, time.Hour} },
 		},
 		{
+			key: "webhook.batch", doc: `callbacks in one request; above 1 its body is {"events":[…]}`,
+			at: func(c *Config) value { return countValue{&c.Webhook.Batch, 1, 1000} },
+		},
+		{
+			key: "webhook.retention", doc: "how long after its event a callback that fails is given up",
+			at: func(c *Config) value { return durationValue{&c.Webhook.Retention, time.Second, 365 * day} },
+		},
+		{
 			key: "forward.events", doc: "events of clients that are handed to the business API, whose JSON answer acknowledges them",
 			at: func(c *Config) value { return listValue{&c.Forward.Events, "LIST", 0, parseForwarded} },
 		},
@@ -204,6 +212,10 @@ func productSettings() []setting {
 		{
 			key: "presence.offline_delay", doc: "a user who is back within it never went offline",
 			at: func(c *Config) value { return durationValue{&c.Presence.OfflineDelay, 0, day} },
+		},
+		{
+			key: "presence.restart_grace", doc: "how long after a start users who were online before have to come back",
+			at: func(c *Config) value { return durationValue{&c.Presence.RestartGrace, 0, day} },
 		},
 		{
 			key: "presence.count_event", doc: "form of the update_online_count event",
@@ -224,6 +236,10 @@ func productSettings() []setting {
 		{
 			key: "limits.queue_messages", doc: "unsent messages of one connection",
 			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
+		},
+		{
+			key: "store.path", doc: "file that keeps what survives a crash; empty, or the word memory: nothing does",
+			at: func(c *Config) value { return textValue{&c.Store.Path, "FILE", parseStorePath} },
 		},
 		{
 			key: "log.level", doc: "how much is logged",

@@ -161,13 +161,13 @@ func TestCallbacks(t *testing.T) {
 }
 
 // TestPageRefresh has a user leave and come back within presence.offline_delay, of which no callback tells;
-// a stop then tells that the user is gone before the program ends.
+// without a store, a stop then tells that the user is gone before the program ends.
 func TestPageRefresh(t *testing.T) {
 	t.Parallel()
 	for _, c := range clients {
 		t.Run(c.lib, func(t *testing.T) {
 			r := startReceiver(t)
-			crier := startCrier(t, settings{"webhook.url": r.url, "webhook.secrets": secret, "presence.offline_delay": "1h"})
+			crier := startCrier(t, settings{"webhook.url": r.url, "webhook.secrets": secret, "presence.offline_delay": "1h", "store.path": "memory"})
 			d := startDriver(t)
 			for _, id := range []string{"page", "page, refreshed", "page, refreshed again"} {
 				s := d.open(t, id, opening{client: c, route: routes[2], url: crier.publicURL(""), login: "1445590039000"})
@@ -251,4 +251,46 @@ func TestCallbackForm(t *testing.T) {
 			t.Errorf("callback %d is %q", n, got[n].body)
 		}
 	}
+}
+
+// TestCallbackBatch has callbacks come several at a time: what gathers while the receiver fails comes in one request, which is
+// the same on every try.
+func TestCallbackBatch(t *testing.T) {
+	t.Parallel()
+	r := startReceiver(t)
+	r.fail(http.StatusInternalServerError, http.StatusInternalServerError)
+	crier := startCrier(t, settings{
+		"webhook.url": r.url, "webhook.secrets": secret, "webhook.batch": "100", "presence.offline_delay": "10ms",
+	})
+	d := startDriver(t)
+	s := d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+	s.loggedIn(t)
+	r.await(t, 1)
+	s.close(t)
+	bodies := map[string]string{}
+	var told []string
+	for n := 3; len(told) < 2; n++ {
+		told = told[:0]
+		got := r.await(t, n)
+		for _, c := range got {
+			id := c.header.Get("Webhook-Id")
+			if known := bodies[id]; known != "" && known != string(c.body) {
+				t.Errorf("the batch %s was %s and is %s", id, known, c.body)
+			}
+			bodies[id] = string(c.body)
+		}
+		for _, c := range got[2:] { // the first two were not taken
+			var batch struct{ Events []callbackEvent }
+			if err := json.Unmarshal(c.body, &batch); err != nil || len(batch.Events) == 0 {
+				t.Fatalf("the body is %s: %v", c.body, err)
+			}
+			for _, e := range batch.Events {
+				told = append(told, e.Type+" "+e.Data.UID)
+			}
+		}
+	}
+	if !slices.Equal(told, []string{"user.online alice", "user.offline alice"}) {
+		t.Errorf("told %q", told)
+	}
+	startVerifier(t).signed(t, r.callbacks())
 }

@@ -59,6 +59,8 @@ func TestStartFaults(t *testing.T) {
 		{"unknown setting", settings{"api.keyz": "x"}, nil, 2, [][]string{{"CRIER_API_KEYZ"}}},
 		{"certificate without a key", settings{"tls.cert": unreadable}, nil, 2, [][]string{{"tls.cert", "tls.key"}}},
 		{"one port without keys", settings{"listen": taken, "api.listen": taken}, nil, 2, [][]string{{"listen", "api.keys"}}},
+		{"store that is none", settings{"store.path": garbage}, nil, 1, [][]string{{"store.path", garbage, "damaged", "move it away"}}},
+		{"store in no folder", settings{"store.path": garbage + "/crier.db"}, nil, 1, [][]string{{"store.path", garbage, "folder"}}},
 		{"bad callback address", settings{"webhook.url": "ftp://shop.example"}, nil, 2, [][]string{{"webhook.url", "http"}}},
 		{"missing settings file", nil, []string{"--config", unreadable}, 2, [][]string{{unreadable}}},
 		{"unknown flag", nil, []string{"--lisen", ":1"}, 2, [][]string{{"lisen"}, {"-h"}}},

@@ -43,6 +43,8 @@ type server struct {
 	public string // host:port of the Socket.IO side
 	push   string // host:port of the push side; "" for the echo server
 
+	settings settings // those it was started with, besides free
+
 	killed bool // by kill: its exit code says nothing
 	cmd    *exec.Cmd
 	log    *logbook
@@ -59,6 +61,7 @@ var free = settings{
 func startCrier(t *testing.T, more settings) *server {
 	t.Helper()
 	s := launch(t, os.Getenv(crierVariable), free.with(more))
+	s.settings = more
 	s.public = s.address(t, "public")
 	s.push = s.address(t, "push")
 	return s

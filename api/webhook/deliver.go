@@ -41,24 +41,43 @@ func (s *Sender) deliver(ctx context.Context, job jobs.Job) (retry bool, err err
 	if err != nil {
 		return false, err
 	}
+	body := job.Payload
+	if s.form {
+		body = e.form()
+	}
+	return s.attempt(ctx, e.ID, body, job)
+}
+
+// deliverBatch is the jobs.BatchHandler. The body of a batch is the same on every try, like its id.
+func (s *Sender) deliverBatch(ctx context.Context, id string, batch []jobs.Job) (retry bool, err error) {
+	body := []byte(`{"events":[`)
+	for i, job := range batch {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, job.Payload...)
+	}
+	return s.attempt(ctx, id, append(body, "]}"...), batch...)
+}
+
+// attempt posts a body that tells of callbacks.
+func (s *Sender) attempt(ctx context.Context, id string, body []byte, callbacks ...jobs.Job) (retry bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, errTimeout)
 	defer cancel()
-	retry, err = s.post(ctx, e, job.Payload)
+	retry, err = s.post(ctx, id, body)
 	if err == nil {
-		s.report.delivered(job)
-		return false, nil
+		s.report.delivered(callbacks)
 	}
 	return retry, err
 }
 
 // post makes the request. Only a status of 2xx is success.
-func (s *Sender) post(ctx context.Context, e event, body []byte) (retry bool, err error) {
+func (s *Sender) post(ctx context.Context, id string, body []byte) (retry bool, err error) {
 	contentType := "application/json"
 	if s.form {
 		contentType = "application/x-www-form-urlencoded"
-		body = e.form()
 	}
-	resp, err := s.to.post(ctx, e.ID, contentType, body, true) // the webhook-id makes a repetition harmless
+	resp, err := s.to.post(ctx, id, contentType, body, true) // the webhook-id makes a repetition harmless
 	switch {
 	case errors.Is(err, errTimeout):
 		return true, fmt.Errorf("%w, %v", errTimeout, s.timeout)

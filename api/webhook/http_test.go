@@ -59,7 +59,7 @@ func TestOverHTTP(t *testing.T) {
 	defer srv.Close()
 	s, _ := start(t, Options{URL: "http://me:se%2Fcret@" + srv.Listener.Addr().String() + "/hook?k=v#f", Format: FormatForm})
 	for v := range uint64(9) {
-		s.Presence(change("a", v+1))
+		tell(t, s, change("a", v+1))
 	}
 	closeAll(t, s)
 	if len(got) != 9 || got[0] != "event=online&uid=a&version=1" || got[1] != "event=offline&uid=a&version=" {
@@ -82,7 +82,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}))
 	defer srv.Close()
 	s, log := start(t, Options{URL: srv.URL + "/old"})
-	s.Presence(change("a", 1))
+	tell(t, s, change("a", 1))
 	closeAll(t, s)
 	text := strings.Join(log.lines(), "\n")
 	if hits.Load() != 2 || !strings.Contains(text, "a redirect to "+srv.URL+"/new; redirects are not followed") {
@@ -104,7 +104,7 @@ func TestEndlessReply(t *testing.T) {
 	}))
 	defer srv.Close()
 	s, _ := start(t, Options{URL: srv.URL})
-	s.Presence(change("a", 1))
+	tell(t, s, change("a", 1))
 	closeAll(t, s)
 	srv.Close() // waits for the handler
 	if st := s.Stats(); st.Done != 1 || sent.Load() == 0 {
@@ -123,7 +123,7 @@ func TestNobodyListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, log := start(t, Options{URL: "http://" + addr + "/hook"})
-	s.Presence(change("a", 1))
+	tell(t, s, change("a", 1))
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	if err := s.Close(ctx); err == nil || err.Error() != "1 callbacks were not delivered to http://"+addr+"/hook" {
@@ -153,7 +153,7 @@ func TestDeadConnectionIsNoFailure(t *testing.T) {
 	defer srv.Close()
 	s, _ := start(t, Options{URL: srv.URL})
 	for v := range uint64(5) {
-		s.Presence(change("a", v+1))
+		tell(t, s, change("a", v+1))
 	}
 	closeAll(t, s)
 	if st := s.Stats(); st.Done != 5 || st.Failed != 0 || requests.Load() < 9 {

@@ -151,3 +151,11 @@ func change(uid string, version uint64) hub.PresenceChange {
 	}
 	return c
 }
+
+// tell has s send the callbacks of changes.
+func tell(t *testing.T, s *Sender, changes ...hub.PresenceChange) {
+	t.Helper()
+	if err := s.Presence(changes); err != nil {
+		t.Error(err)
+	}
+}

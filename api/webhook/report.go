@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -12,6 +11,9 @@ import (
 // quiet is how long after a line of the log the next one of its kind may come. What happens in between is counted.
 const quiet = time.Minute
 
+// minCrowd is how many callbacks may wait without anybody being told.
+const minCrowd = 1000
+
 // reporter writes the log of a Sender: the first failure at once, then a summary at most once a minute.
 type reporter struct {
 	log *slog.Logger
@@ -19,13 +21,14 @@ type reporter struct {
 	mu      sync.Mutex // guards what follows
 	retried gate
 	parked  gate
-	dropped gate
 	healed  gate
+	grown   gate
+	crowd   int  // how many callbacks must wait to be worth a line
 	failing int  // callbacks that failed and wait for their next try
 	said    bool // the log has failures that it has not called over
 }
 
-func newReporter(log *slog.Logger) *reporter { return &reporter{log: log} }
+func newReporter(log *slog.Logger) *reporter { return &reporter{log: log, crowd: minCrowd} }
 
 // gate lets one of its kind through per minute and counts the others.
 type gate struct {
@@ -85,15 +88,17 @@ func (r *reporter) failedOnce(job jobs.Job, attrs []any) {
 		append(attrs, "failures_since_last_report", n, "users_waiting", failing)...)
 }
 
-// delivered is called when a job has succeeded.
-func (r *reporter) delivered(job jobs.Job) {
-	if job.Attempts == 0 {
-		return
-	}
+// delivered is called when callbacks have succeeded.
+func (r *reporter) delivered(callbacks []jobs.Job) {
 	r.mu.Lock()
-	r.failing = max(r.failing-1, 0)
 	over := false
-	if r.said && r.failing == 0 {
+	for _, job := range callbacks {
+		if job.Attempts > 0 {
+			r.failing = max(r.failing-1, 0)
+			over = r.failing == 0
+		}
+	}
+	if over = over && r.said; over {
 		_, over = r.healed.pass()
 		r.said = !over
 	}
@@ -103,22 +108,22 @@ func (r *reporter) delivered(job jobs.Job) {
 	}
 }
 
-// refused is called when an event could not be queued.
-func (r *reporter) refused(e event, err error) {
+// waiting is told how many callbacks wait. It logs when they have become many, and again whenever they have doubled.
+func (r *reporter) waiting(n int) {
 	r.mu.Lock()
-	n, ok := r.dropped.pass()
+	for r.crowd > minCrowd && n < r.crowd/4 {
+		r.crowd /= 2
+	}
+	ok := n >= r.crowd
+	if ok {
+		if _, ok = r.grown.pass(); ok {
+			r.crowd = 2 * n
+		}
+	}
 	r.mu.Unlock()
-	if !ok {
-		return
+	if ok {
+		r.log.Warn("callbacks pile up: the receiver takes them more slowly than they come", "waiting", n)
 	}
-	msg := "a callback was dropped because it could not be stored"
-	switch {
-	case errors.Is(err, jobs.ErrFull):
-		msg = "a callback was dropped because too many are waiting for the receiver"
-	case errors.Is(err, jobs.ErrClosed):
-		msg = "a callback was dropped because the server is stopping"
-	}
-	r.log.Error(msg, "event", e.Type, "uid", e.Data.UID, "id", e.ID, "error", err, "dropped_since_last_report", n)
 }
 
 // describe returns what identifies the callback of a job, as key-value pairs.

@@ -45,17 +45,28 @@ type Options struct {
 	MaxAttempts int
 	// Concurrency is how many requests may be in flight, never two of one user; 0 means 16.
 	Concurrency int
-	// MaxPending is how many callbacks may wait; 0 means 100,000. Newer ones are then dropped, counted and logged.
+	// Batch, above 1, has up to so many callbacks sent in one request, as {"events":[…]}; for FormatJSON only. Users are
+	// then spread over Concurrency lines, each of which has one request in flight.
+	Batch int
+	// MaxPending is how many callbacks may wait; 0 means 100,000, or 1,000,000 with an Outbox. Presence refuses more.
 	MaxPending int
 	// Node is the name of this server, for the field of that name.
 	Node string
-	// Queue keeps what is to be sent; nil means in memory.
-	Queue jobs.Queue
+	// Outbox keeps what is to be sent beyond the end of the program; nil means in memory.
+	Outbox Outbox
 	// Transport sends the requests; nil means one of the Sender's own, which keeps connections open and uses the
 	// proxy settings of the environment.
 	Transport http.RoundTripper
 	// Logger nil means slog.Default.
 	Logger *slog.Logger
+}
+
+// Outbox is a durable queue of callbacks, and the record of who is online.
+type Outbox interface {
+	jobs.Queue
+	// AddPresence stores jobs, as Add does, together with the changes that they tell of: all or nothing. There may be
+	// fewer jobs than changes, or none.
+	AddPresence(jobs []jobs.Job, changes []hub.PresenceChange) error
 }
 
 // Sender sends callbacks. Make one with New, and Close it.
@@ -65,6 +76,8 @@ type Sender struct {
 	events  []string
 	node    string
 	timeout time.Duration
+	outbox  Outbox // nil: in memory
+	log     *slog.Logger
 	report  *reporter
 	runner  *jobs.Runner
 }
@@ -84,19 +97,27 @@ func New(opts Options) (*Sender, error) {
 		events:  opts.Events,
 		node:    opts.Node,
 		timeout: opts.Timeout,
+		outbox:  opts.Outbox,
+		log:     opts.Logger,
 		report:  newReporter(opts.Logger.With("url", redact(to.url))),
 	}
-	s.runner, err = jobs.New(jobs.Options{
-		Handler:     s.deliver,
-		Queue:       opts.Queue,
+	work := jobs.Options{
 		Concurrency: opts.Concurrency,
 		MaxJobs:     opts.MaxPending,
 		MaxAttempts: opts.MaxAttempts,
 		MaxAge:      opts.Retention,
 		Failed:      s.report.failed,
 		Logger:      opts.Logger,
-	})
-	if err != nil {
+	}
+	if opts.Outbox != nil {
+		work.Queue = opts.Outbox
+	}
+	if opts.Batch > 1 {
+		work.Batch = &jobs.Batch{Handler: s.deliverBatch, Max: opts.Batch}
+	} else {
+		work.Handler = s.deliver
+	}
+	if s.runner, err = jobs.New(work); err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}
 	return s, nil
@@ -117,7 +138,10 @@ func (o *Options) complete() error {
 	if len(o.Events) == 0 {
 		o.Events = known
 	}
-	if o.Timeout < 0 || o.Retention < 0 || o.MaxAttempts < 0 || o.Concurrency < 0 || o.MaxPending < 0 {
+	if o.Batch > 1 && o.Format == FormatForm {
+		return fmt.Errorf("callbacks can be sent in batches of %d in the format %s only", o.Batch, FormatJSON)
+	}
+	if o.Batch < 0 || o.Timeout < 0 || o.Retention < 0 || o.MaxAttempts < 0 || o.Concurrency < 0 || o.MaxPending < 0 {
 		return errors.New("a time or limit is negative")
 	}
 	if o.Timeout == 0 {
@@ -132,37 +156,68 @@ func (o *Options) complete() error {
 	if o.Concurrency == 0 {
 		o.Concurrency = 16
 	}
+	if o.MaxPending == 0 && o.Outbox != nil {
+		o.MaxPending = 1_000_000
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
 	return nil
 }
 
-// Presence sends the callback of a change, if that event is wanted. Those of one user arrive in the order of the
-// calls. It does not wait for the receiver. What cannot be queued is counted and logged.
-func (s *Sender) Presence(c hub.PresenceChange) {
-	if !slices.Contains(s.events, eventType(c)) {
-		return
+// Presence takes changes, all or none, and sends the callbacks of those whose event is wanted. An Outbox has them all when
+// it returns. Those of one user arrive in the order of the calls. It does not wait for the receiver. The error wraps
+// jobs.ErrFull when too many callbacks wait already, jobs.ErrClosed after Close, or is the Outbox's.
+func (s *Sender) Presence(changes []hub.PresenceChange) error {
+	batch := make([]jobs.Job, 0, len(changes))
+	for _, c := range changes {
+		if !slices.Contains(s.events, eventType(c)) {
+			continue
+		}
+		payload, err := newEvent(c, s.node).encode()
+		if err != nil {
+			return err
+		}
+		batch = append(batch, jobs.Job{Key: c.UID, Payload: payload})
 	}
-	e := newEvent(c, s.node)
-	payload, err := e.encode()
-	if err == nil {
-		err = s.runner.Put(jobs.Job{Key: c.UID, Payload: payload})
+	var err error
+	switch {
+	case s.outbox != nil:
+		err = s.runner.PutBy(func(js []jobs.Job) error { return s.outbox.AddPresence(js, changes) }, batch...)
+	case len(batch) > 0:
+		err = s.runner.Put(batch...)
 	}
 	if err != nil {
-		s.report.refused(e, err)
+		return fmt.Errorf("queueing callbacks: %w", err)
 	}
+	s.report.waiting(s.runner.Stats().Waiting)
+	return nil
 }
 
 // Stats returns how many callbacks wait and what became of the others. A "job" of it is a callback.
 func (s *Sender) Stats() jobs.Stats { return s.runner.Stats() }
 
-// Close takes no more callbacks and delivers what is pending until ctx ends; see jobs.Runner.Close for which are
-// tried again. The error says how many were left, and wraps ErrUndelivered.
+// Dead returns up to limit callbacks that were given up, those whose number is greater than after, and whether there are
+// more. A job's Payload is the callback as JSON, its Key the uid.
+func (s *Sender) Dead(after uint64, limit int) (dead []jobs.Job, more bool, err error) {
+	return s.runner.Dead(after, limit)
+}
+
+// Replay sends callbacks that were given up once more, with the same ids; see jobs.Runner.Replay.
+func (s *Sender) Replay(numbers ...uint64) (int, error) { return s.runner.Replay(numbers...) }
+
+// Close takes no more callbacks. Without an Outbox it delivers what is pending until ctx ends; see jobs.Runner.Close for
+// which are tried again. The error says how many were left, and wraps ErrUndelivered. With one, it lets the requests under
+// way end; the rest is delivered after the next start.
 func (s *Sender) Close(ctx context.Context) error {
-	left := s.runner.Close(ctx)
-	s.to.closeIdle()
-	if left > 0 {
+	defer s.to.closeIdle()
+	if s.outbox != nil {
+		if left := s.runner.Stop(ctx); left > 0 {
+			s.log.Info("callbacks wait in the store for the next start", "callbacks", left)
+		}
+		return nil
+	}
+	if left := s.runner.Close(ctx); left > 0 {
 		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.to.url))
 	}
 	return nil

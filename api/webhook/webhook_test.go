@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"crier/io/hub"
+	"crier/io/jobs"
 )
 
 func TestNewRejects(t *testing.T) {
@@ -30,6 +31,7 @@ func TestNewRejects(t *testing.T) {
 		"format":        {Options{URL: url, Format: "xml"}, `"xml", but must be json or form`},
 		"event":         {Options{URL: url, Events: []string{"user.gone"}}, `no event "user.gone", only user.online and user.offline`},
 		"secret":        {Options{URL: url, Secrets: []string{"whsec_hunter2!"}}, "secret 1 of 1"},
+		"form, batches": {Options{URL: url, Format: FormatForm, Batch: 2}, "in the format json only"},
 		"negative time": {Options{URL: url, Timeout: -1}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,8 +116,8 @@ func TestOrderAndRetries(t *testing.T) {
 		}}
 		s, log := start(t, Options{Transport: rec})
 		for v := range uint64(3) {
-			s.Presence(change("a", v+1))
-			s.Presence(change("b", v+1))
+			tell(t, s, change("a", v+1))
+			tell(t, s, change("b", v+1))
 		}
 		synctest.Wait()
 		if got := rec.told(); strings.Count(got, "b") != 3 || strings.Count(got, "a") != 1 {
@@ -157,7 +159,7 @@ func TestTimestampsAreOfTheTry(t *testing.T) {
 			return reply(http.StatusOK), nil
 		}}
 		s, _ := start(t, Options{Transport: rec})
-		s.Presence(change("a", 1))
+		tell(t, s, change("a", 1))
 		pass(time.Hour)
 		// The receiver has verified both with a tolerance of a second.
 		if c := rec.all(); len(c) != 2 || c[0].body != c[1].body || c[0].header.Get(HeaderTimestamp) == c[1].header.Get(HeaderTimestamp) {
@@ -208,7 +210,7 @@ func TestFailures(t *testing.T) {
 					return reply(http.StatusAccepted), nil
 				}}
 				s, log := start(t, Options{Transport: rec, Timeout: 5 * time.Second, URL: "http://me:hunter2@receiver.test/hook?key=hunter2"})
-				s.Presence(change("a", 1))
+				tell(t, s, change("a", 1))
 				pass(2 * time.Hour)
 				calls := rec.all()
 				st := s.Stats()
@@ -253,8 +255,8 @@ func TestGivenUp(t *testing.T) {
 				}}
 				tt.opts.Transport = rec
 				s, log := start(t, tt.opts)
-				s.Presence(change("a", 1))
-				s.Presence(change("a", 2))
+				tell(t, s, change("a", 1))
+				tell(t, s, change("a", 2))
 				begin := time.Now()
 				pass(tt.at - time.Second)
 				if s.Stats().Parked != 0 {
@@ -288,10 +290,10 @@ func TestSlowUserDelaysNobody(t *testing.T) {
 			return reply(http.StatusOK), nil
 		}}
 		s, _ := start(t, Options{Transport: rec, Concurrency: 2})
-		s.Presence(change("slow", 1))
-		s.Presence(change("slow", 2))
+		tell(t, s, change("slow", 1))
+		tell(t, s, change("slow", 2))
 		for v := range uint64(50) {
-			s.Presence(change(fmt.Sprint("u", v), 1))
+			tell(t, s, change(fmt.Sprint("u", v), 1))
 		}
 		synctest.Wait() // no time passes
 		if st := s.Stats(); st.Done != 50 || st.Running != 1 {
@@ -304,8 +306,8 @@ func TestEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := &receiver{t: t}
 		s, _ := start(t, Options{Transport: rec, Events: []string{UserOffline}})
-		s.Presence(change("a", 1))
-		s.Presence(change("a", 2))
+		tell(t, s, change("a", 1))
+		tell(t, s, change("a", 2))
 		synctest.Wait()
 		if got := rec.told(); got != "a2" {
 			t.Errorf("told %s", got)
@@ -324,7 +326,7 @@ func TestDeadReceiverDoesNotFloodTheLog(t *testing.T) {
 		}}
 		s, log := start(t, Options{Transport: rec})
 		for u := range 500 {
-			s.Presence(change(fmt.Sprint("u", u), 1))
+			tell(t, s, change(fmt.Sprint("u", u), 1))
 		}
 		pass(10 * time.Minute)
 		failed := s.Stats().Failed
@@ -352,23 +354,52 @@ func TestDeadReceiverDoesNotFloodTheLog(t *testing.T) {
 	})
 }
 
-func TestFullQueueIsCountedAndLogged(t *testing.T) {
+func TestFullQueueRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := &receiver{t: t, answer: func(context.Context, event, int) (*http.Response, error) { return reply(500), nil }}
-		s, log := start(t, Options{Transport: rec, MaxPending: 3})
-		for v := range uint64(103) {
-			s.Presence(change("a", v+1))
+		s, _ := start(t, Options{Transport: rec, MaxPending: 3})
+		tell(t, s, change("a", 1), change("b", 1))
+		if err := s.Presence([]hub.PresenceChange{change("a", 2), change("b", 2)}); !errors.Is(err, jobs.ErrFull) {
+			t.Errorf("two for one place: %v", err)
 		}
-		synctest.Wait()
-		if st := s.Stats(); st.RefusedFull != 100 || st.Waiting != 3 {
+		tell(t, s, change("a", 2))
+		if st := s.Stats(); st.RefusedFull != 2 || st.Waiting != 3 {
 			t.Errorf("%+v", st)
 		}
-		pass(2 * time.Minute)
-		s.Presence(change("b", 1))
-		text := strings.Join(log.lines(), "\n")
-		if strings.Count(text, "dropped because too many are waiting") != 2 || !strings.Contains(text, "uid=b") ||
-			!strings.Contains(text, "dropped_since_last_report=100") {
-			t.Errorf("log %s", text)
+	})
+}
+
+// That callbacks pile up is said once, and again when they have doubled.
+func TestGrowthIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var up atomic.Bool
+		rec := &receiver{t: t, answer: func(context.Context, event, int) (*http.Response, error) {
+			if up.Load() {
+				return reply(200), nil
+			}
+			return reply(500), nil
+		}}
+		s, log := start(t, Options{Transport: rec})
+		grow := func(n int) (lines int) {
+			for i := range n {
+				tell(t, s, change(fmt.Sprint("u", i), 1))
+				time.Sleep(100 * time.Millisecond)
+			}
+			return strings.Count(strings.Join(log.lines(), "\n"), "callbacks pile up")
+		}
+		for i, tt := range []struct{ add, want int }{{999, 0}, {1, 1}, {999, 0}, {500, 1}, {500, 0}} {
+			if got := grow(tt.add); got != tt.want {
+				t.Errorf("step %d: %d lines, want %d", i, got, tt.want)
+			}
+		}
+		up.Store(true)
+		pass(time.Hour)
+		if s.Stats().Waiting != 0 {
+			t.Fatalf("%+v", s.Stats())
+		}
+		up.Store(false)
+		if got := grow(1100); got != 1 {
+			t.Errorf("after it was over: %d lines", got)
 		}
 	})
 }
@@ -387,12 +418,12 @@ func TestClose(t *testing.T) {
 			}
 			return reply(http.StatusOK), nil
 		}}
-		s, log := start(t, Options{Transport: rec, Concurrency: 4, Timeout: time.Minute, URL: "http://u:hunter2@receiver.test/hook?k=hunter2"})
+		s, _ := start(t, Options{Transport: rec, Concurrency: 4, Timeout: time.Minute, URL: "http://u:hunter2@receiver.test/hook?k=hunter2"})
 		for u := range 20 {
-			s.Presence(change(fmt.Sprint("u", u), 1))
+			tell(t, s, change(fmt.Sprint("u", u), 1))
 		}
-		s.Presence(change("bad", 1))
-		s.Presence(change("bad", 2))
+		tell(t, s, change("bad", 1))
+		tell(t, s, change("bad", 2))
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		begin := time.Now()
@@ -406,9 +437,8 @@ func TestClose(t *testing.T) {
 		if st := s.Stats(); st.Done != 20 || st.Failed != 0 {
 			t.Errorf("%+v", st)
 		}
-		s.Presence(change("late", 1))
-		if lines := log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "dropped because the server is stopping") {
-			t.Errorf("log %v", lines)
+		if err := s.Presence([]hub.PresenceChange{change("late", 1)}); !errors.Is(err, jobs.ErrClosed) {
+			t.Errorf("Presence after Close: %v", err)
 		}
 	})
 }

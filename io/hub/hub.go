@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -19,10 +20,15 @@ type Options struct {
 	LoginFirst bool
 	// OfflineDelay is how long a user must be without any connection to be offline. Zero: at once.
 	OfflineDelay time.Duration
-	// Presence is told every change, in order, by one goroutine, never under a lock. While it runs, further changes wait
-	// (at most two per user), so it may take its time, but it must return, and must not call Close. Nil: changes are not
-	// followed.
-	Presence func(PresenceChange)
+	// Presence is told every change, in order, those that have gathered at once, by one goroutine, never under a lock; it
+	// must not keep the slice. While it runs, further changes wait (one per user), so it may take its time, but it must
+	// return, and must not call Close. When it returns an error, it has taken none of the changes: those that still hold
+	// are reported again a little later. Nil: changes are not followed.
+	Presence func([]PresenceChange) error
+	// PresenceTick is the least time between two calls of Presence. Zero: none.
+	PresenceTick time.Duration
+	// Restart, if not nil, says that Presence keeps what it is told beyond the end of the program.
+	Restart *Restart
 	// RoomPresence is told which users come into rooms and leave them, in order, by one goroutine of its own, never under a
 	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
 	// call Close. Nil: that is not followed, and costs nothing.
@@ -72,6 +78,9 @@ type Stats struct {
 func New(o Options) (*Hub, error) {
 	if o.OfflineDelay < 0 {
 		return nil, fmt.Errorf("making a hub: the offline delay is %s; it must not be negative", o.OfflineDelay)
+	}
+	if o.PresenceTick < 0 || o.Restart != nil && o.Restart.Grace < 0 {
+		return nil, errors.New("making a hub: the presence tick and the restart grace must not be negative")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -136,9 +145,24 @@ func (h *Hub) Stats() Stats {
 	}
 }
 
-// Close makes Connect, Login and Push fail with [ErrClosed] and reports every user who was reported online as offline;
-// rooms are told no more. It
-// waits for the observer until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
+// Open says that clients can connect from now on: the grace of [Options.Restart] begins.
+func (h *Hub) Open() {
+	if h.presence != nil {
+		h.presence.open()
+	}
+}
+
+// Drain says that connections end from now on because the program does: with [Options.Restart], their users are not
+// reported offline any more. Without that, it does nothing.
+func (h *Hub) Drain() {
+	if h.presence != nil {
+		h.presence.drain()
+	}
+}
+
+// Close makes Connect, Login and Push fail with [ErrClosed] and, without [Options.Restart], reports every user who was
+// reported online as offline; rooms are told no more. It waits for the observer until ctx ends, then gives up the rest and
+// says so. It may be called again, at any time. It does
 // not touch the connections: their owner ends them, before or after.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)

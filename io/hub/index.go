@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strings"
 	"sync"
+	"time"
 )
 
 // shardCount is how many locks each index is spread over. A power of two.
@@ -28,9 +29,17 @@ type user struct {
 
 	// Guarded by the shard's mu.
 	members   memberSet
-	first     [1]*Member // room for the one connection most users have
-	departure *departure // set while the user has no connection and may come back
-	flushed   bool       // Close has reported the user offline
+	first     [1]*Member    // room for the one connection most users have
+	departure *departure    // set while the user has no connection and may come back
+	flushed   bool          // Close has reported the user offline
+	told      bool          // the observer has taken that the user is online
+	dirty     bool          // presence has the user in hand, since that may be otherwise
+	arrived   time.Duration // when the user came, since presence.start
+}
+
+// present tells whether the user counts as online. Called with the shard's mu held; see departure.in.
+func (u *user) present() bool {
+	return len(u.members.list) > 0 || u.departure != nil && u.departure.in != nil
 }
 
 // roomShard is one part of the rooms, by name.

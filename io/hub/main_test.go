@@ -207,8 +207,8 @@ func checkEmpty(t testing.TB, h *Hub) {
 	if p := h.presence; p != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if len(p.arrivals) != 0 || p.head != nil || p.tail != nil {
-			t.Errorf("presence still has %d arrivals, departures %v to %v", len(p.arrivals), p.head, p.tail)
+		if len(p.arrivals) != 0 || p.leaving != (departures{}) || p.absent != (departures{}) {
+			t.Errorf("presence still has %d arrivals, departures %v and %v", len(p.arrivals), p.leaving, p.absent)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (m *Member) bind(uid string) error {
 	if h.closed.Load() {
 		return ErrClosed
 	}
-	u, created := s.user(uid)
+	u, _ := s.user(uid)
 	u.members.add(m)
 	m.user.Store(u)
 	h.counter.connections.Add(1)
@@ -90,12 +90,7 @@ func (m *Member) bind(uid string) error {
 	if h.presence == nil {
 		return nil
 	}
-	if created {
-		h.presence.arrive(u)
-	} else if u.departure != nil {
-		h.presence.cancel(u.departure)
-		u.departure = nil
-	}
+	h.presence.arrive(u)
 	return nil
 }
 

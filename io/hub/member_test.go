@@ -171,7 +171,7 @@ func TestIdleConnectionsAreSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	h := newHub(t, Options{OfflineDelay: time.Hour, Presence: func(PresenceChange) {}})
+	h := newHub(t, Options{OfflineDelay: time.Hour, Presence: deaf})
 	const runs = 10_000
 	conns, uids, next := ids(runs+1), make([]string, runs+1), 0
 	for i := range uids {

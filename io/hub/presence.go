@@ -17,6 +17,7 @@ const (
 	CauseDisconnect = "disconnect" // the last connection ended
 	CauseLogout     = "logout"     // the last connection logged out
 	CauseShutdown   = "shutdown"   // the hub was closed while the user had a connection, or had lost it less than the delay ago
+	CauseRestart    = "restart"    // the user was online when the program ended, and did not come back in time
 )
 
 // PresenceChange says that a user came online or went offline. The changes of one user alternate.
@@ -24,62 +25,62 @@ type PresenceChange struct {
 	UID    string
 	Online bool
 	// Version grows with every change of any user. It starts at the time in microseconds since 1970 and is never behind
-	// it, so that it also grows across restarts and, with clocks in step, from node to node.
+	// it, so that it also grows across restarts and, with clocks in step, from node to node; with [Restart.Version] it
+	// does so whatever the clock says.
 	Version uint64
 	// Connections is how many the user has now, at least 1 when online, 0 when offline.
 	Connections int
-	// Cause is CauseDisconnect, CauseLogout or CauseShutdown for offline, and empty for online.
+	// Cause is one of the causes above for offline, and empty for online.
 	Cause string
 	// Time is that of the login for online; for offline, when it was decided, the delay included.
 	Time time.Time
 }
 
-// presence turns logins and departures into changes. A user in the index of users has been reported online or is among
-// the arrivals; one who is removed from the index has been decided to be offline. So each user waits at most twice (as
-// arrival and as departure), and a storm of logins and logouts makes no queue grow.
+// Restart says that the observer of a [Hub] keeps what it is told beyond the end of the program, and what it has kept.
+// Closing the hub then reports nobody offline: who does not come back is, after the next start.
+type Restart struct {
+	// Online are the users who were online according to the last change that the observer has kept of each. They count as
+	// such until Grace has passed: who logs in before causes no change, who does not is reported offline with CauseRestart.
+	Online []string
+	// Grace is how long they have from [Hub.Open] on.
+	Grace time.Duration
+	// Version is the greatest of all changes kept. Those to come have greater ones.
+	Version uint64
+}
+
+// presence turns logins and departures into changes. The observer has been told of each user whether he is online
+// (user.told); where that is not so any more, the user is pending until the observer has taken the change. What cancels
+// out before is not told, except that a visit is, if the observer takes changes at all. So each user is pending once,
+// whatever he does, and a storm of logins and logouts makes no queue grow.
 type presence struct {
 	// Static.
 	delay   time.Duration
-	observe func(PresenceChange)
+	tick    time.Duration
+	keep    bool // the observer remembers who is online
+	observe func([]PresenceChange) error
 	log     *slog.Logger
 	indexes *indexes
 	start   time.Time     // departures are due so long after it
 	wake    chan struct{} // holds one token when there is something new
-	stop    chan struct{} // closed by Close: report everybody offline, then end
+	stop    chan struct{} // closed by Close: report what is owed, then end
 	abort   chan struct{} // closed when Close has no more time
 	done    chan struct{} // closed at the end of run
 
 	// Owned by run.
 	version    uint64
-	spare      []arrival    // reused by take
-	due        []*departure // reused by take
-	unreported int          // users flush gave up; may be read once done is closed
+	pending    []*user          // who may be otherwise than the observer was told; each has dirty set
+	due        []*departure     // reused by take
+	changes    []PresenceChange // reused by gather
+	subjects   []subject        // of the changes; reused by gather
+	trouble    trouble
+	unreported int // users flush gave up; may be read once done is closed
 
-	mu                sync.Mutex
-	stopping, aborted bool // stop, abort is closed
-	arrivals          []arrival
-	head, tail        *departure // by time, earliest first: the delay is always the same
-}
-
-// maxSpare is how large a buffer, in elements, is kept for the next time.
-const maxSpare = 1024
-
-// arrival is a user to be reported online.
-type arrival struct {
-	user *user
-	at   time.Time
-}
-
-// departure is a user without connections, to be reported offline when due unless cancelled before.
-type departure struct {
-	// Static.
-	user  *user
-	cause string
-	due   time.Duration // since presence.start
-
-	// Guarded by presence.mu.
-	prev, next *departure
-	queued     bool
+	mu                          sync.Mutex
+	stopping, aborted, draining bool       // stop, abort is closed; drain was called
+	arrivals                    []*user    // to be pending
+	leaving                     departures // whose last connection has ended
+	absent                      departures // who were online before the program was started, and are not back
+	opened                      bool       // until then their times are not set
 }
 
 // newPresence starts the goroutine; close ends it.
@@ -87,44 +88,84 @@ func newPresence(o Options, x *indexes) *presence {
 	now := time.Now()
 	p := &presence{
 		delay:   o.OfflineDelay,
+		tick:    o.PresenceTick,
 		observe: o.Presence,
 		log:     o.Logger,
 		indexes: x,
 		start:   now,
-		version: uint64(now.UnixMicro()),
+		version: uint64(max(now.UnixMicro(), 0)),
 		wake:    make(chan struct{}, 1),
 		stop:    make(chan struct{}),
 		abort:   make(chan struct{}),
 		done:    make(chan struct{}),
+		trouble: trouble{log: o.Logger},
+	}
+	if r := o.Restart; r != nil {
+		p.keep = true
+		p.version = max(p.version, r.Version)
+		p.expect(r)
 	}
 	go p.run()
 	return p
 }
 
-// arrive has u reported online. Called with the mu of u's shard held.
+// expect files the users who were online before the program was started.
+func (p *presence) expect(r *Restart) {
+	for _, uid := range r.Online {
+		s := p.indexes.userShard(uid)
+		u, created := s.user(uid)
+		if !created {
+			continue
+		}
+		u.told = true
+		u.departure = &departure{user: u, cause: CauseRestart, due: r.Grace}
+		p.absent.push(u.departure)
+	}
+}
+
+// open sets the time by which who was online before has to be back.
+func (p *presence) open() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened {
+		return
+	}
+	p.opened = true
+	since := time.Since(p.start)
+	for d := p.absent.head; d != nil; d = d.next {
+		d.due += since
+	}
+	p.signal()
+}
+
+// arrive says that u has a connection, and had none. Called with the mu of u's shard held.
 func (p *presence) arrive(u *user) {
 	p.mu.Lock()
-	p.arrivals = append(p.arrivals, arrival{user: u, at: time.Now()})
-	first := len(p.arrivals) == 1
-	p.mu.Unlock()
-	if first {
+	defer p.mu.Unlock()
+	if d := u.departure; d != nil {
+		u.departure = nil
+		if d.in != nil { // the time is not up
+			d.in.unlink(d)
+			return
+		}
+	}
+	u.arrived = time.Since(p.start)
+	if u.dirty { // run has the user in hand
+		return
+	}
+	u.dirty = true
+	if p.arrivals = append(p.arrivals, u); len(p.arrivals) == 1 {
 		p.signal()
 	}
 }
 
-// depart has u reported offline after the delay. Called with the mu of u's shard held.
+// depart says that u has no connection any more. Called with the mu of u's shard held.
 func (p *presence) depart(u *user, cause string) *departure {
-	d := &departure{user: u, cause: cause, queued: true}
+	d := &departure{user: u, cause: cause}
 	p.mu.Lock()
 	d.due = time.Since(p.start) + p.delay // read under mu, so that the list stays in order
-	first := p.head == nil
-	if first {
-		p.head = d
-	} else {
-		d.prev = p.tail
-		p.tail.next = d
-	}
-	p.tail = d
+	first := p.leaving.head == nil
+	p.leaving.push(d)
 	p.mu.Unlock()
 	if first {
 		p.signal()
@@ -132,28 +173,12 @@ func (p *presence) depart(u *user, cause string) *departure {
 	return d
 }
 
-// cancel forgets d, whose user is back. Called with the mu of the user's shard held.
-func (p *presence) cancel(d *departure) {
+// drain keeps users from being reported offline when the program is going to end and closes their connections, if the
+// observer remembers who is online.
+func (p *presence) drain() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if d.queued { // otherwise run holds it already, and will see that it is the user's no more
-		p.unlink(d)
-	}
-}
-
-// unlink takes d out of the list. Called with mu held.
-func (p *presence) unlink(d *departure) {
-	if d.prev == nil {
-		p.head = d.next
-	} else {
-		d.prev.next = d.next
-	}
-	if d.next == nil {
-		p.tail = d.prev
-	} else {
-		d.next.prev = d.prev
-	}
-	d.prev, d.next, d.queued = nil, nil, false
+	p.draining = true
 }
 
 func (p *presence) signal() {
@@ -169,14 +194,17 @@ func (p *presence) run() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		wait, waiting := p.report(time.Since(p.start))
-		if waiting {
-			timer.Reset(wait)
-		} else {
-			timer.Stop()
+		hold := p.round()
+		wake := p.wake
+		switch {
+		case hold > 0: // whatever comes
+			wake = nil
+		case len(p.pending) == 0:
+			hold = p.untilDue()
 		}
+		timer.Reset(hold)
 		select {
-		case <-p.wake:
+		case <-wake:
 		case <-timer.C:
 		case <-p.stop:
 			p.flush()
@@ -185,136 +213,7 @@ func (p *presence) run() {
 	}
 }
 
-// report reports the arrivals and the departures due by now, and returns how long the next departure has to wait, if
-// there is one.
-func (p *presence) report(now time.Duration) (wait time.Duration, waiting bool) {
-	// Taken together, so that a user who is in both is reported online first.
-	arrivals, due, wait, waiting := p.take(now)
-	for _, a := range arrivals {
-		if p.expired() {
-			return 0, false
-		}
-		p.online(a)
-	}
-	for _, d := range due {
-		if p.expired() {
-			return 0, false
-		}
-		p.offline(d)
-	}
-	clear(arrivals)
-	clear(due)
-	if cap(arrivals) <= maxSpare {
-		p.spare = arrivals[:0]
-	}
-	if p.due = due[:0]; cap(due) > maxSpare {
-		p.due = nil
-	}
-	return wait, waiting
-}
-
-// take removes from the queues what is to be reported now.
-func (p *presence) take(now time.Duration) (arrivals []arrival, due []*departure, wait time.Duration, waiting bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	arrivals, p.arrivals = p.arrivals, p.spare
-	p.spare = nil
-	due = p.due[:0]
-	for p.head != nil && p.head.due <= now {
-		due = append(due, p.head)
-		p.unlink(p.head)
-	}
-	if p.head != nil {
-		return arrivals, due, p.head.due - now, true
-	}
-	return arrivals, due, 0, false
-}
-
-// online reports a user who came, also one who has left since: the departure is queued and follows.
-func (p *presence) online(a arrival) {
-	s := p.indexes.userShard(a.user.uid)
-	s.mu.Lock()
-	n := len(a.user.members.list)
-	s.mu.Unlock()
-	p.tell(PresenceChange{UID: a.user.uid, Online: true, Connections: max(n, 1), Time: a.at})
-}
-
-// offline reports a user whose time is up, unless back.
-func (p *presence) offline(d *departure) {
-	u := d.user
-	s := p.indexes.userShard(u.uid)
-	s.mu.Lock()
-	if u.departure != d {
-		s.mu.Unlock()
-		return
-	}
-	u.departure = nil
-	delete(s.byUID, u.uid) // the next login makes a new user, and an arrival behind this change
-	now := time.Now()
-	s.mu.Unlock()
-	p.tell(PresenceChange{UID: u.uid, Cause: d.cause, Time: now})
-}
-
-// tell numbers the change and hands it to the observer.
-func (p *presence) tell(c PresenceChange) {
-	p.version = max(p.version+1, uint64(max(time.Now().UnixMicro(), 0)))
-	c.Version = p.version
-	p.observe(c)
-}
-
-// expired tells whether Close has run out of time.
-func (p *presence) expired() bool {
-	select {
-	case <-p.abort:
-		return true
-	default:
-		return false
-	}
-}
-
-// flush reports everybody offline. There are no logins any more.
-func (p *presence) flush() {
-	owed := p.collect()
-	// Every login that was not refused had finished before collect came by its shard.
-	p.report(time.Since(p.start))
-	for i, c := range owed {
-		if p.expired() {
-			p.unreported = len(owed) - i
-			p.log.Warn("presence changes not reported", "users", p.unreported)
-			return
-		}
-		c.Time = time.Now()
-		p.tell(c)
-	}
-}
-
-// collect returns the offline changes of all users who are in the index, and leaves there only those with connections,
-// marked as done with.
-func (p *presence) collect() []PresenceChange {
-	now := time.Since(p.start)
-	var owed []PresenceChange
-	for i := range p.indexes.users {
-		s := &p.indexes.users[i]
-		s.mu.Lock()
-		for uid, u := range s.byUID {
-			c := PresenceChange{UID: uid, Cause: CauseShutdown}
-			if d := u.departure; d != nil {
-				if d.cause == CauseLogout || d.due <= now {
-					c.Cause = d.cause
-				}
-				p.cancel(d)
-				u.departure = nil
-				delete(s.byUID, uid)
-			}
-			u.flushed = true
-			owed = append(owed, c)
-		}
-		s.mu.Unlock()
-	}
-	return owed
-}
-
-// close reports everybody offline and waits for the end of run or of ctx.
+// close reports everybody offline, unless the observer remembers, and waits for the end of run or of ctx.
 func (p *presence) close(ctx context.Context) error {
 	p.mu.Lock()
 	if !p.stopping {
@@ -333,7 +232,7 @@ func (p *presence) close(ctx context.Context) error {
 	return nil
 }
 
-// giveUp has run end after the change it is reporting, and does not wait for that.
+// giveUp has run end after the changes it is reporting, and does not wait for that.
 func (p *presence) giveUp(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -342,4 +241,14 @@ func (p *presence) giveUp(ctx context.Context) error {
 		close(p.abort)
 	}
 	return fmt.Errorf("%w: %w", errUnreported, context.Cause(ctx))
+}
+
+// expired tells whether Close has run out of time.
+func (p *presence) expired() bool {
+	select {
+	case <-p.abort:
+		return true
+	default:
+		return false
+	}
 }

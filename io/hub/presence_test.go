@@ -30,9 +30,16 @@ func newRecorder(t testing.TB) *recorder {
 	return &recorder{t: t, start: time.Now(), online: make(map[string]bool), last: make(map[string]time.Time)}
 }
 
-func (r *recorder) observe(c PresenceChange) {
+func (r *recorder) observe(changes []PresenceChange) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	for _, c := range changes {
+		r.note(c)
+	}
+	return nil
+}
+
+func (r *recorder) note(c PresenceChange) {
 	if r.online[c.UID] == c.Online {
 		r.t.Errorf("%+v does not alternate", c)
 	}
@@ -168,9 +175,10 @@ func TestOnlineTellsHowManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []PresenceChange
 		gate := make(chan struct{})
-		h := newHub(t, Options{Presence: func(c PresenceChange) {
-			got = append(got, c)
+		h := newHub(t, Options{Presence: func(cs []PresenceChange) error {
+			got = append(got, cs...)
 			<-gate
+			return nil
 		}})
 		blocker, _ := join(t, h, "blocker", "blocker")
 		synctest.Wait() // the observer is busy
@@ -201,9 +209,10 @@ func TestStormCoalesces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRecorder(t)
 		gate := make(chan struct{})
-		h := newHub(t, Options{OfflineDelay: time.Second, Presence: func(c PresenceChange) {
-			r.observe(c)
+		h := newHub(t, Options{OfflineDelay: time.Second, Presence: func(cs []PresenceChange) error {
+			err := r.observe(cs)
 			<-gate
+			return err
 		}})
 		m, _ := join(t, h, "c", "u")
 		other, _ := join(t, h, "d", "")
@@ -221,7 +230,7 @@ func TestStormCoalesces(t *testing.T) {
 		}
 		h.presence.mu.Lock()
 		arrivals, departures := len(h.presence.arrivals), 0
-		for d := h.presence.head; d != nil; d = d.next {
+		for d := h.presence.leaving.head; d != nil; d = d.next {
 			departures++
 		}
 		h.presence.mu.Unlock()
@@ -244,9 +253,12 @@ func TestObserverMayUseTheHub(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h *Hub
 		var online []bool
-		h = newHub(t, Options{Presence: func(c PresenceChange) {
-			online = append(online, h.Online(c.UID))
+		h = newHub(t, Options{Presence: func(cs []PresenceChange) error {
+			for _, c := range cs {
+				online = append(online, h.Online(c.UID))
+			}
 			push(t, h, "online count", Audience{All: true})
+			return nil
 		}})
 		_, watcher := join(t, h, "w", "")
 		m, _ := join(t, h, "c", "u")
@@ -307,11 +319,12 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		h, err := New(Options{
 			OfflineDelay: time.Second,
 			Logger:       slog.New(slog.NewTextHandler(&log, nil)),
-			Presence: func(c PresenceChange) {
-				r.observe(c)
-				if !c.Online {
+			Presence: func(cs []PresenceChange) error {
+				if !cs[0].Online {
 					<-hung
+					return errors.New("too late")
 				}
+				return r.observe(cs)
 			},
 		})
 		if err != nil {
@@ -332,8 +345,8 @@ func TestCloseGivesUpWithItsContext(t *testing.T) {
 		if err := h.Close(t.Context()); !errors.Is(err, errUnreported) {
 			t.Errorf("Close once the observer has returned = %v, want that some were not reported", err)
 		}
-		if got := r.take(); len(got) != 4 || !strings.Contains(log.String(), "users=2") {
-			t.Errorf("told %q, want one offline change; log: %s", got, log.String())
+		if got := r.take(); len(got) != 3 || !strings.Contains(log.String(), "users=3") {
+			t.Errorf("told %q, want no offline change; log: %s", got, log.String())
 		}
 	})
 }
@@ -344,9 +357,10 @@ func TestCloseGivesUpWhileChangesWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRecorder(t)
 				hung := make(chan struct{})
-				h, err := New(Options{Presence: func(c PresenceChange) {
-					r.observe(c)
+				h, err := New(Options{Presence: func(cs []PresenceChange) error {
+					err := r.observe(cs)
 					<-hung
+					return err
 				}})
 				if err != nil {
 					t.Fatal(err)
@@ -372,7 +386,10 @@ func TestCloseGivesUpWhileChangesWait(t *testing.T) {
 func TestVersionsNeverFallBehindTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []PresenceChange
-		h := newHub(t, Options{Presence: func(c PresenceChange) { got = append(got, c) }})
+		h := newHub(t, Options{Presence: func(cs []PresenceChange) error {
+			got = append(got, cs...)
+			return nil
+		}})
 		for i := range 50 { // the bubble's clock stands still: versions must grow all the same
 			m, _ := join(t, h, fmt.Sprintf("c%d", i), "u")
 			synctest.Wait()

@@ -177,7 +177,7 @@ func TestRestartKeepsAttemptsAndDead(t *testing.T) {
 		if len(rec.all()) != 1 || rec.all()[0].attempts != 2 {
 			t.Errorf("tries %v, want one after two failures", rec.all())
 		}
-		if dead, err := r.Dead(); err != nil || len(dead) != 1 || dead[0].Key != "dead" {
+		if dead, _, err := r.Dead(0, 100); err != nil || len(dead) != 1 || dead[0].Key != "dead" {
 			t.Errorf("dead %v, %v", dead, err)
 		}
 	})
@@ -203,18 +203,18 @@ func (q *brokenQueue) Get(id uint64) (Job, error) {
 	return q.Memory.Get(id)
 }
 
-func (q *brokenQueue) Save(j Job) error {
+func (q *brokenQueue) Save(j ...Job) error {
 	if q.save != nil {
 		return q.save
 	}
-	return q.Memory.Save(j)
+	return q.Memory.Save(j...)
 }
 
-func (q *brokenQueue) Remove(id uint64) error {
-	if q.remove != nil {
+func (q *brokenQueue) Remove(ids ...uint64) error {
+	if q.remove != nil && len(ids) > 0 {
 		return q.remove
 	}
-	return q.Memory.Remove(id)
+	return q.Memory.Remove(ids...)
 }
 
 func (q *brokenQueue) Each(fn func(Job) error) error {
@@ -237,8 +237,8 @@ func TestBrokenQueue(t *testing.T) {
 	}{
 		{"add", brokenQueue{add: errTest}, nil, errTest, "", 0, Stats{Refused: 1}},
 		{"get", brokenQueue{get: errTest}, nil, nil, "cannot be read", 0, Stats{Waiting: 1, Keys: 1}},
-		{"get: gone", brokenQueue{get: ErrNotFound}, nil, nil, "cannot be read", 0, Stats{Parked: 1, Forgotten: 1}},
-		{"remove", brokenQueue{remove: errTest}, nil, nil, "could not be removed", 1, Stats{Done: 1}},
+		{"get: gone", brokenQueue{get: ErrNotFound}, nil, nil, "is gone", 0, Stats{Parked: 1, Forgotten: 1}},
+		{"remove", brokenQueue{remove: errTest}, nil, nil, "could not be removed", 1, Stats{Waiting: 1, Keys: 1}},
 		{"save", brokenQueue{save: errTest}, fails, nil, "could not be stored", 1, Stats{Waiting: 1, Keys: 1, Failed: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -41,6 +41,10 @@ type Job struct {
 	LastError string
 	// Parked is when the job was given up, zero while it is not. A parked job is kept for people to look at.
 	Parked time.Time
+	// Batch, if not empty, is the id of a batch that this job is the first of, and BatchJobs are the IDs of all jobs in it.
+	// They are kept from before its first try until it is done or given up, so that every try is of the same jobs.
+	Batch     string
+	BatchJobs []uint64
 }
 
 // Handler does a job. A nil error means that it is done. With an error, retry says whether another try may
@@ -50,6 +54,10 @@ type Job struct {
 // cannot wait any longer; a handler that then returns an error has not failed, its job stays as it was.
 type Handler func(ctx context.Context, job Job) (retry bool, err error)
 
+// BatchHandler does several jobs as one: all succeed, or all fail, as with a Handler. The id is the same on every try, of
+// which each has the same jobs, also after a crash. Those of one key are in the order in which they were put.
+type BatchHandler func(ctx context.Context, id string, jobs []Job) (retry bool, err error)
+
 // Queue remembers jobs. A durable one returns from Add, Save and Remove when the change will survive a crash,
 // and may join changes of several callers into one write. All methods may be called at any time by several
 // goroutines.
@@ -58,12 +66,12 @@ type Queue interface {
 	Add(jobs []Job) error
 	// Get returns a job, or an error that wraps ErrNotFound.
 	Get(id uint64) (Job, error)
-	// Save replaces the stored job that has job.ID, or returns an error that wraps ErrNotFound.
-	Save(job Job) error
-	// Remove forgets a job. That there is none is no error.
-	Remove(id uint64) error
+	// Save replaces the stored jobs that have the same IDs, all or none, or returns an error that wraps ErrNotFound.
+	Save(jobs ...Job) error
+	// Remove forgets jobs, all or none. That there is none of an ID is no error.
+	Remove(ids ...uint64) error
 	// Each calls fn for every stored job, parked ones too, by growing ID, until fn returns an error, which it
-	// passes on. fn does not call the Queue.
+	// passes on. fn does not call the Queue, nor keep the job's payload.
 	Each(fn func(Job) error) error
 }
 

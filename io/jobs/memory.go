@@ -43,21 +43,27 @@ func (m *Memory) Get(id uint64) (Job, error) {
 }
 
 // Save implements Queue.
-func (m *Memory) Save(job Job) error {
+func (m *Memory) Save(jobs ...Job) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, ok := m.jobs[job.ID]; !ok {
-		return fmt.Errorf("saving job %d: %w", job.ID, ErrNotFound)
+	for _, job := range jobs {
+		if _, ok := m.jobs[job.ID]; !ok {
+			return fmt.Errorf("saving job %d: %w", job.ID, ErrNotFound)
+		}
 	}
-	m.jobs[job.ID] = &job
+	for _, job := range jobs {
+		m.jobs[job.ID] = &job
+	}
 	return nil
 }
 
 // Remove implements Queue; it never fails.
-func (m *Memory) Remove(id uint64) error {
+func (m *Memory) Remove(ids ...uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.jobs, id)
+	for _, id := range ids {
+		delete(m.jobs, id)
+	}
 	return nil
 }
 

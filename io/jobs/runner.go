@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 
 // Options says how a Runner works.
 type Options struct {
-	// Handler does the jobs. Required.
+	// Handler does the jobs. Required, unless Batch does them.
 	Handler Handler
+	// Batch, if not nil, has jobs done several at a time, instead of Handler.
+	Batch *Batch
 	// Queue remembers them; nil means a new Memory. The Runner takes up what it finds there. It does not close it.
 	Queue Queue
 	// Concurrency is how many jobs may be tried at a time, over all keys; 0 means 16.
@@ -37,9 +40,23 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Batch says how jobs are done several at a time.
+type Batch struct {
+	// Handler does them. Required.
+	Handler BatchHandler
+	// Max is how many jobs a batch may have. Those that are due go together; nothing waits for a batch to be full.
+	Max int
+	// Lines is over how many lines the keys are spread; 0 means Options.Concurrency. A batch is of jobs of one line, which
+	// has one batch tried at a time; the later jobs of the line wait while it fails.
+	Lines int
+}
+
 func (o *Options) complete() error {
-	if o.Handler == nil {
-		return errors.New("jobs: no handler given")
+	if (o.Handler == nil) == (o.Batch == nil) || o.Batch != nil && o.Batch.Handler == nil {
+		return errors.New("jobs: there has to be one handler")
+	}
+	if o.Batch != nil && (o.Batch.Max < 1 || o.Batch.Lines < 0) {
+		return fmt.Errorf("jobs: batches of %d jobs in %d lines cannot be", o.Batch.Max, o.Batch.Lines)
 	}
 	for _, n := range []int{o.Concurrency, o.MaxJobs, o.MaxDead, o.MaxAttempts} {
 		if n < 0 {
@@ -78,7 +95,7 @@ func orDefault[T comparable](v, def T) T {
 type Stats struct {
 	Waiting int // jobs not done, those being tried included
 	Running int // jobs being tried
-	Keys    int // keys that have jobs, each job without a key counted as one
+	Keys    int // keys that have jobs, each job without a key counted as one; with Options.Batch, lines
 	Dead    int // parked jobs kept
 
 	Done        uint64 // jobs that succeeded
@@ -87,26 +104,30 @@ type Stats struct {
 	Forgotten   uint64 // parked jobs that made room for newer ones
 	RefusedFull uint64 // jobs refused with ErrFull
 	Refused     uint64 // jobs refused for another reason: closed, or the Queue failed
+	Replayed    uint64 // parked jobs that Replay put back
 }
 
 // Runner runs jobs. One goroutine schedules them; a try has a goroutine of its own, of which there are at most
 // Options.Concurrency. Make one with New, and Close it.
 type Runner struct {
+	// Static.
 	opts    Options
+	start   time.Time
 	halt    context.CancelFunc // ends what is being tried
 	wake    chan struct{}      // has a token when the scheduler should look again
 	stopped chan struct{}      // closed when every goroutine has ended
 	tries   sync.WaitGroup
+	trouble trouble
 
 	mu      sync.Mutex // guards what follows
 	lines   map[string]*line
-	waiting lineHeap // lines of which no job is being tried, and whose first one will be
-	dead    []uint64 // parked jobs, the oldest first
-	adding  int      // jobs that are with Queue.Add
-	stats   Stats    // Waiting counts the jobs in lines and those of adding; Dead is not kept up to date
-	closing bool     // no new jobs; only what is due, and retries up to horizon, are still tried
-	halted  bool     // nothing is tried any more
-	horizon time.Time
+	waiting lineHeap      // lines of which no job is being tried, and whose first one will be
+	dead    []uint64      // parked jobs, the first that is to be forgotten first
+	adding  int           // jobs that are with Queue.Add
+	stats   Stats         // Waiting counts the jobs in lines and those of adding; Dead is not kept up to date
+	closing bool          // no new jobs; only what is due, and retries up to horizon, are still tried
+	halted  bool          // nothing is tried any more
+	horizon time.Duration // since start
 }
 
 // New starts a Runner and takes up what its Queue holds.
@@ -116,12 +137,14 @@ func New(opts Options) (*Runner, error) {
 	}
 	r := &Runner{
 		opts:    opts,
+		start:   time.Now(),
 		wake:    make(chan struct{}, 1),
 		stopped: make(chan struct{}),
+		trouble: trouble{log: opts.Logger},
 		lines:   make(map[string]*line),
 	}
-	if err := opts.Queue.Each(r.restore); err != nil {
-		return nil, fmt.Errorf("reading the stored jobs: %w", err)
+	if err := r.restore(); err != nil {
+		return nil, fmt.Errorf("taking up the stored jobs: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.halt = cancel
@@ -129,21 +152,56 @@ func New(opts Options) (*Runner, error) {
 	return r, nil
 }
 
-// restore takes up one stored job, before the Runner has started.
-func (r *Runner) restore(job Job) error {
-	if !job.Parked.IsZero() {
-		r.dead = append(r.dead, job.ID)
+// restore takes up the stored jobs, before the Runner has started.
+func (r *Runner) restore() error {
+	var batches []Job // their first jobs, without payloads
+	err := r.opts.Queue.Each(func(job Job) error {
+		if !job.Parked.IsZero() {
+			r.dead = append(r.dead, job.ID)
+			return nil
+		}
+		r.stats.Waiting++
+		job.Due = r.dueAgain(job)
+		r.file(job)
+		if len(job.BatchJobs) > 0 && r.opts.Batch != nil {
+			batches = append(batches, Job{Key: job.Key, BatchJobs: job.BatchJobs})
+		}
 		return nil
+	})
+	if err != nil {
+		return err
 	}
-	r.stats.Waiting++
-	r.file(job)
-	return nil
+	for _, first := range batches {
+		r.lines[r.lineOf(first.Key)].join(first.BatchJobs)
+	}
+	heap.Init(&r.waiting)
+	return r.opts.Queue.Remove(r.surplus()...)
+}
+
+// dueAgain is when a stored job is due. The clock may have been set back since it was stored: no job waits longer than
+// it would have been told to wait, had it failed just now, and one that was due at once still is.
+func (r *Runner) dueAgain(job Job) time.Time {
+	switch {
+	case job.Attempts == 0 && !job.Due.After(job.Created):
+		return r.start
+	case job.Attempts > 0:
+		if latest := r.start.Add(max(r.opts.MaxBackoff, r.opts.MaxRetryAfter)); job.Due.After(latest) {
+			return latest
+		}
+	}
+	return job.Due
 }
 
 // Put hands jobs over, all or none: with ErrFull when there is no room for them, with ErrClosed after Close, or
 // with the Queue's error. Jobs of one key that are put one after another run in that order. Put does not wait
 // for anything but the Queue, so with Memory it never blocks.
 func (r *Runner) Put(jobs ...Job) error {
+	return r.PutBy(r.opts.Queue.Add, jobs...)
+}
+
+// PutBy is Put for jobs that are stored together with something else: add does what Queue.Add would. It is called even
+// without any job, unless there is no room or the Runner is closed.
+func (r *Runner) PutBy(add func([]Job) error, jobs ...Job) error {
 	n := len(jobs)
 	if err := r.reserve(n); err != nil {
 		return err
@@ -160,7 +218,7 @@ func (r *Runner) Put(jobs ...Job) error {
 			b.Expires = b.Due.Add(r.opts.MaxAge)
 		}
 	}
-	err := r.opts.Queue.Add(batch)
+	err := add(batch)
 
 	r.mu.Lock()
 	r.adding -= n
@@ -197,25 +255,6 @@ func (r *Runner) reserve(n int) error {
 	return nil
 }
 
-// Dead returns the parked jobs that are kept, the oldest first.
-func (r *Runner) Dead() ([]Job, error) {
-	r.mu.Lock()
-	ids := append([]uint64(nil), r.dead...)
-	r.mu.Unlock()
-	jobs := make([]Job, 0, len(ids))
-	for _, id := range ids {
-		job, err := r.opts.Queue.Get(id)
-		switch {
-		case errors.Is(err, ErrNotFound): // forgotten in the meantime
-		case err != nil:
-			return nil, fmt.Errorf("reading parked jobs: %w", err)
-		default:
-			jobs = append(jobs, job)
-		}
-	}
-	return jobs, nil
-}
-
 // Stats returns the present counts.
 func (r *Runner) Stats() Stats {
 	r.mu.Lock()
@@ -234,6 +273,20 @@ func (r *Runner) Stats() Stats {
 // return the same.
 func (r *Runner) Close(ctx context.Context) (left int) {
 	r.startClosing(ctx)
+	return r.await(ctx)
+}
+
+// Stop is Close for a durable Queue, which loses nothing: no further try is begun, and those under way may end while ctx
+// allows.
+func (r *Runner) Stop(ctx context.Context) (left int) {
+	r.mu.Lock()
+	r.closing, r.halted = true, true
+	r.mu.Unlock()
+	return r.await(ctx)
+}
+
+// await waits for the end of what startClosing or Stop has left to do.
+func (r *Runner) await(ctx context.Context) (left int) {
 	r.look()
 	select {
 	case <-r.stopped:
@@ -258,15 +311,15 @@ func (r *Runner) startClosing(ctx context.Context) {
 		return
 	}
 	r.closing = true
-	now := time.Now()
+	now := time.Since(r.start)
 	r.horizon = now
 	if d, ok := ctx.Deadline(); ok {
-		r.horizon = d
+		r.horizon = d.Sub(r.start)
 	}
 	waiting := r.waiting
 	r.waiting = nil
 	for _, l := range waiting {
-		if l.tried && l.jobs[0].due.After(now) {
+		if l.tried && l.jobs[0].due > now {
 			l.jobs[0].due = now
 		}
 		r.enqueue(l, now)

@@ -18,6 +18,9 @@ func TestNewRejects(t *testing.T) {
 	for name, opts := range map[string]Options{
 		"no handler":        {},
 		"negative limit":    {Handler: ok, MaxJobs: -1},
+		"two handlers":      {Handler: ok, Batch: &Batch{Max: 1, Handler: batchOf(nil)}},
+		"batch of none":     {Batch: &Batch{Handler: batchOf(nil)}},
+		"batch, no handler": {Batch: &Batch{Max: 1}},
 		"negative duration": {Handler: ok, MaxAge: -1},
 		"broken queue":      {Handler: ok, Queue: &brokenQueue{Memory: NewMemory(), each: errTest}},
 	} {
@@ -289,7 +292,7 @@ func TestParking(t *testing.T) {
 				} else if tt.at != 0 && got[n-2].at != tt.at {
 					t.Errorf("last try at %v, want %v", got[n-2].at, tt.at)
 				}
-				dead, err := r.Dead()
+				dead, _, err := r.Dead(0, 100)
 				if err != nil || len(dead) != 1 || len(parked) != 1 {
 					t.Fatalf("dead %v, %v; reported %v", dead, err, parked)
 				}
@@ -326,7 +329,7 @@ func TestDeadListIsBounded(t *testing.T) {
 			put(t, r, job("k", fmt.Sprint(i)))
 		}
 		synctest.Wait()
-		dead, err := r.Dead()
+		dead, _, err := r.Dead(0, 100)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,104 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"crier/api"
+	"crier/api/webhook"
+	"crier/io/hub"
+	"crier/io/store"
+)
+
+// presenceTick is the least time between two records of who came and who went: one write each, however many they are.
+const presenceTick = 50 * time.Millisecond
+
+// buildStore opens what survives a crash.
+func (a *App) buildStore() error {
+	path := a.cfg.Store.Path
+	if path == "" {
+		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed are in memory only")
+		return nil
+	}
+	var err error
+	if a.store, err = store.Open(store.Options{Path: path, Logger: a.log}); err != nil {
+		return fmt.Errorf("%w (setting `store.path`; `memory` keeps everything in memory)", err)
+	}
+	a.log.Info("store opened", "path", a.store.Path(), "bytes", a.store.Stats().FileBytes)
+	return nil
+}
+
+// buildWebhook makes the sender of callbacks, if there is somebody to call.
+func (a *App) buildWebhook() error {
+	c := a.cfg.Webhook
+	if c.URL == "" {
+		return nil
+	}
+	o := webhook.Options{
+		URL:       c.URL,
+		Secrets:   c.Secrets,
+		Format:    c.Format,
+		Events:    c.Events,
+		Timeout:   c.Timeout,
+		Retention: c.Retention,
+		Batch:     c.Batch,
+		Node:      a.node,
+		Logger:    a.log,
+	}
+	var err error
+	if a.store != nil {
+		if o.Outbox, err = a.store.Jobs("webhook"); err != nil {
+			return err
+		}
+	}
+	a.sender, err = webhook.New(o)
+	return err
+}
+
+// hubOptions says, among others, whom the hub tells who came and who went, and who was online when the program ended.
+func (a *App) hubOptions() (hub.Options, error) {
+	o := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	if a.cfg.Presence.RoomEvents {
+		o.RoomPresence = a.tellRoom
+	}
+	if a.sender == nil {
+		return o, nil
+	}
+	o.Presence, o.PresenceTick = a.sender.Presence, presenceTick
+	if a.store == nil {
+		return o, nil
+	}
+	version, err := a.store.LastVersion()
+	if err != nil {
+		return o, err
+	}
+	o.Restart = &hub.Restart{Grace: a.cfg.Presence.RestartGrace, Version: version}
+	err = a.store.EachOnline(func(u store.Online) error {
+		o.Restart.Online = append(o.Restart.Online, u.UID)
+		return nil
+	})
+	if err != nil {
+		return o, fmt.Errorf("reading who was online: %w", err)
+	}
+	if n := len(o.Restart.Online); n > 0 {
+		a.log.Info("users were online when the program ended; who is not back in time is reported offline", "users", n, "grace", o.Restart.Grace)
+	}
+	return o, nil
+}
+
+// callbacks are what the push port shows of the sender; nil without one.
+func (a *App) callbacks() api.Callbacks {
+	if a.sender == nil {
+		return nil
+	}
+	return a.sender
+}
+
+// storeFigures are what the push port shows of the store.
+func (a *App) storeFigures() api.StoreFigures {
+	s := a.store.Stats()
+	return api.StoreFigures{
+		Bytes: s.FileBytes, Free: s.FreeBytes, Commits: s.Commits, Writes: s.Ops, Failures: s.Failures,
+		Compactions: s.Compactions, Error: s.LastError,
+	}
+}
