@@ -59,7 +59,9 @@ func (t terms) environment(dir, public, push, callback string) []string {
 		"SOCKETIO_PING_INTERVAL": t.Ping.String(),
 		"SOCKETIO_PING_TIMEOUT":  t.Ping.String(),
 	}
-	if !t.Memory {
+	if t.Memory {
+		settings["STORE_PATH"] = "memory"
+	} else {
 		settings["STORE_PATH"] = filepath.Join(dir, "store", "crier.db")
 		settings["PRESENCE_RESTART_GRACE"] = t.Grace.String()
 	}
