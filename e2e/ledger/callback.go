@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,7 +18,7 @@ const (
 	secretKey = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 )
 
-// A callback is the body of a request to the receiver.
+// A callback is the body of a request to the receiver, or one of several in it.
 type callback struct {
 	ID   string    `json:"id"`
 	Type string    `json:"type"`
@@ -34,23 +35,40 @@ func (c callback) online() bool { return c.Type == "user.online" }
 
 func (c callback) at() stamp { return stampOf(c.Time) }
 
-// readCallback decodes a body and says what is wrong with it.
-func readCallback(body []byte) (callback, error) {
-	var c callback
-	if err := json.Unmarshal(body, &c); err != nil {
-		return c, fmt.Errorf("the body is no callback: %w", err)
+// readCallbacks decodes the body of a request, one callback or a batch of them, and says what is wrong with it.
+func readCallbacks(body []byte) ([]callback, error) {
+	var batch struct {
+		callback
+		Events []callback `json:"events"`
 	}
+	if err := json.Unmarshal(body, &batch); err != nil {
+		return nil, fmt.Errorf("the body is no callback: %w", err)
+	}
+	all := batch.Events
+	if len(all) == 0 {
+		all = []callback{batch.callback}
+	}
+	for _, c := range all {
+		if err := c.check(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// check says what is wrong with a callback by itself.
+func (c callback) check() error {
 	switch {
 	case !c.online() && c.Type != "user.offline":
-		return c, fmt.Errorf("the type is %q", c.Type)
+		return fmt.Errorf("the type is %q", c.Type)
 	case c.ID == "" || c.Time.IsZero() || c.Data.UID == "" || c.Data.Version == 0:
-		return c, fmt.Errorf("the body lacks something")
+		return errors.New("the body lacks something")
 	case c.online() != (c.Data.Connections > 0):
-		return c, fmt.Errorf("%s with %d connections", c.Type, c.Data.Connections)
+		return fmt.Errorf("%s with %d connections", c.Type, c.Data.Connections)
 	case c.online() != (c.Data.Cause == ""):
-		return c, fmt.Errorf("%s with the cause %q", c.Type, c.Data.Cause)
+		return fmt.Errorf("%s with the cause %q", c.Type, c.Data.Cause)
 	}
-	return c, nil
+	return nil
 }
 
 // verify checks the headers of a callback as Standard Webhooks 1.0 says. The age is not looked at: it is up to the faults.

@@ -179,6 +179,19 @@ var scenes = []scene{
 		want:  []string{"changed"}, counts: verdict{arrivals: 1, departures: 1, told: 2, repeats: 1},
 	},
 	{
+		name: "a batch, sent twice", visits: []visit{one(1000, 1010, 3000, 3010)},
+		lines: []callbackLine{
+			{At: 4000, Outcome: noted, ID: "msg_b", Body: batch(body("msg_1", "u", 1, "online", 1005), body("msg_2", "u", 2, "offline", 3512))},
+			{At: 5000, Outcome: repeated, ID: "msg_b", Body: batch(body("msg_1", "u", 1, "online", 1005), body("msg_2", "u", 2, "offline", 3512))},
+		},
+		counts: verdict{arrivals: 1, departures: 1, told: 2, repeats: 2},
+	},
+	{
+		name: "in two batches", visits: []visit{one(1000, 1010, 3000, 3010)}, told: []string{"online 1005", "offline 3510"},
+		lines: []callbackLine{{At: 4000, Outcome: noted, ID: "msg_b", Body: batch(body("msg_1", "u", 2, "offline", 3512))}},
+		want:  []string{"twice"}, counts: verdict{arrivals: 1, departures: 1, told: 2},
+	},
+	{
 		name: "a version that does not grow", visits: []visit{one(1000, 1010, 3000, 3010)}, told: []string{"online 1005"},
 		lines: []callbackLine{{At: 4000, Outcome: noted, ID: "msg_9", Body: body("msg_9", "u", 1, "offline", 3510)}},
 		want:  []string{"version"}, counts: verdict{arrivals: 1, departures: 1, told: 2},
@@ -277,6 +290,8 @@ func body(id, uid string, version int, what string, at stamp) string {
 	}
 	return string(text)
 }
+
+func batch(bodies ...string) string { return `{"events":[` + strings.Join(bodies, ",") + `]}` }
 
 // TestVerify checks the example of the Standard Webhooks specification.
 func TestVerify(t *testing.T) {

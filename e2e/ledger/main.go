@@ -40,6 +40,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	flags.IntVar(&t.Users, "users", t.Users, "how many there are at a time")
 	flags.IntVar(&t.Faults, "faults", t.Faults, "of the server, the browsers and the receiver")
 	flags.IntVar(&t.Drop, "drop", 0, "steal one callback in so `many` on its way: the checker must notice")
+	flags.IntVar(&t.Batch, "batch", 1, "webhook.batch of the server")
 	flags.BoolVar(&t.Memory, "memory", false, "the server has no store; without kill, relapse, restart and storm it must be right nevertheless")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return 2

@@ -21,6 +21,7 @@ type receiver struct {
 	// Static.
 	address string
 	book    *book
+	batches bool // requests may bring several callbacks
 	fail    func(error)
 	handler http.Handler
 	done    chan struct{} // closed at the end: who hangs goes on
@@ -164,11 +165,12 @@ func (r *receiver) diagnose() (f fault, over chan struct{}) {
 	return faults[r.random.IntN(len(faults))], nil
 }
 
-// take counts the callback, unless it has been counted before.
+// take counts what the request brings, unless it has been counted before.
 func (r *receiver) take(q *http.Request, body []byte) (outcome, wrong string) {
-	c, err := readCallback(body)
-	if err == nil && c.ID != q.Header.Get("Webhook-Id") {
-		err = fmt.Errorf("the body's id is %q", c.ID)
+	id := q.Header.Get("Webhook-Id")
+	all, err := readCallbacks(body)
+	if err == nil && !r.batches && (len(all) != 1 || all[0].ID != id) {
+		err = fmt.Errorf("the body is of %s", all[0].ID)
 	}
 	if err == nil {
 		err = verify(q.Header, body)
@@ -178,15 +180,17 @@ func (r *receiver) take(q *http.Request, body []byte) (outcome, wrong string) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.seen[c.ID] {
+	if r.seen[id] {
 		return repeated, ""
 	}
-	r.seen[c.ID] = true
-	r.last[c.Data.UID] = c
+	r.seen[id] = true
+	for _, c := range all {
+		r.last[c.Data.UID] = c
+	}
 	return noted, ""
 }
 
-// latest returns the last callback about a user, and how many there were about all of them.
+// latest returns the last callback about a user, and how many requests there were about all of them.
 func (r *receiver) latest(uid string) (c callback, all int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

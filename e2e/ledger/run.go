@@ -149,6 +149,7 @@ func (r *run) openBooks(dir string) (closers []func() error, err error) {
 		}
 	}
 	r.receiver = newReceiver(address, callbacks, r.source("receiver", 0), r.fail, wrap)
+	r.receiver.batches = r.terms.Batch > 1
 	return closers, nil
 }
 
@@ -254,6 +255,6 @@ func (r *run) report(ctx context.Context) {
 	const every = 15 * time.Second
 	for sleep(ctx, every) == nil {
 		_, told := r.receiver.latest("")
-		r.options.log.Info("so far", "transitions", r.progress.sofar(), "callbacks", told)
+		r.options.log.Info("so far", "transitions", r.progress.sofar(), "requests", told)
 	}
 }

@@ -26,19 +26,25 @@ func (v *verdict) sound(e *evidence) error {
 	return nil
 }
 
-// caught says how many of the stolen callbacks the violations tell of.
-func (v *verdict) caught(e *evidence) int {
+// caught says how many callbacks were stolen, and of how many of them the violations tell.
+func (v *verdict) caught(e *evidence) (noticed, all int) {
 	accused := map[string]bool{}
 	for _, one := range v.violations {
 		accused[one.uid] = true
 	}
-	n := 0
 	for _, line := range e.stolen {
-		if c, err := readCallback([]byte(line.Body)); err == nil && accused[c.Data.UID] {
-			n++
+		callbacks, err := readCallbacks([]byte(line.Body))
+		if err != nil {
+			continue // it would not have been counted
+		}
+		for _, c := range callbacks {
+			all++
+			if accused[c.Data.UID] {
+				noticed++
+			}
 		}
 	}
-	return n
+	return noticed, all
 }
 
 // print writes the summary of a run, one line for each party, and the first violations.
@@ -52,11 +58,12 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	fmt.Fprintf(&b, "browsers    %d tabs, %d browsers killed\n", e.count[tabOpened], e.count[browserGone])
 	fmt.Fprintf(&b, "receiver    %d requests, %d tries again of what had failed, %d outages, %d hangs; faults: %s\n",
 		len(e.lines), e.retries(), e.count[receiverDown], e.count[receiverHang], e.faults())
-	fmt.Fprintf(&b, "callbacks   %d, and %d repetitions of them with the same webhook-id\n", v.told, v.repeats)
+	fmt.Fprintf(&b, "callbacks   %d noted, and %d of them again, under the same webhook-id\n", v.told, v.repeats)
 	fmt.Fprintf(&b, "not owed    %d absences too short to be told\n", v.short)
 	fmt.Fprintf(&b, "indeterminate %d: %d absences of a length between, %d connections cut off right after their login\n", v.indeterminate(), v.open, v.cut)
 	if t.Drop > 0 {
-		fmt.Fprintf(&b, "stolen      %d callbacks on purpose, of which %d were noticed\n", len(e.stolen), v.caught(e))
+		noticed, all := v.caught(e)
+		fmt.Fprintf(&b, "stolen      %d callbacks on purpose, of which %d were noticed\n", all, noticed)
 	}
 	fmt.Fprintf(&b, "violations  %d\n", len(v.violations))
 	for _, one := range v.violations[:min(shown, len(v.violations))] {

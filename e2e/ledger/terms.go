@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -26,9 +27,10 @@ type terms struct {
 	Without     []string      `json:"without,omitempty"`
 	Drop        int           `json:"drop,omitempty"` // one callback in so many is stolen on its way
 	Memory      bool          `json:"memory,omitempty"`
-	Delay       time.Duration `json:"delay"` // presence.offline_delay
-	Grace       time.Duration `json:"grace"` // presence.restart_grace
-	Ping        time.Duration `json:"ping"`  // socketio.ping_interval, and .ping_timeout
+	Batch       int           `json:"batch,omitempty"` // webhook.batch
+	Delay       time.Duration `json:"delay"`           // presence.offline_delay
+	Grace       time.Duration `json:"grace"`           // presence.restart_grace
+	Ping        time.Duration `json:"ping"`            // socketio.ping_interval, and .ping_timeout
 }
 
 // defaults returns terms of a full run.
@@ -58,6 +60,9 @@ func (t terms) environment(dir, public, push, callback string) []string {
 		"PRESENCE_OFFLINE_DELAY": t.Delay.String(),
 		"SOCKETIO_PING_INTERVAL": t.Ping.String(),
 		"SOCKETIO_PING_TIMEOUT":  t.Ping.String(),
+	}
+	if t.Batch > 1 {
+		settings["WEBHOOK_BATCH"] = strconv.Itoa(t.Batch)
 	}
 	if t.Memory {
 		settings["STORE_PATH"] = "memory"

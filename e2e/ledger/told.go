@@ -17,48 +17,65 @@ type interval struct{ from, to stamp }
 
 // reports sorts the receiver's lines by users, and finds what is wrong with them as such.
 func (e *evidence) reports(accuse func(violation)) map[string]*report {
-	all := map[string]*report{}
-	bodies := map[string]string{}
-	newest := map[string]callbackLine{} // of each user, the line of the newest callback
+	m := mail{
+		reports: map[string]*report{}, bodies: map[string]string{}, events: map[string]bool{}, newest: map[string]callbackLine{}, accuse: accuse,
+	}
 	for _, line := range e.lines {
 		if line.Wrong != "" {
 			accuse(violation{kind: "malformed", id: line.ID, text: line.Wrong})
 		}
-		if line.Outcome == refused {
-			continue
+		if line.Outcome != refused {
+			m.open(line)
 		}
-		c, err := readCallback([]byte(line.Body))
-		if err != nil {
-			accuse(violation{kind: "malformed", id: line.ID, text: err.Error()})
-			continue
-		}
-		uid := c.Data.UID
-		r := all[uid]
-		if r == nil {
-			r = &report{}
-			all[uid] = r
-		}
-		if line.Outcome == repeated {
-			r.repeats++
-			if bodies[c.ID] != line.Body {
-				accuse(violation{"changed", uid, c.ID, line.At, "a repetition says something else than " + bodies[c.ID]})
-			}
-			if n := newest[uid]; n.ID != c.ID && seconds(line.Sent) > seconds(n.Sent) {
-				accuse(violation{"order", uid, c.ID, line.At, "an older callback was sent again after " + n.ID})
-			}
-			continue
-		}
-		bodies[c.ID] = line.Body
-		newest[uid] = line
-		r.callbacks = append(r.callbacks, c)
 	}
-	for uid, r := range all {
+	for uid, r := range m.reports {
 		if e.visits[uid] == nil {
 			accuse(violation{kind: "false arrival", uid: uid, text: "there is no such user"})
 		}
 		r.arrange(uid, accuse)
 	}
-	return all
+	return m.reports
+}
+
+// mail is what reports are made of.
+type mail struct {
+	reports map[string]*report
+	bodies  map[string]string       // by webhook-id
+	events  map[string]bool         // ids of callbacks
+	newest  map[string]callbackLine // of each user, the request with the newest callback
+	accuse  func(violation)
+}
+
+// open takes a request into account that was noted, for the first time or again.
+func (m *mail) open(line callbackLine) {
+	all, err := readCallbacks([]byte(line.Body))
+	if err != nil {
+		m.accuse(violation{kind: "malformed", id: line.ID, at: line.At, text: err.Error()})
+		return
+	}
+	if line.Outcome == repeated && m.bodies[line.ID] != line.Body {
+		m.accuse(violation{"changed", all[0].Data.UID, line.ID, line.At, "a repetition says something else than " + m.bodies[line.ID]})
+	}
+	m.bodies[line.ID] = line.Body
+	for _, c := range all {
+		uid := c.Data.UID
+		if m.reports[uid] == nil {
+			m.reports[uid] = &report{}
+		}
+		switch r := m.reports[uid]; {
+		case line.Outcome == repeated:
+			r.repeats++
+			if n := m.newest[uid]; n.ID != line.ID && seconds(line.Sent) > seconds(n.Sent) {
+				m.accuse(violation{"order", uid, c.ID, line.At, "an older callback was sent again after " + n.ID})
+			}
+		case m.events[c.ID]:
+			m.accuse(violation{"twice", uid, c.ID, line.At, "it was sent under another webhook-id before"})
+		default:
+			m.events[c.ID] = true
+			m.newest[uid] = line
+			r.callbacks = append(r.callbacks, c)
+		}
+	}
 }
 
 func seconds(text string) int64 {
