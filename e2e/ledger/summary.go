@@ -26,22 +26,31 @@ func (v *verdict) sound(e *evidence) error {
 	return nil
 }
 
-// caught says how many callbacks were stolen, and of how many of them the violations tell.
-func (v *verdict) caught(e *evidence) (noticed, all int) {
+// robbed says of which users callbacks were stolen, and how many.
+func (e *evidence) robbed() map[string]int {
+	robbed := map[string]int{}
+	for _, line := range e.stolen {
+		all, err := readCallbacks([]byte(line.Body))
+		if err != nil {
+			continue // it would not have been counted
+		}
+		for _, c := range all {
+			robbed[c.Data.UID]++
+		}
+	}
+	return robbed
+}
+
+// noticed says how many callbacks were stolen, and how many of them of users whom violations tell of.
+func (v *verdict) noticed(robbed map[string]int) (noticed, all int) {
 	accused := map[string]bool{}
 	for _, one := range v.violations {
 		accused[one.uid] = true
 	}
-	for _, line := range e.stolen {
-		callbacks, err := readCallbacks([]byte(line.Body))
-		if err != nil {
-			continue // it would not have been counted
-		}
-		for _, c := range callbacks {
-			all++
-			if accused[c.Data.UID] {
-				noticed++
-			}
+	for uid, n := range robbed {
+		all += n
+		if accused[uid] {
+			noticed += n
 		}
 	}
 	return noticed, all
@@ -62,7 +71,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	fmt.Fprintf(&b, "not owed    %d absences too short to be told\n", v.short)
 	fmt.Fprintf(&b, "indeterminate %d: %d absences of a length between, %d connections cut off right after their login\n", v.indeterminate(), v.open, v.cut)
 	if t.Drop > 0 {
-		noticed, all := v.caught(e)
+		noticed, all := v.noticed(e.robbed())
 		fmt.Fprintf(&b, "stolen      %d callbacks on purpose, of which %d were noticed\n", all, noticed)
 	}
 	fmt.Fprintf(&b, "violations  %d\n", len(v.violations))
