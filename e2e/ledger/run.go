@@ -61,6 +61,9 @@ func perform(ctx context.Context, t terms, o options) (err error) {
 	if err := r.live(ctx); err != nil {
 		return err
 	}
+	if err := r.server.inspect(); err != nil {
+		return err
+	}
 	if step := time.Now().Round(0).Sub(begun.Round(0)) - time.Since(begun); step.Abs() > 20*time.Millisecond {
 		return fmt.Errorf("the clock of this machine was changed by %v during the run, whose books are worth nothing", step)
 	}
@@ -250,11 +253,19 @@ func (r *run) settle(ctx context.Context) error {
 	}
 }
 
-// report logs now and then how far the run is, and that it hangs if it does.
+// report logs now and then how far the run is, and ends one in which nothing happens any more.
 func (r *run) report(ctx context.Context) {
-	const every = 15 * time.Second
+	const every, most = 15 * time.Second, 5 * time.Minute
+	before, idle := -1, time.Duration(0)
 	for sleep(ctx, every) == nil {
 		_, told := r.receiver.latest("")
-		r.options.log.Info("so far", "transitions", r.progress.sofar(), "requests", told)
+		done := r.progress.sofar()
+		r.options.log.Info("so far", "transitions", done, "requests", told)
+		if idle += every; done+told != before {
+			before, idle = done+told, 0
+		}
+		if idle >= most {
+			r.fail(fmt.Errorf("nothing has happened for %v", most))
+		}
 	}
 }

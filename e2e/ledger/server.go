@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func freeAddress(pick func(int) int) (string, error) {
 // start runs the server and waits until it answers.
 func (s *server) start(ctx context.Context) error {
 	s.lives++
-	log, err := os.Create(filepath.Join(s.dir, fmt.Sprintf("server-%d.log", s.lives)))
+	log, err := os.Create(s.logFile(s.lives))
 	if err != nil {
 		return fmt.Errorf("starting the server: %w", err)
 	}
@@ -190,6 +191,27 @@ func (s *server) answers(ctx context.Context) bool {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return errors.Join(err, resp.Body.Close()) == nil && resp.StatusCode == http.StatusOK
+}
+
+// inspect looks into the logs for what only a server that ends by itself tells by its exit code.
+func (s *server) inspect() error {
+	for life := range s.lives {
+		path := s.logFile(life + 1)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return fmt.Errorf("reading the server's log: %w", err)
+		}
+		for _, phrase := range []string{"DATA RACE", "panic: "} {
+			if bytes.Contains(text, []byte(phrase)) {
+				return fmt.Errorf("the server's log has %q: %s", phrase, path)
+			}
+		}
+	}
+	return nil
+}
+
+func (s *server) logFile(life int) string {
+	return filepath.Join(s.dir, fmt.Sprintf("server-%d.log", life))
 }
 
 // sleep waits for d, or for the end of ctx, which is its error.
