@@ -94,7 +94,7 @@ func (c *court) forgettable(s stay) bool {
 
 // absences checks that every absence was told that lasted long enough, and counts what is owed.
 func (c *court) absences() {
-	var gone, unseen stamp
+	var gone, ghost stamp
 	there := false // an arrival has been owed since the last departure that was
 	for i := 0; i <= len(c.visits); i++ {
 		next := c.end
@@ -102,7 +102,7 @@ func (c *court) absences() {
 			next = c.visits[i].open
 		}
 		if i > 0 && next > gone {
-			if due, ok := c.timeline.due(unseen); ok && due <= next {
+			if due, ok := c.timeline.due(gone, ghost); ok && due <= next {
 				c.owed(due, next, &there)
 			} else {
 				c.unowed(gone, next)
@@ -112,7 +112,7 @@ func (c *court) absences() {
 			break
 		}
 		v := c.visits[i]
-		gone, unseen = max(gone, v.gone), max(unseen, v.unseen(c.terms))
+		gone, ghost = max(gone, v.gone), max(ghost, v.ghost())
 		if !there && slices.ContainsFunc(v.stays, func(s stay) bool { return c.timeline.settled(s.from, s.to) }) {
 			there = true
 			c.verdict.arrivals++

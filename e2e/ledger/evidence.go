@@ -43,8 +43,13 @@ type stay struct {
 	out      stamp // when the browser noticed its end; never if it did not
 }
 
-// unseen is as that of tab.
-func (v *visit) unseen(t terms) stamp { return unseen(t, v.gone, v.polls, v.clean) }
+// ghost returns when the tab may have left a session behind that only the heartbeat ends, or 0.
+func (v *visit) ghost() stamp {
+	if v.polls && !v.clean && v.gone < never {
+		return v.gone
+	}
+	return 0
+}
 
 // gather reads the books of a run.
 func gather(dir string) (*evidence, error) {
@@ -151,7 +156,9 @@ func (v *visit) add(line tabLine) {
 	last := &v.stays[len(v.stays)-1]
 	switch line.On {
 	case tabProof:
-		last.to, last.proven = max(last.to, line.Sent), true
+		if line.Sent >= last.from {
+			last.to, last.proven = line.Sent, true
+		}
 	case tabOut:
 		last.out, v.connected = line.At, false
 	}

@@ -85,19 +85,13 @@ func (t *tab) until(ctx context.Context, condition func(*tab) bool) (alive bool,
 	}
 }
 
-// past returns when a tab that is gone was connected for certain, for the last time, and since when the server cannot see
-// anything of it.
-func (t *tab) past(terms terms) (seen, since stamp) {
+// past returns when a tab that is gone was connected for certain, for the last time, when it went, and when it may have left a
+// session behind that only the heartbeat ends, or 0.
+func (t *tab) past() (seen, gone, ghost stamp) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.proof, unseen(terms, t.gone, t.polls, t.clean)
-}
-
-// unseen returns since when the server cannot see anything of a tab. A session of one that polled may have to wait for the
-// heartbeat.
-func unseen(terms terms, gone stamp, polls, clean bool) stamp {
-	if polls && !clean && gone != never {
-		return gone + span(terms.heartbeat())
+	if t.polls && !t.clean {
+		ghost = t.gone
 	}
-	return gone
+	return t.proof, t.gone, ghost
 }

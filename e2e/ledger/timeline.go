@@ -75,12 +75,20 @@ func (l *timeline) lagging(t stamp) stamp {
 	return at
 }
 
-// due returns by when the departure of a user is certain, of whom the server can have seen nothing since gone, nor from then
-// on. ok is false if that time has not come in the timeline.
-func (l *timeline) due(gone stamp) (at stamp, ok bool) {
+// due returns by when the departure of a user is certain who has had no connection since gone and opens none from then on. If
+// ghost is not 0, a session may have been left then that only the heartbeat ends: of a client that polled, or even of one that
+// was gone before the server looked at its first request. ok is false if that time has not come in the timeline.
+func (l *timeline) due(gone, ghost stamp) (at stamp, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := gone + span(l.terms.Delay)
+	if ghost > 0 {
+		at, ok := l.tick(ghost, lag)
+		if !ok {
+			return 0, false
+		}
+		from = max(from, at+span(l.terms.heartbeat()+l.terms.Delay))
+	}
 	for i, one := range l.lives {
 		if one.end < gone || one.listen == 0 {
 			continue

@@ -31,7 +31,8 @@ type user struct {
 	left   []*tab // told to, not gone yet
 	opened int
 	seen   stamp // when one of those tabs was connected for certain, for the last time
-	unseen stamp // since when the server can see nothing of the tabs that are gone
+	gone   stamp // the last one of them
+	ghost  stamp // the last one that may have left a session behind; 0 if none has
 	online bool  // what the last callback must say in the end
 	since  stamp // and not earlier than
 }
@@ -59,7 +60,7 @@ func (u *user) live(ctx context.Context, odd bool) error {
 
 // arrive opens a tab and waits until the arrival is owed.
 func (u *user) arrive(ctx context.Context) error {
-	u.online, u.since = true, max(u.unseen, 1)
+	u.online, u.since = true, max(u.gone, 1)
 	for {
 		t, err := u.open(ctx)
 		if err != nil {
@@ -118,7 +119,7 @@ func (u *user) depart(ctx context.Context) error {
 	}
 	for {
 		changed := u.timeline.wait()
-		if _, ok := u.timeline.due(u.unseen); ok {
+		if _, ok := u.timeline.due(u.gone, u.ghost); ok {
 			u.online, u.since = false, u.seen
 			return nil
 		}
@@ -180,8 +181,8 @@ func (u *user) vanish(ctx context.Context) error {
 		if _, err := t.until(ctx, func(*tab) bool { return false }); err != nil {
 			return err
 		}
-		seen, unseen := t.past(u.terms)
-		u.seen, u.unseen = max(u.seen, seen), max(u.unseen, unseen)
+		seen, gone, ghost := t.past()
+		u.seen, u.gone, u.ghost = max(u.seen, seen), max(u.gone, gone), max(u.ghost, ghost)
 	}
 	u.left = u.left[:0]
 	return nil
