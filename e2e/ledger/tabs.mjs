@@ -68,11 +68,12 @@ class Wire extends Agent {
     this.cut = false;
   }
 
-  createConnection(...args) {
-    const socket = super.createConnection(...args);
+  createConnection(options, created) {
+    if (this.cut) return void created(severed());
+    const socket = super.createConnection(options, created);
     this.all.add(socket);
     socket.once("close", () => this.all.delete(socket));
-    if (this.cut) socket.destroy();
+    socket.on("error", () => {}); // the request that it is for hears of it, too
     return socket;
   }
 
@@ -91,6 +92,10 @@ class Wire extends Agent {
     }
   }
 }
+
+// severed is not the error of a connection that the server has ended, after which the clients' XMLHttpRequest would try again
+// at once, and for ever.
+const severed = () => Object.assign(new Error("the tab is gone"), { code: "EGONE" });
 
 class Tab {
   constructor(book, { tab, uid, lib, url, transports, greet }) {

@@ -38,7 +38,7 @@ func defaults() terms {
 	return terms{
 		Seed:        uint64(time.Now().UnixNano()),
 		Transitions: 50_000,
-		Users:       250,
+		Users:       600,
 		Faults:      200,
 		Delay:       500 * time.Millisecond,
 		Grace:       2 * time.Second,
