@@ -172,7 +172,7 @@ func TestOneWriteForMany(t *testing.T) {
 // What is wrong with the store stops the start, with the setting that names it.
 func TestStoreRefused(t *testing.T) {
 	taken := filepath.Join(t.TempDir(), "taken.db")
-	start(t, func(c *configs.Config) { c.Store.Path = taken })
+	build(t, func(c *configs.Config) { c.Store.Path = taken })
 	text := filepath.Join(t.TempDir(), "text.db")
 	if err := os.WriteFile(text, []byte("not a store"), 0o600); err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestNoStoreOrNoCallbacks(t *testing.T) {
 	if version, err := p.store.LastVersion(); version != 0 || err != nil {
 		t.Errorf("version %d, %v", version, err)
 	}
-	if none := start(t, nil); none.store != nil || !strings.Contains(none.log.String(), "nothing is kept beyond the end") {
+	if none := build(t, nil); none.store != nil || !strings.Contains(none.log.String(), "nothing is kept beyond the end") {
 		t.Error("the log does not say that nothing is kept")
 	}
 }

@@ -99,12 +99,11 @@ type Rooms struct {
 
 // Webhook is where online and offline callbacks go. Without a URL there are none.
 type Webhook struct {
-	URL     string        // http or https; empty: no callbacks
-	Secrets []string      // each whsec_ and base64 (Standard Webhooks), or any other text, whose bytes are the key
-	Format  string        // "json" or "form"
-	Events  []string      // of "user.online" and "user.offline", at least one
-	Timeout time.Duration // of one try
-
+	URL       string        // http or https; empty: no callbacks
+	Secrets   []string      // each whsec_ and base64 (Standard Webhooks), or any other text, whose bytes are the key
+	Format    string        // "json" or "form"
+	Events    []string      // of "user.online" and "user.offline", at least one
+	Timeout   time.Duration // of one try
 	Batch     int           // how many callbacks may go into one request
 	Retention time.Duration // how long after its event a callback is given up
 }
@@ -167,10 +166,9 @@ func Default() *Config {
 		},
 		Rooms: Rooms{ClientJoin: "deny"},
 		Webhook: Webhook{
-			Format:  "json",
-			Events:  []string{"user.online", "user.offline"},
-			Timeout: 10 * time.Second,
-
+			Format:    "json",
+			Events:    []string{"user.online", "user.offline"},
+			Timeout:   10 * time.Second,
 			Batch:     1,
 			Retention: 72 * time.Hour,
 		},

@@ -41,7 +41,7 @@ type Options struct {
 	// Retention is how long after its event a callback that fails is given up; 0 means 72 h. Until then the later ones
 	// of the same user wait.
 	Retention time.Duration
-	// MaxAttempts gives a callback up after so many failures; 0 means 2,000, more than fit into 72 h.
+	// MaxAttempts gives a callback up after so many failures; 0 means that only its age counts.
 	MaxAttempts int
 	// Concurrency is how many requests may be in flight, never two of one user; 0 means 16.
 	Concurrency int
@@ -149,9 +149,6 @@ func (o *Options) complete() error {
 	}
 	if o.Retention == 0 {
 		o.Retention = 72 * time.Hour
-	}
-	if o.MaxAttempts == 0 {
-		o.MaxAttempts = 2000
 	}
 	if o.Concurrency == 0 {
 		o.Concurrency = 16
