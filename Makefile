@@ -1,12 +1,13 @@
-# make run    build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
-# make test   everything that continuous integration checks
-# make ledger the long proof of the callbacks, with kills and faults; ARGS='-seed 7' repeats a run
+# make run          build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
+# make test         everything that continuous integration checks
+# make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
+# make ledger       the long proof of the callbacks, under kills and faults, in about 11 minutes (docs/DURABILITY.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e ledger fmt clean
+.PHONY: run build client setup test lint unit e2e bench-quick ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -39,6 +40,11 @@ unit: client
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 	$(GO) test -race -timeout 15m ./e2e/...
 
+# Needs nothing but Go. ARGS='-only memory' and the like: go run ./bench/quick -h
+bench-quick:
+	$(GO) run ./bench/quick $(ARGS)
+
+# ARGS='-seed 7' repeats a run; -h has the rest.
 ledger: build e2e/node_modules/.stamp
 	$(GO) run ./e2e/ledger $(ARGS)
 

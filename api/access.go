@@ -109,51 +109,46 @@ const (
 	rightKey
 )
 
-// shown is a key that a caller sent, and what it came to.
+// shown is what the keys of a request came to.
 type shown struct {
 	credential
-	key    string
-	caller *caller // of a right key
+	caller *caller  // of a right key
+	wrong  []string // unless one is right
 }
 
-// check compares one key that a caller sent. Empty is no key; with no keys set, any key is.
-func (r *rules) check(key string) shown {
-	if key == "" || len(r.keys) == 0 {
-		return shown{}
-	}
-	if c := r.holder(sha256.Sum256([]byte(key))); c != nil {
-		return shown{credential: rightKey, key: key, caller: c}
-	}
-	return shown{credential: wrongKey, key: key}
-}
-
-// credentials looks at the keys in q's header, and at parameter, the one in its query. One right key is enough.
-func (r *rules) credentials(q *http.Request, parameter string) shown {
-	best := r.check(bearer(q.Header.Get("Authorization")))
-	if best.credential == rightKey {
-		return best
-	}
-	for _, key := range [...]string{q.Header.Get("X-Api-Key"), parameter} {
-		if next := r.check(key); next.credential > best.credential {
-			best = next
+// credentials looks at the keys that a request has. One right key is enough. Empty is no key; with no keys set, any is.
+func (r *rules) credentials(keys ...string) shown {
+	var s shown
+	for _, key := range keys {
+		if key == "" || len(r.keys) == 0 {
+			continue
 		}
+		if c := r.holder(sha256.Sum256([]byte(key))); c != nil {
+			return shown{credential: rightKey, caller: c}
+		}
+		s.credential = wrongKey
+		s.wrong = append(s.wrong, key)
 	}
-	return best
+	return s
 }
 
-// judge says why the key that q showed does not count: it is wrong, or too many were. No key is no reason.
+// inHeader returns the keys in q's header, empty where there is none.
+func inHeader(q *http.Request) (authorization, apiKey string) {
+	return bearer(q.Header.Get("Authorization")), q.Header.Get("X-Api-Key")
+}
+
+// judge says why the keys that q showed do not count: they are wrong, or too many were. No key is no reason.
 func (s *Server) judge(q *http.Request, access *rules, k shown) *problem {
 	if k.credential == noKey {
 		return nil
 	}
-	right := k.credential == rightKey
-	if wait := s.throttle.admit(access.peer(q), k.key, right); wait > 0 {
+	if wait := s.throttle.admit(access.peer(q), k.wrong); wait > 0 {
 		return &problem{
 			kind: tooMany, code: codeManyAttempts, retry: wait,
 			text: "Too many wrong keys came from this address: wait, and send one of api.keys.",
 		}
 	}
-	if !right {
+	if k.credential == wrongKey {
 		return errWrongKey()
 	}
 	return nil

@@ -290,3 +290,47 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Anybody can send a body, as a key may be in it: all of those together must not take any memory that they like.
+func TestStrangersBodies(t *testing.T) {
+	s := newServer(t, Options{Access: Access{Keys: []string{"right"}}})
+	call := func(length int, fields string, change ...func(*http.Request)) int {
+		body := "type=publish&to=u&content=" + strings.Repeat("x", length) + fields
+		change = append(change, header("Peer", stranger))
+		return do(s, "POST", "/", "application/x-www-form-urlencoded", body, change...).Code
+	}
+	const small, large = strangerFree / 2, 2 * strangerFree
+	for _, full := range []bool{false, true} {
+		if full {
+			s.crowd.Store(strangerMost)
+		}
+		before := s.crowd.Load()
+		for _, tt := range []struct {
+			name   string
+			code   int // while there is room
+			atMost int // and otherwise
+			call   func() int
+		}{
+			{"small, right key in it", 200, 200, func() int { return call(small, "&key=right") }},
+			{"small, no key", 403, 403, func() int { return call(small, "") }},
+			{"large, right key in it", 200, 429, func() int { return call(large, "&key=right") }},
+			{"large, no key", 403, 429, func() int { return call(large, "") }},
+			{"large, of unknown length", 403, 429, func() int {
+				return call(large, "", func(r *http.Request) { r.ContentLength = -1 })
+			}},
+			{"large, right key in the header", 200, 200, func() int { return call(large, "", header("X-Api-Key", "right")) }},
+			{"large, wrong key in the header", 403, 403, func() int { return call(large, "", header("X-Api-Key", "wrong")) }},
+		} {
+			want := tt.code
+			if full {
+				want = tt.atMost
+			}
+			if got := tt.call(); got != want {
+				t.Errorf("%s, full: %t: %d, want %d", tt.name, full, got, want)
+			}
+			if after := s.crowd.Load(); after != before {
+				t.Errorf("%s, full: %t: %d bytes stay counted", tt.name, full, after-before)
+			}
+		}
+	}
+}

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,23 +47,54 @@ func (s *Server) array(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	k.out = append(k.out[:0], '[')
+	var later []place
+	n := 0
 	for one := range elements(list) {
-		if len(k.out) > 1 {
+		if n++; n > 1 {
 			k.out = append(k.out, ',')
 		}
-		var bad *fault
 		before := k.out
+		var bad *fault
 		if limited := who.spend(); limited != nil {
 			bad = limited.fault()
 		} else {
-			k.out, bad = s.perform(r.Context(), who, one, before)
+			var t *ticket
+			k.out, t, bad = s.begin(r.Context(), who, one, before, arrayAnswers)
+			if t != nil {
+				later = append(later, place{len(k.out), t})
+			}
 		}
 		if bad != nil {
 			k.out = bad.append(before)
 		}
 	}
 	k.out = append(k.out, ']')
-	s.send(w, r, http.StatusOK, s.jsonType, k.out)
+	s.send(w, r, http.StatusOK, s.jsonType, complete(r.Context(), k.out, later))
+}
+
+// place is where in an array an answer belongs that is not there yet.
+type place struct {
+	at     int
+	ticket *ticket
+}
+
+// complete waits for the answers that are missing, and returns out with them.
+func complete(ctx context.Context, out []byte, later []place) []byte {
+	if len(later) == 0 {
+		return out
+	}
+	var whole []byte
+	from := 0
+	for _, p := range later {
+		whole = append(whole, out[from:p.at]...)
+		from = p.at
+		before := whole
+		var bad *fault
+		if whole, bad = p.ticket.finish(ctx, before); bad != nil {
+			whole = bad.append(before)
+		}
+	}
+	return append(whole, out[from:]...)
 }
 
 // checkArray finds what is wrong with a batch as a whole.
@@ -88,13 +121,14 @@ func checkArray(list []byte) *fault {
 
 // duplex is one NDJSON request: lines come in while answers go out.
 type duplex struct {
-	s    *Server
-	r    *http.Request
-	w    http.ResponseWriter
-	ctl  *http.ResponseController
-	in   lineReader
-	out  []byte
-	dead bool // answers cannot be sent any more
+	s   *Server
+	r   *http.Request
+	w   http.ResponseWriter
+	ctl *http.ResponseController
+	in  lineReader
+
+	out  []byte      // owned by the goroutine that answers
+	dead atomic.Bool // answers cannot be sent any more
 }
 
 // lines answers each line of the body by a line, while the body may still be open.
@@ -106,9 +140,11 @@ func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	gone, leave := context.WithCancel(r.Context())
+	defer leave()
 	var mu sync.Mutex
 	over := false // guarded by mu: the connection may serve another request
-	l := s.newLink(r, who, func() {
+	l := s.newLink(gone, r, who, d, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if over {
@@ -134,71 +170,79 @@ func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
 		w.WriteHeader(http.StatusOK)
 		d.flush()
 	}
-	d.run(ctx, l)
+	if !d.run(ctx, l) {
+		leave()
+	}
+	l.rest()
 }
 
-// run answers line by line until the body ends or answers cannot be sent.
-func (d *duplex) run(ctx context.Context, l *link) {
-	push := context.WithoutCancel(ctx) // a line that has arrived is pushed even if the link ends
-	for !d.dead {
+// run takes line by line until the body ends, the link may not go on, or the caller breaks off. It reports whether answers
+// are still wanted.
+func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
+	for !d.dead.Load() {
 		line, err := d.in.next()
 		switch {
 		case errors.Is(err, errLineTooLong):
-			d.refuse(&fault{
+			l.refuse(&fault{
 				code:   codeLineTooLong,
 				detail: "The line has more than " + strconv.Itoa(d.in.max) + " bytes, and was skipped.",
 			})
 		case err != nil:
-			d.flush()
-			return
-		case !blank(line):
-			bad := l.allowed()
-			if bad == nil {
-				bad = l.turn(ctx, d.flush)
-			}
-			if bad != nil {
-				d.refuse(bad)
-				d.flush()
-				return
-			}
-			d.out = append(l.answer(push, line, d.out), '\n')
+			return errors.Is(err, io.EOF) || ctx.Err() != nil // or it is us who end it
+		case !blank(line) && l.take(ctx, line) != nil:
+			return true
 		}
-		if len(d.out) >= flushAt || !d.in.ready() {
-			d.flush()
+		if !d.in.ready() {
+			l.idle()
 		}
+	}
+	return false
+}
+
+// put implements [outlet].
+func (d *duplex) put(answer []byte) {
+	d.out = append(append(d.out, answer...), '\n')
+	if len(d.out) >= flushAt {
+		d.flush()
 	}
 }
 
-// refuse answers a line with a problem.
-func (d *duplex) refuse(bad *fault) {
-	d.s.logFault(d.r, bad)
-	d.out = append(bad.append(d.out), '\n')
-}
-
-// flush sends the answers that there are.
+// flush implements [outlet].
 func (d *duplex) flush() {
-	if d.dead {
+	if d.dead.Load() {
+		d.out = nil
 		return
 	}
 	d.log("bounding the time to answer", d.ctl.SetWriteDeadline(time.Now().Add(answerTimeout)))
 	if len(d.out) > 0 {
 		_, err := d.w.Write(d.out)
-		d.dead = err != nil
-		d.log("answers not sent", err)
+		d.fail(err)
 		if d.out = d.out[:0]; cap(d.out) > maxScratch {
 			d.out = nil
 		}
 	}
 	if err := d.ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		d.dead = true
-		d.log("answers not sent", err)
+		d.fail(err)
 	}
 	d.log("bounding the time to answer", d.ctl.SetWriteDeadline(time.Time{}))
 }
 
-// log logs err unless it is nil, or says that a test's writer has no such thing.
-func (d *duplex) log(message string, err error) {
+// fail ends the request if err is not nil: whoever reads is woken.
+func (d *duplex) fail(err error) {
+	if err == nil {
+		return
+	}
+	d.log("answers not sent", err)
+	d.dead.Store(true)
+	d.log("ending a link", d.ctl.SetReadDeadline(past()))
+}
+
+// log logs err unless it is nil.
+func (d *duplex) log(message string, err error) { d.s.debug(d.r, message, err) }
+
+// debug logs err unless it is nil, or says that a test's writer has no such thing.
+func (s *Server) debug(r *http.Request, message string, err error) {
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
-		d.s.log.LogAttrs(d.r.Context(), slog.LevelDebug, message, slog.Any("error", err))
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, message, slog.Any("error", err))
 	}
 }

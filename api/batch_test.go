@@ -87,7 +87,7 @@ func checkLine(t *testing.T, line []byte, want code) {
 // serve serves s on a port of its own.
 func serve(t testing.TB, s http.Handler) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(checked(s))
 	t.Cleanup(server.Close)
 	return server
 }
@@ -293,6 +293,20 @@ func TestLinesRate(t *testing.T) {
 	})
 }
 
+// simplex is a ResponseWriter whose connection cannot be used both ways at once.
+type simplex struct{ *httptest.ResponseRecorder }
+
+func (simplex) EnableFullDuplex() error { return io.ErrClosedPipe }
+
+func TestLinesSimplex(t *testing.T) {
+	r := httptest.NewRequest("POST", "/v1/push/batch", strings.NewReader("{}"))
+	r.Host, r.RemoteAddr = "127.0.0.1", "127.0.0.1:1"
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	w := httptest.NewRecorder()
+	checked(newServer(t, Options{})).ServeHTTP(simplex{w}, r)
+	checkProblem(t, w, codeInternal)
+}
+
 func TestLineReader(t *testing.T) {
 	long := strings.Repeat("y", 5000)
 	for _, c := range []struct {
@@ -389,7 +403,7 @@ func streaming(t *testing.T, o Options) (*Server, *httptest.Server) {
 	}
 	o.Upgrader = u
 	s := newServer(t, o)
-	server := httptest.NewServer(s)
+	server := httptest.NewServer(checked(s))
 	t.Cleanup(func() {
 		s.Close()
 		server.Close()
@@ -479,6 +493,10 @@ func TestStreamRefused(t *testing.T) {
 	if w := do(s, "GET", "/v1/stream", "", ""); w.Code != http.StatusUpgradeRequired {
 		t.Errorf("a plain GET got %d", w.Code)
 	}
+	upgrade := header("Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13")
+	if w := do(s, "GET", "/v1/stream", "", "", upgrade); w.Code != http.StatusBadRequest {
+		t.Errorf("a handshake without a key got %d", w.Code)
+	}
 	checkProblem(t, do(newServer(t, Options{}), "GET", "/v1/stream", "", ""), codeUnsupported)
 }
 
@@ -498,5 +516,28 @@ func TestStreamClose(t *testing.T) {
 	checkClosed(t, conn, ws.StatusGoingAway)
 	if _, err := dial(t, server, nil); err == nil {
 		t.Error("a stream was opened after Close")
+	}
+}
+
+// Who may not open a link is told so at once, though the body has no end yet.
+func TestLinesRefused(t *testing.T) {
+	server := serve(t, newServer(t, Options{Access: Access{Keys: []string{"k"}}}))
+	body, in := io.Pipe()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+"/v1/push/batch", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(patience, func() { body.CloseWithError(errors.New("there was no answer")) }).Stop()
+	r.Header.Set("Content-Type", "application/x-ndjson")
+	answer, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close(), in.Close()); err != nil {
+		t.Error(err)
+	}
+	if answer.StatusCode != 403 || !strings.Contains(string(text), `"forbidden"`) {
+		t.Errorf("%d %s", answer.StatusCode, text)
 	}
 }

@@ -38,6 +38,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst []byte) ([
 		if tooMany := (*http.MaxBytesError)(nil); errors.As(err, &tooMany) {
 			return dst, s.bodyTooLarge()
 		}
+		if errors.Is(err, errCrowd) {
+			return dst, crowded()
+		}
 		if err != nil {
 			return dst, &problem{kind: badBody, text: "The body ended before its end: send it whole."}
 		}

@@ -18,7 +18,8 @@ var _ Callbacks = (*jobs.Runner)(nil)
 
 // fakeCallbacks keeps callbacks that were given up.
 type fakeCallbacks struct {
-	err error // what Replay answers
+	err  error // what Replay answers
+	lost error // what Dead answers
 
 	mu   sync.Mutex
 	dead []jobs.Job
@@ -44,6 +45,9 @@ func (f *fakeCallbacks) Stats() jobs.Stats {
 func (f *fakeCallbacks) Dead(after uint64, limit int) ([]jobs.Job, bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.lost != nil {
+		return nil, false, f.lost
+	}
 	var page []jobs.Job
 	for _, job := range f.dead {
 		if job.ID <= after {
@@ -169,6 +173,10 @@ func TestCallbackErrors(t *testing.T) {
 			t.Errorf("detail %s", detail)
 		}
 	}
+	f.lost = errors.New("no such file")
+	checkProblem(t, do(s, "GET", "/v1/webhooks/dead", "", ""), codeInternal)
+	small := newServer(t, Options{Pusher: realHub(t), Callbacks: f, MaxBody: 100})
+	checkProblem(t, do(small, "POST", "/v1/webhooks/replay", "", strings.Repeat(" ", 101)), codeBodyTooLarge)
 	checkProblem(t, do(s, "GET", "/v1/webhooks/dead?cursor=!", "", ""), codeInvalidCursor)
 	checkProblem(t, do(s, "GET", "/v1/webhooks/dead?limit=0", "", ""), codeInvalidField)
 	none := newServer(t, Options{Pusher: realHub(t)})

@@ -19,7 +19,7 @@ type Right uint8
 const (
 	RightPush  Right = 1 << iota // send messages, and count whom they would reach
 	RightRead                    // see who is online, and the figures
-	RightAdmin                   // disconnect users, send callbacks again
+	RightAdmin                   // disconnect users, make them members of rooms, send callbacks again
 )
 
 const allRights = RightPush | RightRead | RightAdmin
@@ -135,6 +135,9 @@ func (c *caller) reaches(a *hub.Audience) *problem {
 	}
 	return nil
 }
+
+// sees reports whether c may be shown a user or room of that name.
+func (c *caller) sees(name string) bool { return strings.HasPrefix(name, c.audience) }
 
 // denied returns the problem of an audience that c may not name.
 func (c *caller) denied(why string) *problem {

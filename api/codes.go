@@ -37,6 +37,8 @@ const (
 	codeRateLimited     code = "rate_limited"
 	codeInternal        code = "internal"
 	codeTableFull       code = "id_table_full"
+	codeTooManyAcks     code = "too_many_acks"
+	codeStoreFailed     code = "store_failed"
 	codeOutboxFull      code = "outbox_full"
 	codeStopping        code = "stopping"
 )
@@ -47,8 +49,8 @@ func codes() []code {
 		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeAudienceDenied, codeNotFound,
 		codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
-		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull, codeOutboxFull,
-		codeStopping,
+		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
+		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeStopping,
 	}
 }
 
@@ -95,6 +97,10 @@ func (c code) about() (status int, title string) {
 		return http.StatusTooManyRequests, "Rate limit"
 	case codeTableFull:
 		return http.StatusServiceUnavailable, "Too many ids are remembered"
+	case codeTooManyAcks:
+		return http.StatusServiceUnavailable, "Too many acknowledgements are waited for"
+	case codeStoreFailed:
+		return http.StatusServiceUnavailable, "The store failed"
 	case codeOutboxFull:
 		return http.StatusServiceUnavailable, "Too many callbacks wait"
 	case codeStopping:
@@ -170,8 +176,8 @@ func (s *Server) refuseV1(w http.ResponseWriter, r *http.Request, f *fault) {
 	if f.retry > 0 {
 		h.Set("Retry-After", seconds(f.retry))
 	}
-	if f.code == codeBodyTooLarge || f.code == codeBodyIncomplete {
-		h.Set("Connection", "close") // what is left of the body is not read
+	if f.code == codeBodyTooLarge || f.code == codeBodyIncomplete || r.ContentLength < 0 {
+		h.Set("Connection", "close") // what is left of the body is not read: that of a link has no end
 	}
 	s.send(w, r, status, s.problemType, f.append(nil))
 }

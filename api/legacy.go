@@ -66,17 +66,21 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 	sc.query = append(sc.query[:0], r.URL.RawQuery...)
 	sc.inQuery.parseQuery(sc.query)
 
-	key := access.credentials(r, string(sc.inQuery.key.text))
+	authorization, apiKey := inHeader(r)
+	key := access.credentials(authorization, apiKey, string(sc.inQuery.key.text))
 	if wrong := s.judge(r, access, key); wrong != nil {
 		return nil, nil, wrong
 	}
-	var stranger *problem
+	var unknown *problem
 	if key.credential == noKey {
-		stranger = access.byAddress(r)
+		unknown = access.byAddress(r)
 		key.caller = access.anybody
 	}
-	if stranger != nil && (len(access.keys) == 0 || r.ContentLength == 0) {
-		return nil, nil, stranger
+	if unknown != nil {
+		if len(access.keys) == 0 || r.ContentLength == 0 {
+			return nil, nil, unknown
+		}
+		defer s.strange(w, r)()
 	}
 
 	var bad *problem
@@ -87,17 +91,17 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 		bad = sc.inBody.parseBody(r.Header.Get("Content-Type"), sc.body)
 	}
 	if key.credential == noKey && sc.inBody.key.set {
-		inBody := access.check(string(sc.inBody.key.text))
+		inBody := access.credentials(string(sc.inBody.key.text))
 		if wrong := s.judge(r, access, inBody); wrong != nil {
 			return nil, nil, wrong
 		}
 		if inBody.credential == rightKey {
-			key, stranger = inBody, nil
+			key, unknown = inBody, nil
 		}
 	}
 	switch {
-	case stranger != nil:
-		return nil, nil, stranger
+	case unknown != nil:
+		return nil, nil, unknown
 	case bad != nil:
 		return nil, nil, bad
 	case sc.inBody.any:

@@ -278,6 +278,9 @@ func TestBodyCutShort(t *testing.T) {
 	if w := do(newServer(t, Options{}), "POST", "/", "", "type=publish", cut); w.Code != 400 {
 		t.Errorf("got %d %q", w.Code, w.Body)
 	}
+	for _, path := range []string{"/v1/push", "/v1/push/batch"} {
+		checkProblem(t, do(newServer(t, Options{}), "POST", path, "", "", cut), codeBodyIncomplete)
+	}
 }
 
 type errReader struct{}

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,14 +16,39 @@ type links struct {
 	open   map[*link]struct{}
 }
 
-// link is one of them.
-type link struct {
-	s      *Server
-	end    func() // makes it end soon; called without a lock, perhaps after the end
-	r      *http.Request
-	access *rules // under which who was let in
+// aheadOf is how many lines may be pushed while one before them waits for acknowledgements.
+const aheadOf = 256
 
-	who *caller // owned by the goroutine that reads
+// link is one of them. Its lines are answered in their order. While one waits for acknowledgements those behind it are
+// pushed already; then a goroutine answers, otherwise the one that reads.
+type link struct {
+	s    *Server
+	end  func() // makes it end soon; called without a lock, perhaps after the end
+	r    *http.Request
+	out  outlet
+	gone context.Context // ends when nobody can be answered any more
+	push context.Context // never ends: a line that has arrived is pushed even if the link ends
+
+	// owned by the goroutine that reads
+	access *rules // under which who was let in
+	who    *caller
+	text   []byte
+	queue  chan reply // nil until an answer has to wait
+
+	answering sync.WaitGroup
+	due       atomic.Int32 // answers that are in the queue, or taken from it and not put
+}
+
+// outlet sends answers. Its methods are called by one goroutine at a time.
+type outlet interface {
+	put(answer []byte) // keeps nothing of it
+	flush()            // sends all there are
+}
+
+// reply is an answer, or what it waits for.
+type reply struct {
+	text   []byte
+	ticket *ticket
 }
 
 // errStopping is the answer to who wants a link from a server that stops.
@@ -29,9 +56,13 @@ func errStopping() *fault {
 	return &fault{code: codeStopping, retry: stopRetry, detail: "The server is stopping: try again."}
 }
 
-// newLink files a link, which the caller must remove in the end. It returns nil once Close has been called.
-func (s *Server) newLink(r *http.Request, who *caller, end func()) *link {
-	l := &link{s: s, end: end, r: r, access: s.rules.Load(), who: who}
+// newLink files a link, which the caller must remove in the end. Nobody can be answered any more once gone has ended. It
+// returns nil once Close has been called.
+func (s *Server) newLink(gone context.Context, r *http.Request, who *caller, out outlet, end func()) *link {
+	l := &link{
+		s: s, end: end, r: r, out: out, gone: gone, push: context.WithoutCancel(gone),
+		access: s.rules.Load(), who: who,
+	}
 	s.links.mu.Lock()
 	defer s.links.mu.Unlock()
 	if s.links.closed {
@@ -65,26 +96,105 @@ func (l *link) allowed() *fault {
 	return nil
 }
 
-// turn waits until the caller's rate allows one more line; idle is called before a wait. It says why there is no turn.
-func (l *link) turn(ctx context.Context, idle func()) *fault {
+// turn waits until the caller's rate allows one more line. It says why there is no turn.
+func (l *link) turn(ctx context.Context) *fault {
 	if l.who.spend() == nil {
 		return nil
 	}
-	idle()
+	if l.queue == nil {
+		l.out.flush()
+	}
 	if err := l.who.limit.Wait(ctx); err != nil {
 		return errStopping()
 	}
 	return nil
 }
 
-// answer does what one line says and appends the answer to dst.
-func (l *link) answer(ctx context.Context, line, dst []byte) []byte {
-	out, bad := l.s.perform(ctx, l.who, line, dst)
-	if bad != nil {
-		l.s.logFault(l.r, bad)
-		out = bad.append(dst)
+// take does what one line says. It is answered now, or in its turn. The error says that the link may not go on.
+func (l *link) take(ctx context.Context, line []byte) *fault {
+	bad := l.allowed()
+	if bad == nil {
+		bad = l.turn(ctx)
 	}
-	return out
+	if bad != nil {
+		l.refuse(bad)
+		return bad
+	}
+	text, t, bad := l.s.begin(l.push, l.who, line, l.text[:0], maxAnswers)
+	if l.text = text[:0]; cap(text) > maxScratch {
+		l.text = nil
+	}
+	if bad != nil {
+		l.refuse(bad)
+		return nil
+	}
+	l.reply(reply{text, t})
+	return nil
+}
+
+// refuse answers a line with a problem.
+func (l *link) refuse(bad *fault) {
+	l.s.logFault(l.r, bad)
+	l.reply(reply{text: bad.append(nil)})
+}
+
+// reply answers the next line.
+func (l *link) reply(r reply) {
+	if l.queue == nil && r.ticket == nil {
+		l.out.put(r.text)
+		return
+	}
+	if l.queue == nil {
+		l.out.flush()
+		l.queue = make(chan reply, aheadOf)
+		l.answering.Go(l.answer)
+	}
+	if r.ticket == nil {
+		r.text = bytes.Clone(r.text)
+	} else {
+		r.text = nil
+	}
+	l.due.Add(1)
+	l.queue <- r
+}
+
+// answer answers what is in the queue, until it is closed.
+func (l *link) answer() {
+	for r := range l.queue {
+		text := r.text
+		if t := r.ticket; t != nil {
+			if !t.over() {
+				l.out.flush()
+			}
+			var bad *fault
+			if text, bad = t.finish(l.gone, nil); bad != nil {
+				l.s.logFault(l.r, bad)
+				text = bad.append(nil)
+			}
+		}
+		l.out.put(text)
+		l.due.Add(-1)
+		if len(l.queue) == 0 {
+			l.out.flush()
+		}
+	}
+}
+
+// idle is told that no further line has arrived yet.
+func (l *link) idle() {
+	if l.queue == nil {
+		l.out.flush()
+	}
+}
+
+// rest waits until all lines are answered, or nobody can be any more. No line comes after it.
+func (l *link) rest() {
+	if l.queue != nil {
+		close(l.queue)
+		l.answering.Wait()
+		l.queue = nil
+	}
+	l.out.flush()
 }
 
 // Close ends the links that callers keep open, once the lines that have arrived are answered, and refuses new ones. It

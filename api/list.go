@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"crier/io/hub"
 )
@@ -43,6 +42,7 @@ type (
 	userState struct {
 		UID         string           `json:"uid"`
 		Online      bool             `json:"online"`
+		Rooms       []string         `json:"rooms"`
 		Connections []userConnection `json:"connections"`
 	}
 	userConnection struct {
@@ -67,7 +67,7 @@ type (
 		Next    string     `json:"next,omitempty"`
 	}
 	occupant struct {
-		Connection string `json:"connection"`
+		Connection string `json:"connection,omitempty"`
 		UID        string `json:"uid,omitempty"`
 	}
 	figures struct {
@@ -121,11 +121,11 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	sessions, err := s.directory.User(uid)
-	answer := userState{UID: uid, Online: len(sessions) > 0, Connections: make([]userConnection, len(sessions))}
+	answer := userState{UID: uid, Online: len(sessions) > 0, Rooms: s.memberships(who, uid), Connections: make([]userConnection, len(sessions))}
 	for i, one := range sessions {
 		rooms := make([]string, 0, len(one.Rooms))
 		for _, room := range one.Rooms {
-			if strings.HasPrefix(room, who.audience) {
+			if who.sees(room) {
 				rooms = append(rooms, room)
 			}
 		}
@@ -176,7 +176,7 @@ func (s *Server) room(w http.ResponseWriter, r *http.Request, who *caller) {
 	answer := roomState{Room: name, Members: make([]occupant, len(found)), Next: next}
 	for i, one := range found {
 		answer.Members[i] = occupant{Connection: one.Connection}
-		if strings.HasPrefix(one.UID, who.audience) {
+		if who.sees(one.UID) {
 			answer.Members[i].UID = one.UID
 		}
 	}
@@ -254,7 +254,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any, err error
 	case errors.Is(err, hub.ErrBadRoom):
 		s.refuseV1(w, r, invalid("room:", hub.ErrBadRoom.Error()))
 	case err != nil:
-		s.refuseV1(w, r, pushFault(err))
+		s.refuseV1(w, r, s.blame(r.Context(), err))
 	default:
 		s.send(w, r, http.StatusOK, s.jsonType, body)
 	}

@@ -71,10 +71,10 @@ func TestUser(t *testing.T) {
 	other := listen(t, h, "c3", "other")
 	const path = "/v1/users/a%2Fb%20%E4%B8%AD"
 	if got, want := do(s, "GET", path, "", "").Body.String(),
-		`{"uid":"a/b 中","online":true,"connections":[{"id":"c1","rooms":[]},{"id":"c2","rooms":["red","blue"]}]}`; got != want {
+		`{"uid":"a/b 中","online":true,"rooms":[],"connections":[{"id":"c1","rooms":[]},{"id":"c2","rooms":["red","blue"]}]}`; got != want {
 		t.Error(got)
 	}
-	if got := do(s, "GET", "/v1/users/none", "", "").Body.String(); got != `{"uid":"none","online":false,"connections":[]}` {
+	if got := do(s, "GET", "/v1/users/none", "", "").Body.String(); got != `{"uid":"none","online":false,"rooms":[],"connections":[]}` {
 		t.Error(got)
 	}
 	if got := do(s, "DELETE", path, "", "").Body.String(); got != `{"uid":"a/b 中","disconnected":2}` {

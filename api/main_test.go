@@ -63,6 +63,10 @@ func newServer(t testing.TB, o Options) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if test, is := t.(*testing.T); is { // and no benchmark
+		owners.Store(s, &owner{t: test})
+		t.Cleanup(func() { owners.Delete(s) })
+	}
 	return s
 }
 
@@ -78,7 +82,7 @@ func do(s http.Handler, method, target, contentType, body string, change ...func
 		c(r)
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
+	checked(s).ServeHTTP(w, r)
 	return w
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("%s is not in the manual", c)
 		}
 	}
-	for _, field := range []string{"id", "to", "event", "data", "args", "volatile", "dry_run"} {
+	for _, field := range []string{"id", "to", "event", "data", "args", "volatile", "ack", "dry_run"} {
 		if doc.Components.Schemas.Push.Properties[field] == nil {
 			t.Errorf("the field %s is not in the description", field)
 		}
@@ -99,5 +100,36 @@ func checkReferences(t *testing.T, doc []byte) {
 	}
 	if walk(root); n == 0 {
 		t.Error("there is no $ref")
+	}
+}
+
+// The manual is for anybody to read, and only where there is one.
+func TestDocs(t *testing.T) {
+	manual := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := w.Write([]byte("manual " + r.URL.Path)); err != nil {
+			t.Error(err)
+		}
+	})
+	s := newServer(t, Options{Docs: manual, Access: Access{Keys: []string{"k"}}})
+	for _, path := range []string{"/docs", "/docs/docs.css"} {
+		if w := do(s, "GET", path, "", "", header("Peer", stranger)); w.Body.String() != "manual "+path {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	for _, path := range []string{"/docs2", "/doc"} {
+		if w := do(s, "GET", path, "", ""); w.Code != http.StatusForbidden {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	checkAnswer(t, do(newServer(t, Options{}), "GET", "/docs?type=publish&to=u1&content=x", "", ""), "ok")
+}
+
+func TestDescribe(t *testing.T) {
+	d := Describe()
+	if d.Rights["DELETE /v1/users/{uid}"] != "admin" || d.Rights["POST /v1/push"] != "push" || d.Rights["GET /openapi.json"] != "" {
+		t.Errorf("rights: %v", d.Rights)
+	}
+	if len(d.Codes) != len(codes()) || d.Codes[0] != (Code{"bad_json", 400, "Not valid JSON"}) || !json.Valid(d.OpenAPI) {
+		t.Errorf("codes: %v", d.Codes)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"crier/io/hub"
 )
@@ -22,9 +23,11 @@ type order struct {
 	to       hub.Audience
 	parcel   *parcel
 	dryRun   bool
-	given    uint16 // the fields that there are, a bit each
-	names    int    // in to
-	audience bool   // to says anything
+	ack      time.Duration // how long to wait for acknowledgements; 0: none are asked for
+	keep     int           // bytes of them that the result has
+	given    uint16        // the fields that there are, a bit each
+	names    int           // in to
+	audience bool          // to says anything
 }
 
 // parcel is what the hub gets of a push: in one piece, since that is what most pushes allocate.
@@ -43,6 +46,7 @@ const (
 	hasArgs
 	hasVolatile
 	hasDryRun
+	hasAck
 	hasOther
 	hasUsers
 	hasRooms
@@ -94,7 +98,12 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 		case "dry_run":
 			bit = hasDryRun
 			o.dryRun, bad = boolValue(value, "dry_run")
-		case "ttl", "store", "ack", "receipt":
+		case "ack":
+			bit = hasAck
+			if !null {
+				o.ack, bad = ackTime(value)
+			}
+		case "ttl", "store", "receipt":
 			if !null && string(value) != "false" {
 				bad = &fault{code: codeUnsupported, detail: string(field) + " is not supported by this server: leave it out."}
 			}

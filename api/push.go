@@ -51,21 +51,70 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, who *caller) {
 
 // perform does what line, the JSON of one push, says for who, and appends the answer to dst. It keeps nothing of line.
 func (s *Server) perform(ctx context.Context, who *caller, line, dst []byte) ([]byte, *fault) {
+	dst, t, bad := s.begin(ctx, who, line, dst, maxAnswers)
+	if t != nil {
+		return t.finish(ctx, dst)
+	}
+	return dst, bad
+}
+
+// ticket is a push whose result is not there yet.
+type ticket struct {
+	s     *Server
+	who   *caller
+	order order
+	*flight
+	duplicate bool
+}
+
+// begin does what line says, and appends the answer to dst or returns what it waits for: acknowledgements, of which keep
+// bytes are wanted, or the result of a push with the same id.
+func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep int) ([]byte, *ticket, *fault) {
 	o, bad := s.parse(line)
 	if bad != nil {
-		return dst, bad
+		return dst, nil, bad
 	}
 	if denied := who.reaches(&o.to); denied != nil {
-		return dst, denied.fault()
+		return dst, nil, denied.fault()
 	}
-	result, duplicate, err := s.deliver(ctx, who, &o)
-	if err != nil {
-		bad := pushFault(err)
-		if bad.code == codeInternal {
-			s.log.LogAttrs(ctx, slog.LevelError, "push failed", slog.Any("error", err))
+	o.keep = keep
+	result, f, duplicate, err := s.deliver(ctx, who, &o)
+	switch {
+	case err != nil:
+		return dst, nil, s.blame(ctx, err)
+	case f != nil:
+		return dst, &ticket{s, who, o, f, duplicate}, nil
+	}
+	return o.append(dst, &result, duplicate), nil, nil
+}
+
+// finish waits for the result and appends the answer to dst. A push whose id was that of one that failed is made now.
+func (t *ticket) finish(ctx context.Context, dst []byte) ([]byte, *fault) {
+	for {
+		select {
+		case <-t.landed:
+		case <-ctx.Done():
+			return dst, pushFault(ctx.Err())
 		}
-		return dst, bad
+		if t.err == nil {
+			return t.order.append(dst, &t.outcome, t.duplicate), nil
+		}
+		if !t.duplicate {
+			return dst, t.s.blame(ctx, t.err)
+		}
+		result, f, duplicate, err := t.s.deliver(ctx, t.who, &t.order)
+		switch {
+		case err != nil:
+			return dst, t.s.blame(ctx, err)
+		case f == nil:
+			return t.order.append(dst, &result, duplicate), nil
+		}
+		t.flight, t.duplicate = f, duplicate
 	}
+}
+
+// append appends the result of o to dst.
+func (o *order) append(dst []byte, result *outcome, duplicate bool) []byte {
 	id := o.id
 	if id == "" {
 		id = o.parcel.message.ID
@@ -80,37 +129,87 @@ func (s *Server) perform(ctx context.Context, who *caller, line, dst []byte) ([]
 	dst = strconv.AppendInt(dst, int64(result.users), 10)
 	dst = append(dst, `,"connections":`...)
 	dst = strconv.AppendInt(dst, int64(result.connections), 10)
-	dst = append(dst, `},"stored":false,"duplicate":`...)
+	dst = append(dst, `},"stored":false`...)
+	if result.acked != nil {
+		dst = result.acked.append(dst)
+	}
+	dst = append(dst, `,"duplicate":`...)
 	dst = strconv.AppendBool(dst, duplicate)
-	return append(dst, '}'), nil
+	return append(dst, '}')
 }
 
-// deliver hands o to the hub, or only counts, or finds that it has been done before.
-func (s *Server) deliver(ctx context.Context, who *caller, o *order) (result outcome, duplicate bool, err error) {
+// blame logs an error that should not be, and returns what to tell the caller.
+func (s *Server) blame(ctx context.Context, err error) *fault {
+	bad := pushFault(err)
+	if bad.code == codeInternal || bad.code == codeStoreFailed {
+		s.log.LogAttrs(ctx, slog.LevelError, "call failed", slog.Any("error", err))
+	}
+	return bad
+}
+
+// deliver hands o to the hub, or only counts, or finds that it has been done before. With a flight, the result is there
+// when that has landed.
+func (s *Server) deliver(ctx context.Context, who *caller, o *order) (result outcome, f *flight, duplicate bool, err error) {
 	if o.dryRun {
 		if s.directory == nil {
-			return outcome{}, false, errNoDirectory
+			return outcome{}, nil, false, errNoDirectory
 		}
 		counted, err := s.directory.Count(ctx, o.to)
-		return outcome{counted.Users, counted.Connections}, false, err
+		return outcome{users: counted.Users, connections: counted.Connections}, nil, false, err
 	}
 	o.parcel.message.ID = o.id
-	if o.id == "" {
-		result, err = s.hand(ctx, o.to, o.parcel)
-		return result, false, err
+	if o.id != "" {
+		return s.deliverOnce(ctx, who, o)
 	}
-	to, p := o.to, o.parcel
-	return s.repeats.do(ctx, who.scope+"\x00"+o.id, func() (outcome, error) { return s.hand(ctx, to, p) })
+	if o.ack == 0 {
+		result, err = s.hand(ctx, o.to, o.parcel)
+		return result, nil, false, err
+	}
+	f = newFlight()
+	return outcome{}, f, false, s.ask(ctx, who, o, f.land)
+}
+
+// deliverOnce hands o, which has an id, to the hub unless one with that id has been.
+func (s *Server) deliverOnce(ctx context.Context, who *caller, o *order) (result outcome, f *flight, duplicate bool, err error) {
+	key := who.scope + "\x00" + o.id
+	f, first, err := s.repeats.take(key)
+	switch {
+	case err != nil:
+		return outcome{}, nil, false, err
+	case first && o.ack == 0:
+		result, err = s.handOnce(ctx, o, key, f)
+		return result, nil, false, err
+	case first:
+		if err = s.ask(ctx, who, o, s.repeats.lander(key, f)); err != nil {
+			s.repeats.land(key, f, outcome{}, err)
+		}
+		return outcome{}, f, false, err
+	case f.over() && f.err == nil:
+		return f.outcome, nil, true, nil
+	}
+	return outcome{}, f, true, nil
+}
+
+// handOnce gives o to the hub, and lands f with what comes of it, whatever that is.
+func (s *Server) handOnce(ctx context.Context, o *order, key string, f *flight) (result outcome, err error) {
+	err = errPanicked
+	defer func() { s.repeats.land(key, f, result, err) }()
+	result, err = s.hand(ctx, o.to, o.parcel)
+	return result, err
 }
 
 // hand gives a parcel to the hub.
 func (s *Server) hand(ctx context.Context, to hub.Audience, p *parcel) (outcome, error) {
 	r, err := s.pusher.Push(ctx, hub.Push{To: to, Message: &p.message})
-	return outcome{r.Users, r.Connections}, err
+	return outcome{users: r.Users, connections: r.Connections}, err
 }
 
-// errNoDirectory says that nothing can be listed or counted.
-var errNoDirectory = errors.New("this server cannot list or count connections")
+var (
+	// errNoDirectory says that nothing can be listed or counted.
+	errNoDirectory = errors.New("this server cannot list or count connections")
+	// errPanicked is what others with the same id are told of a push that has panicked.
+	errPanicked = errors.New("the push panicked")
+)
 
 // pushFault returns what to tell the caller of an error of the hub.
 func pushFault(err error) *fault {
@@ -129,6 +228,17 @@ func pushFault(err error) *fault {
 		return &fault{code: codeStopping, retry: stopRetry, detail: "The server is stopping: try again, with the same id if there is one."}
 	case errors.Is(err, hub.ErrBadMessage):
 		return invalid("event", "has to be a name of valid UTF-8")
+	case errors.Is(err, hub.ErrTooManyAsked):
+		return &fault{
+			code: codeTooManyAcks, retry: stopRetry,
+			detail: "Too many acknowledgements are being waited for: come back later, or push without ack.",
+		}
+	case errors.Is(err, hub.ErrTooManyRooms):
+		return &fault{code: codeTooMany, detail: "The user is a member of 1,000 rooms: remove some, or push to users."}
+	case errors.Is(err, hub.ErrStore):
+		return &fault{code: codeStoreFailed, retry: stopRetry, detail: "The membership could not be stored, and stays as it was: try again. The log has more."}
+	case errors.Is(err, errNoAsker):
+		return &fault{code: codeUnsupported, detail: "This server cannot ask for acknowledgements: leave ack out."}
 	case errors.Is(err, errNoDirectory):
 		return &fault{code: codeUnsupported, detail: "This server cannot list or count connections."}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

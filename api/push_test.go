@@ -1,16 +1,19 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"crier/io/hub"
 	"crier/io/socketio"
 )
 
@@ -144,7 +147,13 @@ func TestPushErrors(t *testing.T) {
 		{"dry run", `{"to":{"all":true},"data":1,"dry_run":1}`, codeInvalidField, "dry_run"},
 		{"id", `{"id":1,"to":{"all":true},"data":1}`, codeInvalidField, "id "},
 		{"long id", `{"id":"` + strings.Repeat("x", 256) + `","to":{"all":true},"data":1}`, codeInvalidField, "id "},
-		{"ack", `{"to":{"all":true},"data":1,"ack":"2s"}`, codeUnsupported, "ack"},
+		{"ack", `{"to":{"all":true},"data":1,"ack":2}`, codeInvalidField, "ack"},
+		{"ack without a unit", `{"to":{"all":true},"data":1,"ack":"2"}`, codeInvalidField, "ack"},
+		{"ack of nothing", `{"to":{"all":true},"data":1,"ack":"0s"}`, codeInvalidField, "ack"},
+		{"ack in the past", `{"to":{"all":true},"data":1,"ack":"-2s"}`, codeInvalidField, "ack"},
+		{"long ack", `{"to":{"all":true},"data":1,"ack":"61s"}`, codeInvalidField, "60s"},
+		{"no ack", `{"to":{"all":true},"data":1,"ack":false}`, codeInvalidField, "ack"},
+		{"ack twice", `{"to":{"all":true},"data":1,"ack":"2s","ack":"2s"}`, codeInvalidField, "ack is there twice"},
 		{"ttl", `{"to":{"all":true},"data":1,"ttl":60}`, codeUnsupported, "ttl"},
 		{"store", `{"to":{"all":true},"data":1,"store":true}`, codeUnsupported, "store"},
 		{"receipt", `{"to":{"all":true},"data":1,"receipt":true}`, codeUnsupported, "receipt"},
@@ -267,35 +276,46 @@ func TestPushIDConcurrently(t *testing.T) {
 	}
 }
 
+// slowHub takes a push when it is given its turn, with the error of that.
+type slowHub struct {
+	turn  chan error
+	calls int // one at a time
+}
+
+func (h *slowHub) Push(context.Context, hub.Push) (hub.Result, error) {
+	h.calls++
+	return hub.Result{Users: h.calls}, <-h.turn
+}
+
 func TestPushIDWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table := newRepeats(10)
-		failed := errors.New("failed")
+		h := &slowHub{turn: make(chan error)}
+		s := newServer(t, Options{Pusher: h})
 		results := make(chan string, 3)
-		turn := make(chan error)
-		calls := 0
 		for range 3 {
 			go func() {
-				o, duplicate, err := table.do(t.Context(), "k", func() (outcome, error) {
-					calls++ // one at a time
-					return outcome{users: calls}, <-turn
-				})
-				results <- fmt.Sprint(o.users, duplicate, err)
+				var a answerOf
+				w := do(s, "POST", "/v1/push", "", `{"id":"k","to":{"users":["u"]},"data":1}`)
+				if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+					t.Error(err)
+				}
+				results <- fmt.Sprint(w.Code, a.Matched.Users, a.Duplicate)
 			}()
 		}
 		synctest.Wait()
-		if calls != 1 {
-			t.Fatalf("%d calls at once", calls)
+		if h.calls != 1 {
+			t.Fatalf("%d calls at once", h.calls)
 		}
-		turn <- failed // the next one tries
-		if got := <-results; got != "1 false failed" {
+		h.turn <- errors.New("failed") // the next one tries
+		if got := <-results; got != "500 0 false" {
 			t.Error(got)
 		}
 		synctest.Wait()
-		turn <- nil
+		h.turn <- nil
 		got := []string{<-results, <-results}
-		if calls != 2 || (got[0] != "2 false <nil>" && got[1] != "2 false <nil>") || (got[0] != "2 true <nil>" && got[1] != "2 true <nil>") {
-			t.Errorf("%d calls, %q", calls, got)
+		slices.Sort(got)
+		if want := []string{"200 2 false", "200 2 true"}; h.calls != 2 || !slices.Equal(got, want) {
+			t.Errorf("%d calls, %q", h.calls, got)
 		}
 	})
 }

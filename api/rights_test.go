@@ -31,6 +31,10 @@ func calls() []struct {
 		{"DELETE", "/v1/users/shop:1", "", RightAdmin},
 		{"GET", "/v1/rooms", "", RightRead},
 		{"GET", "/v1/rooms/shop:r", "", RightRead},
+		{"PUT", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
+		{"DELETE", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
+		{"GET", "/v1/webhooks/dead", "", RightRead},
+		{"POST", "/v1/webhooks/replay", `{"all":true}`, RightAdmin},
 		{"GET", "/v1/stats", "", RightRead},
 		{"GET", "/openapi.json", "", 0},
 	}
@@ -61,7 +65,7 @@ func TestV1Access(t *testing.T) {
 			{"own page", Access{}, []string{"Origin", "http://127.0.0.1:8080", "User-Agent", chrome, "Sec-Fetch-Site", "same-site"}, ""},
 		} {
 			t.Run(call.method+" "+call.path+"/"+c.name, func(t *testing.T) {
-				s := newServer(t, Options{Pusher: realHub(t), Access: c.access})
+				s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: c.access})
 				w := do(s, call.method, call.path, "", call.body, header(c.headers...))
 				if c.code != "" {
 					checkProblem(t, w, c.code)
@@ -72,13 +76,13 @@ func TestV1Access(t *testing.T) {
 		}
 	}
 	// A key in the query would be in the logs of proxies: it does not count here.
-	s := newServer(t, Options{Pusher: realHub(t), Access: keys})
+	s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: keys})
 	checkProblem(t, do(s, "GET", "/v1/stats?key=right", "", ""), codeForbidden)
 }
 
 func TestRights(t *testing.T) {
 	for _, rights := range []Right{0, RightPush, RightRead, RightAdmin, RightPush | RightAdmin, allRights} {
-		s := newServer(t, Options{Pusher: realHub(t), Access: Access{Limited: []Key{{Key: "k", Rights: rights}}}})
+		s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: Access{Limited: []Key{{Key: "k", Rights: rights}}}})
 		for _, call := range calls() {
 			w := do(s, call.method, call.path, "", call.body, header("X-Api-Key", "k"))
 			if rights == 0 || call.right == 0 || rights&call.right != 0 {
@@ -102,6 +106,11 @@ func TestAudience(t *testing.T) {
 	h := realHub(t)
 	listen(t, h, "c1", "shop:1", "shop:r", "bank:r")
 	listen(t, h, "c2", "bank:1", "shop:r", "bank:r")
+	for uid, room := range map[string]string{"shop:2": "bank:m", "bank:2": "shop:m"} {
+		if _, err := h.AddMembership(t.Context(), uid, room); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := newServer(t, Options{Pusher: h, Access: Access{Limited: []Key{{Key: "k", Audience: "shop:"}}}})
 	for _, c := range []struct {
 		method, path, body string
@@ -117,6 +126,12 @@ func TestAudience(t *testing.T) {
 		{"POST", "/v1/push", `{"to":{"all":true},"data":1}`, codeAudienceDenied, ""},
 		{"POST", "/v1/push", `{"to":{"all":true},"data":1,"dry_run":true}`, codeAudienceDenied, ""},
 		{"POST", "/v1/push", `{"to":{"rooms":["shop:r"],"except":{"users":["bank:1"]}},"data":1}`, codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/shop:m/users/bank:1", "", codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/bank:m/users/shop:1", "", codeAudienceDenied, ""},
+		{"DELETE", "/v1/rooms/bank:m/users/shop:2", "", codeAudienceDenied, ""},
+		{"PUT", "/v1/rooms/shop:m/users/shop:2", "", "", `{"room":"shop:m","uid":"shop:2","member":true,"connections":0}`},
+		{"GET", "/v1/users/shop:2", "", "", `"online":false,"rooms":["shop:m"],"connections":[]}`},
+		{"GET", "/v1/rooms/shop:m", "", "", `{"room":"shop:m","members":[{"uid":"shop:2"}]}`},
 		{"GET", "/v1/users", "", "", `{"users":[{"uid":"shop:1","connections":1}]}`},
 		{"GET", "/v1/rooms", "", "", `{"rooms":[{"room":"shop:r","connections":2}]}`},
 		{"GET", "/v1/users/shop:1", "", "", `"rooms":["shop:r"]`},
@@ -259,12 +274,47 @@ func TestThrottle(t *testing.T) {
 		if w.Code != 429 {
 			t.Errorf("a key in the body is answered with %d", w.Code)
 		}
+		for _, one := range calls() { // whatever is called
+			checkProblem(t, do(s, one.method, one.path, "", one.body, header("X-Api-Key", "right", "Peer", stranger)), codeManyAttempts)
+		}
+		checkProblem(t, do(s, "GET", "/v1/stream", "", "", header("X-Api-Key", "right", "Peer", stranger)), codeManyAttempts)
 		time.Sleep(guessEvery)
 		if got := fmt.Sprintf("%q %q", call("right", stranger), call("guess", stranger)); got != `"" "wrong_key"` {
 			t.Error(got)
 		}
 		if got := call("right", stranger); got != codeManyAttempts {
 			t.Errorf("right: %q", got)
+		}
+	})
+}
+
+// A call can show several keys. Each is a guess, or guessing would be as fast as ever.
+func TestThrottleSeveralKeys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Options{Access: Access{Keys: []string{"right"}}})
+		call := func(path, bearer, apiKey string) int {
+			return do(s, "POST", path, "", `{"to":{"users":["u"]},"data":1}`,
+				header("Authorization", "Bearer "+bearer, "X-Api-Key", apiKey, "Peer", stranger)).Code
+		}
+		for i := range 1000 { // a wrong one again and again, to hide the others behind
+			call("/v1/push", "old", fmt.Sprint("guess", i))
+		}
+		if got := call("/v1/push", "old", "right"); got != 429 {
+			t.Errorf("after 1000 guesses behind the same key: %d", got)
+		}
+		time.Sleep(time.Hour)
+		tried := 0
+		for call("/?key="+fmt.Sprint("query", tried), fmt.Sprint("bearer", tried), fmt.Sprint("header", tried)) == 403 {
+			tried++
+		}
+		if tried != (guesses+2)/3 {
+			t.Errorf("%d calls with three keys each were looked at", tried)
+		}
+		time.Sleep(2 * guessEvery) // the last one took one more than there was
+		for range 1000 {           // a token for somebody else beside the right key is no guess
+			if got := call("/v1/push", "a token of the day", "right"); got != 200 {
+				t.Fatalf("the right key beside another: %d", got)
+			}
 		}
 	})
 }
@@ -276,23 +326,30 @@ func TestThrottleBound(t *testing.T) {
 		for i := range guesses {
 			a := v6.As16()
 			a[15] = byte(i)
-			th.admit(netip.AddrFrom16(a), fmt.Sprint(i), false)
+			th.admit(netip.AddrFrom16(a), []string{fmt.Sprint(i)})
 		}
-		if th.admit(v6, "x", true) == 0 {
+		if th.admit(v6, nil) == 0 {
 			t.Error("addresses of one network are told apart")
 		}
 		a := netip.MustParseAddr("10.0.0.0")
 		for range 3 * maxGuessers {
-			th.admit(a, "x", false)
+			th.admit(a, []string{"x"})
 			a = a.Next()
 		}
 		if n := len(th.by); n > maxGuessers || n != int(th.known.Load()) {
 			t.Errorf("%d addresses are remembered, %d counted", n, th.known.Load())
 		}
 		time.Sleep(time.Hour)
-		th.admit(v6, "x", false)
-		if n := len(th.by); n != 1 {
-			t.Errorf("%d addresses are remembered an hour later", n)
+		before := len(th.by)
+		for added := 1; ; added++ { // until there are too many again
+			th.admit(a, []string{"x"})
+			a = a.Next()
+			if n := len(th.by); n < before+added {
+				if n != added {
+					t.Errorf("%d addresses are remembered an hour later, want the %d new ones", n, added)
+				}
+				return
+			}
 		}
 	})
 }

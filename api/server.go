@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -37,6 +38,13 @@ type Options struct {
 	// those calls are answered with 422.
 	Directory Directory
 
+	// Roster knows memberships. Nil means Pusher, if it is one; without any, changes are answered with 422.
+	Roster Roster
+
+	// Asker pushes what clients are to acknowledge. Nil means Pusher, if it is one; without any, such pushes are answered
+	// with 422.
+	Asker Asker
+
 	// Upgrader makes the WebSockets of /v1/stream. Its MaxPayload bounds a line. Nil means that there are none: the call
 	// is answered with 422.
 	Upgrader *wsconn.Upgrader
@@ -56,6 +64,10 @@ type Options struct {
 	// anybody. Nil means always ready.
 	Ready func() error
 
+	// Docs answers /docs and what is under it, to anybody: it says nothing that is secret. Nil means that those paths are
+	// like any other.
+	Docs http.Handler
+
 	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
 	Callbacks Callbacks
 
@@ -72,7 +84,10 @@ type Server struct {
 	// static
 	pusher     Pusher
 	directory  Directory           // may be nil
+	asker      Asker               // may be nil
+	roster     Roster              // may be nil
 	upgrader   *wsconn.Upgrader    // may be nil
+	docs       http.Handler        // may be nil
 	callbacks  Callbacks           // may be nil
 	store      func() StoreFigures // may be nil
 	maxLine    int
@@ -90,6 +105,7 @@ type Server struct {
 
 	rules    atomic.Pointer[rules]
 	throttle *throttle
+	crowd    atomic.Int64 // bytes of the bodies of strangers
 	repeats  *repeats
 	links    links
 	scratch  sync.Pool // of *scratch
@@ -113,6 +129,12 @@ func New(o Options) (*Server, error) {
 	if o.Directory == nil {
 		o.Directory, _ = o.Pusher.(Directory)
 	}
+	if o.Asker == nil {
+		o.Asker, _ = o.Pusher.(Asker)
+	}
+	if o.Roster == nil {
+		o.Roster, _ = o.Pusher.(Roster)
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -130,7 +152,10 @@ func New(o Options) (*Server, error) {
 		ok:          []byte("ok"),
 		offline:     []byte("offline"),
 		directory:   o.Directory,
+		asker:       o.Asker,
+		roster:      o.Roster,
 		upgrader:    o.Upgrader,
+		docs:        o.Docs,
 		callbacks:   o.Callbacks,
 		store:       o.Store,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
@@ -169,11 +194,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/readyz":
 		s.health(w, r, s.ready())
 	default:
-		if isV1(r.URL.Path) {
+		switch {
+		case isV1(r.URL.Path):
 			s.mux.ServeHTTP(w, r)
-			return
+		case s.docs != nil && (r.URL.Path == "/docs" || strings.HasPrefix(r.URL.Path, "/docs/")):
+			s.docs.ServeHTTP(w, r)
+		default:
+			s.legacy(w, r)
 		}
-		s.legacy(w, r)
 	}
 }
 

@@ -20,9 +20,11 @@ const unread = 64 << 10
 type feed struct {
 	link   *link
 	conn   *wsconn.Conn
-	ctx    context.Context // ends when the server stops; kept here because Message has none
+	ctx    context.Context // ends when the server stops, or the connection; kept here because Message has none
 	cancel context.CancelFunc
-	out    []byte // owned by Message
+	leave  context.CancelFunc // ends link.gone
+
+	frames []byte // owned by the goroutine that answers; not kept once sent: the connection may hold it
 }
 
 // stream answers GET /v1/stream.
@@ -31,18 +33,21 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
 		s.refuseV1(w, r, &fault{code: codeUnsupported, detail: "This server has no /v1/stream: use POST /v1/push/batch with lines."})
 		return
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
-	f := &feed{ctx: ctx, cancel: cancel}
+	f := &feed{}
+	f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
+	gone, leave := context.WithCancel(context.WithoutCancel(r.Context()))
+	f.leave = leave
 	ready := make(chan struct{})
-	f.link = s.newLink(r, who, func() {
-		cancel()
+	f.link = s.newLink(gone, r, who, f, func() {
+		f.cancel()
 		<-ready
 		if f.conn != nil {
-			f.conn.Close(ws.StatusGoingAway, "the server is stopping")
+			f.end()
 		}
 	})
 	if f.link == nil {
-		cancel()
+		f.cancel()
+		leave()
 		s.refuseV1(w, r, errStopping())
 		return
 	}
@@ -53,48 +58,61 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, who *caller) {
 	close(ready)
 	if err != nil {
 		s.log.LogAttrs(r.Context(), slog.LevelDebug, "no stream", slog.Any("error", err))
-		cancel()
+		f.cancel()
+		leave()
 		f.link.remove()
 		return
 	}
 	conn.Start()
 }
 
-// Message answers the lines of one message.
+// Message takes the lines of one message.
 func (f *feed) Message(_ ws.OpCode, payload []byte) error {
-	var frames []byte // not kept for the next message: the connection may hold it
-	push := context.WithoutCancel(f.ctx)
 	for line := range bytes.Lines(payload) {
 		if blank(line) {
 			continue
 		}
-		bad := f.link.allowed()
-		if bad == nil {
-			bad = f.link.turn(f.ctx, func() {})
+		if bad := f.link.take(f.ctx, line); bad != nil {
+			f.link.rest()
+			return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
 		}
-		if bad != nil {
-			f.link.s.logFault(f.link.r, bad)
-			frames = wsconn.AppendText(frames, bad.append(nil))
-			return errors.Join(f.send(frames), &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)})
-		}
-		f.out = f.link.answer(push, line, f.out[:0])
-		frames = wsconn.AppendText(frames, f.out)
 	}
-	return f.send(frames)
+	f.link.idle()
+	return nil
 }
 
-// send sends frames once the caller has read enough of those before.
-func (f *feed) send(frames []byte) error {
+// put implements [outlet].
+func (f *feed) put(answer []byte) {
+	f.frames = wsconn.AppendText(f.frames, answer)
+	if len(f.frames) >= unread {
+		f.flush()
+	}
+}
+
+// flush implements [outlet]: it sends once the caller has read enough of what was sent before. When the server stops it
+// ends the connection after the last answer that is due.
+func (f *feed) flush() {
+	frames := f.frames
+	f.frames = nil
 	f.await(unread)
 	err := f.conn.Send(frames, 1)
 	if errors.Is(err, wsconn.ErrQueueFull) {
 		f.await(0)
 		err = f.conn.Send(frames, 1)
 	}
-	if err != nil && !errors.Is(err, wsconn.ErrClosed) {
-		return err
+	switch {
+	case err != nil && !errors.Is(err, wsconn.ErrClosed): // a closed connection tells Closed by itself
+		f.conn.Close(ws.StatusInternalServerError, "answers cannot be sent")
+	case f.ctx.Err() != nil:
+		f.end()
 	}
-	return nil // a closed connection tells Closed by itself
+}
+
+// end ends the connection, unless answers are due.
+func (f *feed) end() {
+	if f.link.due.Load() == 0 {
+		f.conn.Close(ws.StatusGoingAway, "the server is stopping")
+	}
 }
 
 // await waits until no more than limit bytes wait to be written. A caller that reads nothing is cut off by the
@@ -114,5 +132,7 @@ func (f *feed) await(limit int) {
 // Closed ends the link.
 func (f *feed) Closed(error) {
 	f.cancel()
+	f.leave()
+	f.link.rest()
 	f.link.remove()
 }

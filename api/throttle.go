@@ -41,9 +41,10 @@ func newThrottle() *throttle {
 	return &throttle{seed: maphash.MakeSeed(), by: make(map[netip.Addr]*guesser)}
 }
 
-// admit says how long a is to wait before key may count, 0 for not at all. A wrong key is remembered.
-func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
-	if right && t.known.Load() == 0 {
+// admit says how long a is to wait before the keys of a call may count, 0 for not at all. Wrong ones are remembered, each
+// for a guess of its own. A call with a right key has no wrong ones here, and waits like the others.
+func (t *throttle) admit(a netip.Addr, wrong []string) time.Duration {
+	if len(wrong) == 0 && t.known.Load() == 0 {
 		return 0
 	}
 	if a.Is6() {
@@ -54,13 +55,18 @@ func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
 	defer t.mu.Unlock()
 	g := t.by[a]
 	if g == nil {
-		if right {
+		if len(wrong) == 0 {
 			return 0
 		}
 		g = t.remember(a, now)
 	}
-	hash := maphash.String(t.seed, key)
-	if !right && slices.Contains(g.last[:], hash) {
+	var fresh []uint64
+	for _, key := range wrong {
+		if hash := maphash.String(t.seed, key); !slices.Contains(g.last[:], hash) && !slices.Contains(fresh, hash) {
+			fresh = append(fresh, hash)
+		}
+	}
+	if len(fresh) == 0 && len(wrong) > 0 {
 		return 0
 	}
 	if g.free.Before(now) {
@@ -69,7 +75,7 @@ func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
 	if wait := g.free.Add(guessEvery).Sub(now) - guesses*guessEvery; wait > 0 {
 		return wait
 	}
-	if !right {
+	for _, hash := range fresh { // all, even if fewer guesses are left: the next ones wait longer
 		g.free = g.free.Add(guessEvery)
 		g.last[g.next%len(g.last)] = hash
 		g.next++
@@ -77,8 +83,8 @@ func (t *throttle) admit(a netip.Addr, key string, right bool) time.Duration {
 	return 0
 }
 
-// remember files a new guesser, and forgets those whose guesses are all allowed again, or else any, when there are too
-// many. Called with mu held.
+// remember files a new guesser. When there are too many it forgets those whose guesses are all allowed again, or else any
+// quarter of them, so that it seldom has to look at all. Called with mu held.
 func (t *throttle) remember(a netip.Addr, now time.Time) *guesser {
 	if len(t.by) >= maxGuessers {
 		for old, g := range t.by {
@@ -87,7 +93,7 @@ func (t *throttle) remember(a netip.Addr, now time.Time) *guesser {
 			}
 		}
 		for old := range t.by {
-			if len(t.by) < maxGuessers {
+			if len(t.by) < maxGuessers*3/4 {
 				break
 			}
 			delete(t.by, old)

@@ -32,6 +32,8 @@ func (s *Server) routes() []route {
 		{http.MethodDelete, "/v1/users/{uid}", RightAdmin, s.kick},
 		{http.MethodGet, "/v1/rooms", RightRead, s.rooms},
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
+		{http.MethodPut, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.enroll},
+		{http.MethodDelete, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.expel},
 		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.dead},
 		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.replay},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
@@ -90,7 +92,7 @@ func isV1(path string) bool {
 // authorize returns who makes the call r, or why he may not.
 func (s *Server) authorize(r *http.Request, right Right) (*caller, *problem) {
 	access := s.rules.Load()
-	key := access.credentials(r, "")
+	key := access.credentials(inHeader(r))
 	if wrong := s.judge(r, access, key); wrong != nil {
 		return nil, wrong
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,7 @@ type App struct {
 	sockets   *socketio.Server
 	api       *api.Server
 	counter   *counter
+	tidy      *tidy
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -105,6 +107,7 @@ func (a *App) build() error {
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
+	a.tidy = newTidy(func() int { return a.sockets.Engine().Stats().Sessions }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
 	forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}.
@@ -125,8 +128,14 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
+	docs, err := a.newDocs()
+	if err != nil {
+		return err
+	}
 	options := api.Options{
 		Pusher:     a.hub,
+		Directory:  a.directory(),
+		Docs:       docs,
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
@@ -140,6 +149,16 @@ func (a *App) buildAPI() error {
 	}
 	a.api, err = api.New(options)
 	return err
+}
+
+// newDocs is the manual of the push port.
+func (a *App) newDocs() (*web.Docs, error) {
+	d := api.Describe()
+	o := web.DocsOptions{Description: d.OpenAPI, Rights: d.Rights, Logger: a.log}
+	for _, c := range d.Codes {
+		o.Codes = append(o.Codes, web.DocsCode{Code: c.Name, Status: c.Status, Title: c.Title})
+	}
+	return web.NewDocs(o)
 }
 
 func (a *App) buildSockets() error {
@@ -232,6 +251,9 @@ func (a *App) stop(ctx context.Context) error {
 	ended := make(chan error, 2)
 	for _, e := range []*endpoint{a.public, a.push} {
 		go func() { ended <- e.shutdown(sessions) }()
+	}
+	if a.tidy != nil {
+		a.tidy.close()
 	}
 	if a.counter != nil {
 		a.counter.close()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,10 @@ func (a *App) buildGate() error {
 
 func (a *App) newAuthenticator(c configs.Auth) (authenticator, error) {
 	if c.Mode == "callback" {
+		if slices.Contains(a.cfg.Origins, "*") {
+			a.log.Warn("origins is *: any web page can connect with the cookies of whoever opens it, and read what is pushed to that user; " +
+				"list the origins of your pages, as auth.mode is callback")
+		}
 		signer, err := webhook.NewSigner(a.cfg.Webhook.Secrets...)
 		if err != nil {
 			return nil, err

@@ -136,21 +136,17 @@ func offeredUID(s *socketio.Socket) (string, error) {
 // parseUID takes a uid from JSON: a string, or an integer, whose digits it
 // becomes. Pages send both for the same user, and fractions are no user.
 func parseUID(data json.RawMessage) (string, error) {
-	var v any
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return "", errNoUID
-	}
-	switch v := v.(type) {
-	case string:
-		return v, hub.CheckUID(v)
-	case json.Number:
-		if strings.ContainsAny(v.String(), ".eE") {
+	var number json.Number
+	switch {
+	case len(data) > 0 && data[0] == '"':
+		var uid string
+		if err := json.Unmarshal(data, &uid); err != nil {
 			return "", errNoUID
 		}
-		return v.String(), hub.CheckUID(v.String())
-	default:
+		return uid, hub.CheckUID(uid)
+	case json.Unmarshal(data, &number) != nil, strings.ContainsAny(number.String(), ".eE"), number == "":
 		return "", errNoUID
+	default:
+		return number.String(), hub.CheckUID(number.String())
 	}
 }

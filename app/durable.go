@@ -61,6 +61,9 @@ func (a *App) hubOptions() (hub.Options, error) {
 	if a.cfg.Presence.RoomEvents {
 		o.RoomPresence = a.tellRoom
 	}
+	if a.store != nil {
+		o.Memberships = a.store
+	}
 	if a.sender == nil {
 		return o, nil
 	}

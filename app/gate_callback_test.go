@@ -19,6 +19,7 @@ import (
 type business struct {
 	*httptest.Server
 	asked atomic.Int32
+	shut  atomic.Bool   // it lets nobody in any more
 	hold  chan struct{} // questions of the token "slow" wait for it
 }
 
@@ -47,6 +48,8 @@ func newBusiness(t *testing.T) *business {
 			t.Errorf("ip %q", ask.IP)
 		}
 		switch {
+		case b.shut.Load():
+			w.WriteHeader(http.StatusUnauthorized)
 		case ask.Token == "slow":
 			select {
 			case <-b.hold:
@@ -117,6 +120,28 @@ func TestCallbackMode(t *testing.T) {
 		})
 	}
 	same(t, "the canary is in the log", strings.Contains(p.log.String(), canary), false)
+}
+
+// Whom the business disconnects does not come back on an answer that is remembered.
+func TestKickIsFinal(t *testing.T) {
+	b := newBusiness(t)
+	p := start(t, b.ask)
+	session := http.Header{"Cookie": {"session=" + canary}}
+	for range 2 {
+		pg := dialWith(t, p.Addr(), "EIO=4", session)
+		pg.send("40")
+		pg.wantPrefix("40")
+	}
+	same(t, "asked", b.asked.Load(), 1)
+	b.shut.Store(true)
+	got := p.do(http.MethodDelete, "http://"+p.PushAddr()+"/v1/users/7", "")
+	if got.status != http.StatusOK || !strings.Contains(got.body, `"disconnected":2`) {
+		t.Fatalf("%+v", got)
+	}
+	pg := dialWith(t, p.Addr(), "EIO=4", session)
+	pg.send("40")
+	pg.wantPrefix("40")
+	same(t, "login", pg.ack(`["login","7"]`).Code, "refused")
 }
 
 // A business API that takes its time holds up only who waits for it, and a stop not at all.

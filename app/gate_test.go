@@ -408,18 +408,28 @@ func TestPublicKeyFile(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	const open, short = "auth.mode is open: ", "auth.jwt.secret is short"
+	const open, short, anyPage = "auth.mode is open: ", "auth.jwt.secret is short", "origins is *: "
+	callback := func(c *configs.Config) { c.Auth.Mode, c.Auth.Callback.URL = "callback", "http://127.0.0.1:1/" }
+	anywhere := func(adapt func(*configs.Config)) func(*configs.Config) {
+		return func(c *configs.Config) {
+			adapt(c)
+			c.Origins = []string{"*"}
+		}
+	}
 	for name, tt := range map[string]struct {
 		adapt func(*configs.Config)
 		want  string
 	}{
-		"open":         {nil, open},
-		"jwt":          {withJWT, ""},
-		"short secret": {func(c *configs.Config) { withJWT(c); c.Auth.JWT.Secret = canary }, short},
+		"open":                  {nil, open},
+		"jwt":                   {withJWT, ""},
+		"short secret":          {func(c *configs.Config) { withJWT(c); c.Auth.JWT.Secret = canary }, short},
+		"callback":              {callback, ""},
+		"cookies from anywhere": {anywhere(callback), anyPage},
+		"tokens from anywhere":  {anywhere(withJWT), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := start(t, tt.adapt).log.String()
-			for _, line := range []string{open, short} {
+			for _, line := range []string{open, short, anyPage} {
 				n := 0
 				if line == tt.want {
 					n = 1

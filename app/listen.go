@@ -24,6 +24,7 @@ type endpoint struct {
 	listener    net.Listener
 	server      *http.Server
 	certificate *certificate // nil: no TLS
+	newcomers   *newcomers
 	serving     sync.WaitGroup
 }
 
@@ -74,7 +75,9 @@ func (a *App) listen(name, setting, addr string) (*endpoint, error) {
 	if err != nil {
 		return nil, listenError(setting, addr, err)
 	}
-	return &endpoint{name: name, listener: l, server: &http.Server{
+	fresh := &newcomers{}
+	return &endpoint{name: name, listener: l, newcomers: fresh, server: &http.Server{
+		ConnState:         fresh.note,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
@@ -129,7 +132,7 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
-	err := e.server.Shutdown(ctx)
+	err := e.quiesce(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("ending the requests of the %s port: %w", e.name, err), e.server.Close())
 	}
@@ -138,6 +141,22 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 	}
 	e.serving.Wait()
 	return err
+}
+
+// quiesce is [http.Server.Shutdown] that does not wait for connections without a request.
+func (e *endpoint) quiesce(ctx context.Context) error {
+	quiet := make(chan error, 1)
+	go func() { quiet <- e.server.Shutdown(ctx) }()
+	again := time.NewTicker(dismissInterval)
+	defer again.Stop()
+	for {
+		e.newcomers.dismiss()
+		select {
+		case err := <-quiet:
+			return err
+		case <-again.C:
+		}
+	}
 }
 
 // newSite is the demo page, which shows how to push under the settings of cfg,

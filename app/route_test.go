@@ -87,6 +87,7 @@ func TestTwoPorts(t *testing.T) {
 		{"a push is no page", "POST", "/", "type=publish&to=7&content=hi", formType, 405, ""},
 		{"a push by GET shows the page", "GET", "/?type=publish&to=7&content=hi", "", "", 200, pageStart},
 		{"other paths", "GET", "/nothing", "", "", 404, "the demo page is at /"},
+		{"the manual is of the other port", "GET", "/docs", "", "", 404, ""},
 	}, both...))
 	pg.wantNothing()
 	p.routes(t, p.PushAddr(), []route{
@@ -94,6 +95,8 @@ func TestTwoPorts(t *testing.T) {
 		{"readiness", "GET", "/readyz", "", "", 200, "ok"},
 		{"push by GET", "GET", "/?type=publish&to=7&content=1", "", "", 200, "ok"},
 		{"push by POST", "POST", "/any/path", "type=publish&to=7&content=2", formType, 200, "ok"},
+		{"manual", "GET", "/docs", "", "", 200, "/v1/push"},
+		{"manual's files", "GET", "/docs/docs.css", "", "", 200, "--paper"},
 		{"no page", "GET", "/", "", "", 200, "fail"},
 		{"no Socket.IO", "GET", "/socket.io/?EIO=4&transport=polling", "", "", 200, "fail"},
 	})
@@ -111,6 +114,7 @@ func TestOnePort(t *testing.T) {
 		{"push on any path", "POST", "/push.php", "type=publish&to=7&content=3&key=right", formType, 200, "ok"},
 		{"push by GET with a body", "GET", "/", "type=publish&to=7&content=4&key=right", formType, 200, "ok"},
 		{"push on the page's other path", "POST", "/demo/", "type=publish&to=7&content=5&key=right", formType, 200, "ok"},
+		{"manual", "GET", "/docs", "", "", 200, "/v1/push"},
 		{"offline", "GET", "/?type=publish&to=8&content=x&key=right", "", "", 200, "offline"},
 		{"push without a key", "GET", "/?type=publish&to=7&content=x", "", "", 403, "api.keys"},
 		{"push with a wrong key", "POST", "/", "type=publish&to=7&content=x&key=wrong", formType, 403, "api.keys"},

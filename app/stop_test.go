@@ -146,6 +146,35 @@ func TestStopDeliversWhatIsQueued(t *testing.T) {
 	}
 }
 
+// Nobody waits for those who have connected and not asked for anything, as browsers do to have a connection at hand.
+func TestStopDismissesNewcomers(t *testing.T) {
+	p := start(t, nil)
+	for _, e := range []*endpoint{p.App.public, p.App.push} {
+		for _, sent := range []string{"", "GET / HTTP/1.1\r\nHo"} {
+			conn, err := net.Dial("tcp", e.addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := conn.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if _, err := io.WriteString(conn, sent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		await(t, "newcomers", func() bool {
+			e.newcomers.mu.Lock()
+			defer e.newcomers.mu.Unlock()
+			return len(e.newcomers.all) == 2
+		})
+	}
+	if err := p.stop(); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
 // A callback that fails is tried again before the server ends.
 func TestStopRetriesCallbacks(t *testing.T) {
 	var tries atomic.Int32

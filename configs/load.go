@@ -22,6 +22,7 @@ const mostSecrets = 64 << 10
 type Sources struct {
 	File    string              // the YAML file, which must exist; empty: DefaultFile, if it exists
 	Environ []string            // as of os.Environ; variables that do not start with CRIER_, or are empty, are not looked at
+	Others  []string            // variables that start with CRIER_ and are no settings
 	Flags   map[string][]string // by Flag.Name, as often as each was given; the last counts, for lists all
 }
 
@@ -49,7 +50,7 @@ type layer map[string]given
 func Load(src Sources) (*Loaded, error) {
 	l := &Loaded{Config: Default(), from: make(map[string]string)}
 	file, mistakes := l.readFile(src.File)
-	env, more := readEnviron(src.Environ)
+	env, more := readEnviron(src.Environ, src.Others)
 	mistakes = append(mistakes, more...)
 	flags, more := readFlags(src.Flags)
 	mistakes = append(mistakes, more...)

@@ -18,8 +18,8 @@ func known() map[string]setting {
 }
 
 // readEnviron takes CRIER_A_B_C for a.b_c, and CRIER_A_B_C_FILE for the file of a secret. An empty
-// variable counts as not set: that is how a compose file passes one on that it does not have.
-func readEnviron(environ []string) (layer, Mistakes) {
+// variable counts as not set: that is how a compose file passes one on that it does not have. others are not looked at.
+func readEnviron(environ, others []string) (layer, Mistakes) {
 	keys := make(map[string]string) // by name of the variable
 	for _, s := range settings() {
 		keys[s.env()] = s.key
@@ -39,7 +39,7 @@ func readEnviron(environ []string) (layer, Mistakes) {
 		switch {
 		case ok:
 			got[key] = given{items: []string{text}, split: true, where: "env " + variable}
-		case !isServiceVariable(variable, text):
+		case !isServiceVariable(variable, text) && !slices.Contains(others, variable):
 			mistakes = append(mistakes, Mistake{Key: name(variable), Problem: unknown("the environment variable of a setting", variable, names)})
 		}
 	}

@@ -123,7 +123,7 @@ func TestCallbacks(t *testing.T) {
 	crier := startCrier(t, settings{"webhook.url": r.url, "webhook.secrets": secret, "presence.offline_delay": "50ms"})
 	d := startDriver(t)
 	open := func(id, uid string) *socket {
-		s := d.open(t, id, opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: uid})
+		s := d.open(t, id, opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: uid})
 		s.connected(t)
 		if uid != "" {
 			s.loggedIn(t)
@@ -164,20 +164,20 @@ func TestCallbacks(t *testing.T) {
 // without a store, a stop then tells that the user is gone before the program ends.
 func TestPageRefresh(t *testing.T) {
 	t.Parallel()
-	for _, c := range clients {
+	for _, c := range mainClients {
 		t.Run(c.lib, func(t *testing.T) {
 			r := startReceiver(t)
 			crier := startCrier(t, settings{"webhook.url": r.url, "webhook.secrets": secret, "presence.offline_delay": "1h", "store.path": "memory"})
 			d := startDriver(t)
 			for _, id := range []string{"page", "page, refreshed", "page, refreshed again"} {
-				s := d.open(t, id, opening{client: c, route: routes[2], url: crier.publicURL(""), login: "1445590039000"})
+				s := d.open(t, id, opening{client: c, route: byUpgrade, url: crier.publicURL(""), login: "1445590039000"})
 				s.loggedIn(t)
 				s.close(t)
 				// Once it counts as gone, the push port says so.
 				for crier.publish(t, "1445590039000", "x") != "offline" {
 				}
 			}
-			left := d.open(t, "left", opening{client: c, route: routes[0], url: crier.publicURL(""), login: "stayed to the end"})
+			left := d.open(t, "left", opening{client: c, route: byWebSocket, url: crier.publicURL(""), login: "stayed to the end"})
 			left.loggedIn(t)
 			r.await(t, 2)
 			crier.stop(t)
@@ -200,7 +200,7 @@ func TestCallbackRetries(t *testing.T) {
 	r.fail(http.StatusInternalServerError, http.StatusInternalServerError)
 	crier := startCrier(t, settings{"webhook.url": r.url, "webhook.secrets": secret, "presence.offline_delay": "10ms"})
 	d := startDriver(t)
-	s := d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+	s := d.open(t, "page", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"})
 	s.loggedIn(t)
 	s.close(t)
 	got := r.await(t, 4)
@@ -227,7 +227,7 @@ func TestCallbackForm(t *testing.T) {
 	})
 	d := startDriver(t)
 	uid := hard + " &=+%"
-	s := d.open(t, "page", opening{client: clients[0], route: routes[0], url: crier.publicURL(""), login: uid})
+	s := d.open(t, "page", opening{client: mainClients[0], route: byWebSocket, url: crier.publicURL(""), login: uid})
 	s.loggedIn(t)
 	s.close(t)
 	got := r.await(t, 2)
@@ -263,7 +263,7 @@ func TestCallbackBatch(t *testing.T) {
 		"webhook.url": r.url, "webhook.secrets": secret, "webhook.batch": "100", "presence.offline_delay": "10ms",
 	})
 	d := startDriver(t)
-	s := d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+	s := d.open(t, "page", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"})
 	s.loggedIn(t)
 	r.await(t, 1)
 	s.close(t)

@@ -54,41 +54,41 @@ func sameArgs(t *testing.T, h happening, want []any) {
 	}
 }
 
-// TestEcho has every client on every route send and get binary arguments and acknowledgements, in two
-// namespaces of a server that uses crier/io/socketio as a library.
-func TestEcho(t *testing.T) {
-	t.Parallel()
+// tryEcho sends and gets binary arguments and acknowledgements, in two namespaces of a server that uses
+// crier/io/socketio as a library.
+func tryEcho(t *testing.T, d *driver, c client, r route) {
 	server := startEcho(t)
-	each(t, func(t *testing.T, c client, r route) {
-		d := startDriver(t)
-		for _, namespace := range []string{"/", "/custom"} {
-			s := d.open(t, namespace, opening{
-				client: c, route: r, url: server.publicURL(namespace),
-				watch: []string{"back", "question", "answer"},
-			})
-			first := s.connected(t)
-			// The library does not forward bytes inside an object, but takes no harm from them.
-			s.emit(t, "nested", "echo", "x", map[string]any{"bytes": binary([]byte(hard))}, binary(nil))
-			for range 2 { // on the first transport and on the last
-				s.emit(t, "echo", "echo", echoed()...)
-				sameArgs(t, s.await(t, happening{On: "ack", Ack: "echo"}), echoed())
-				s.emit(t, "nothing", "echo")
-				sameArgs(t, s.await(t, happening{On: "ack", Ack: "nothing"}), nil)
-				s.emit(t, "", "emit-back", echoed()...)
-				sameArgs(t, s.await(t, happening{On: "event", Event: "back"}), echoed())
-				s.emit(t, "", "ask", echoed()...)
-				sameArgs(t, s.await(t, happening{On: "event", Event: "question"}), echoed())
-				sameArgs(t, s.await(t, happening{On: "event", Event: "answer"}), echoed())
-				if r.upgrades() && s.count("upgrade") == 0 && first.Transport != r.final {
-					s.await(t, happening{On: "upgrade"})
-				}
-			}
-			large := strings.Repeat("x", maxPayload-1000)
-			s.emit(t, "large", "echo", large)
-			sameArgs(t, s.await(t, happening{On: "ack", Ack: "large"}), []any{large})
-			if s.count("disconnect")+s.count("refused") > 0 {
-				t.Errorf("%s was disconnected: %s", namespace, s.summary())
+	for _, namespace := range []string{"/", "/custom"} {
+		s := d.open(t, namespace, opening{
+			client: c, route: r, url: server.publicURL(namespace),
+			watch: []string{"back", "question", "answer"},
+		})
+		first := s.connected(t)
+		// The library does not forward bytes inside an object, but takes no harm from them.
+		s.emit(t, "nested", "echo", "x", map[string]any{"bytes": binary([]byte(hard))}, binary(nil))
+		for range 2 { // on the first transport and on the last
+			s.exchange(t, echoed())
+			if r.upgrades() && s.count("upgrade") == 0 && first.Transport != r.final {
+				s.await(t, happening{On: "upgrade"})
 			}
 		}
-	})
+		large := strings.Repeat("x", maxPayload-1000)
+		s.emit(t, "large", "echo", large)
+		sameArgs(t, s.await(t, happening{On: "ack", Ack: "large"}), []any{large})
+	}
+	d.undisturbed(t)
+}
+
+// exchange has a socket of the echo server send arguments and get them back in every way there is.
+func (s *socket) exchange(t *testing.T, args []any) {
+	t.Helper()
+	s.emit(t, "echo", "echo", args...)
+	sameArgs(t, s.await(t, happening{On: "ack", Ack: "echo"}), args)
+	s.emit(t, "nothing", "echo")
+	sameArgs(t, s.await(t, happening{On: "ack", Ack: "nothing"}), nil)
+	s.emit(t, "", "emit-back", args...)
+	sameArgs(t, s.await(t, happening{On: "event", Event: "back"}), args)
+	s.emit(t, "", "ask", args...)
+	sameArgs(t, s.await(t, happening{On: "event", Event: "question"}), args)
+	sameArgs(t, s.await(t, happening{On: "event", Event: "answer"}), args)
 }

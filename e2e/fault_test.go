@@ -113,7 +113,7 @@ func TestUnreachableReceiver(t *testing.T) {
 		"webhook.events": "user.online",
 	})
 	d := startDriver(t)
-	d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"}).loggedIn(t)
+	d.open(t, "page", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"}).loggedIn(t)
 	crier.log.await(t, crier.exited, "level=WARN", "callback", address, "connection refused")
 	if strings.Contains(crier.log.text(), "hunter2") {
 		t.Error("the log has the password of webhook.url")
@@ -184,7 +184,7 @@ func TestOversizedPush(t *testing.T) {
 	t.Parallel()
 	crier := startCrier(t, settings{"log.level": "debug", "api.max_body": "1MB", "socketio.max_payload": "10KB"})
 	d := startDriver(t)
-	s := d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+	s := d.open(t, "page", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"})
 	s.loggedIn(t)
 
 	push := do(t, http.MethodPost, crier.pushURL("/"), form("alice", strings.Repeat("x", 1<<20)).Encode(), urlencoded())
@@ -224,7 +224,7 @@ func TestOversizedPayload(t *testing.T) {
 	t.Run("websocket", func(t *testing.T) {
 		crier := startCrier(t, limit)
 		d := startDriver(t)
-		s := d.open(t, "page", opening{client: clients[2], route: routes[0], url: crier.publicURL("")})
+		s := d.open(t, "page", opening{client: latest, route: byWebSocket, url: crier.publicURL("")})
 		s.connected(t)
 		s.emit(t, "", "login", strings.Repeat("x", 20_000))
 		s.await(t, happening{On: "disconnect"})

@@ -71,7 +71,7 @@ func TestKill(t *testing.T) {
 	come := func() (string, *socket) {
 		n++
 		uid := fmt.Sprint("user ", n)
-		c, route := clients[n%len(clients)], routes[n%len(routes)]
+		c, route := mainClients[n%len(mainClients)], routes[n%len(routes)]
 		return uid, d.open(t, uid, opening{client: c, route: route, url: crier.publicURL(""), login: uid})
 	}
 	staying := map[string]*socket{}

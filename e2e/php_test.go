@@ -29,7 +29,7 @@ func TestPHP(t *testing.T) {
 	path := php(t)
 	crier := startCrier(t, nil)
 	d := startDriver(t)
-	alice := d.open(t, "alice", opening{client: clients[0], route: routes[0], url: crier.publicURL(""), login: "1445590039000"})
+	alice := d.open(t, "alice", opening{client: mainClients[0], route: byWebSocket, url: crier.publicURL(""), login: "1445590039000"})
 	alice.loggedIn(t)
 	content := "这个是推送的测试数据 <b>&'\" " + hard + " +%20&a=b"
 	escaped := "这个是推送的测试数据 &lt;b&gt;&amp;&#039;&quot; " + hard + " +%20&amp;a=b"
@@ -91,7 +91,7 @@ func TestEscaping(t *testing.T) {
 	path := php(t)
 	crier := startCrier(t, nil)
 	d := startDriver(t)
-	alice := d.open(t, "alice", opening{client: clients[2], route: routes[0], url: crier.publicURL(""), login: "alice"})
+	alice := d.open(t, "alice", opening{client: latest, route: byWebSocket, url: crier.publicURL(""), login: "alice"})
 	alice.loggedIn(t)
 	out := runPHP(t, path, nil, "php/escape.php", crier.pushURL("/"), "alice", "500")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")

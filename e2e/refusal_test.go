@@ -113,7 +113,7 @@ func TestOwnOrigin(t *testing.T) {
 	}
 }
 
-// TestWrongPath asks for a path that nobody serves, as a client with another path setting does.
+// TestWrongPath asks for a path that nobody serves, as a client with another path setting does: the answer says so.
 func TestWrongPath(t *testing.T) {
 	t.Parallel()
 	crier := startCrier(t, nil)
@@ -124,19 +124,18 @@ func TestWrongPath(t *testing.T) {
 	if lacks := missingPhrase(r.body, []string{"/socket.io/", "socketio.path"}); lacks != "" {
 		t.Errorf("the answer %q does not say %q", r.body, lacks)
 	}
-	d := startDriver(t)
-	for _, c := range clients {
-		s := d.open(t, c.lib, opening{
-			client: c, route: routes[1], url: crier.publicURL(""),
-			options: map[string]any{"path": "/push/socket.io"},
-		})
-		s.await(t, happening{On: "refused"})
-	}
-	// A namespace that nobody made is refused in the words of the Node server.
-	for _, c := range clients {
-		s := d.open(t, c.lib+"/nowhere", opening{client: c, route: routes[0], url: crier.publicURL("/nowhere")})
-		if reason := s.await(t, happening{On: "refused"}).Reason; reason != "Invalid namespace" {
-			t.Errorf("%s: refused by %q, want Invalid namespace", c.lib, reason)
-		}
+}
+
+// tryNowhere connects to a path that nobody serves, and joins a namespace that nobody made, which is refused in
+// the words of the Node server.
+func tryNowhere(t *testing.T, d *driver, c client) {
+	crier := startCrier(t, nil)
+	d.open(t, "path", opening{
+		client: c, route: byPolling, url: crier.publicURL(""),
+		options: map[string]any{"path": "/push/socket.io"},
+	}).await(t, happening{On: "refused"})
+	s := d.open(t, "namespace", opening{client: c, route: byWebSocket, url: crier.publicURL("/nowhere")})
+	if reason := s.await(t, happening{On: "refused"}).Reason; reason != "Invalid namespace" {
+		t.Errorf("refused by %q, want Invalid namespace", reason)
 	}
 }

@@ -21,6 +21,8 @@ func (s settings) environment() []string {
 			env = append(env, one)
 		}
 	}
+	// A program built with the race detector otherwise sleeps for a second before it exits.
+	env = append(env, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	for name, value := range s {
 		env = append(env, "CRIER_"+strings.ToUpper(strings.ReplaceAll(name, ".", "_"))+"="+value)
 	}

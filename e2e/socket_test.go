@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -12,7 +14,8 @@ type happening struct {
 	On        string            `json:"on"` // connect, upgrade, disconnect, refused, event, ack
 	Event     string            `json:"event"`
 	Ack       string            `json:"ack"`
-	SID       string            `json:"sid"`
+	SID       string            `json:"sid"`    // of the socket
+	Engine    string            `json:"engine"` // the sid of its connection
 	Transport string            `json:"transport"`
 	Reason    string            `json:"reason"`
 	Args      []json.RawMessage `json:"args"`
@@ -55,66 +58,25 @@ func (h happening) login(t *testing.T) loginAnswer {
 	return a
 }
 
-// A client is one of the official clients' releases, under its name in package.json.
-type client struct {
-	lib      string
-	revision int // of Engine.IO
-}
-
-// clients are the releases tested.
-var clients = []client{{"sioc-2.0", 3}, {"sioc-2.5", 3}, {"sioc-4", 4}}
-
-// A route is a way to connect.
-type route struct {
-	name       string
-	transports []string // nil for the client's default, polling first
-	final      string   // the transport in the end
-}
-
-// routes are the ways tested.
-var routes = []route{
-	{"websocket", []string{"websocket"}, "websocket"},
-	{"polling", []string{"polling"}, "polling"},
-	{"upgrade", nil, "websocket"},
-}
-
-// upgrades says whether the route changes its transport.
-func (r route) upgrades() bool { return r.transports == nil }
-
-// options returns what to give the client for this route, and more.
-func (r route) options(more map[string]any) map[string]any {
-	options := map[string]any{"reconnectionDelay": 100, "reconnectionDelayMax": 1000}
-	if r.transports != nil {
-		options["transports"] = r.transports
-	}
-	for name, value := range more {
-		options[name] = value
-	}
-	return options
-}
-
-// each runs a test for every client on every route.
-func each(t *testing.T, test func(t *testing.T, c client, r route)) {
-	for _, c := range clients {
-		for _, r := range routes {
-			t.Run(c.lib+"/"+r.name, func(t *testing.T) {
-				t.Parallel()
-				test(t, c, r)
-			})
-		}
-	}
-}
-
-// A driver is a Node process with any number of sockets.
+// A driver is a process with any number of sockets: Node with the clients from npm, or Chromium with a
+// page for each client's browser bundle.
 type driver struct {
 	script  *script
-	sockets map[string]*socket
+	sockets map[string]*socket // by name, since the last forget
+	rounds  int                // of forget
 }
 
 // startDriver runs clients/driver.mjs until the test ends.
 func startDriver(t *testing.T) *driver {
 	t.Helper()
 	return &driver{script: startScript(t, node(t), "clients/driver.mjs"), sockets: map[string]*socket{}}
+}
+
+// startPages runs clients/pages.mjs until the test ends.
+func startPages(t *testing.T) *driver {
+	t.Helper()
+	chromium := tool(t, "chromium", "apt-get install chromium")
+	return &driver{script: startScript(t, node(t), "clients/pages.mjs", chromium), sockets: map[string]*socket{}}
 }
 
 // An opening says which socket to open.
@@ -125,12 +87,14 @@ type opening struct {
 	options map[string]any // besides the route's
 	watch   []string       // events to report, besides new_msg
 	login   string         // the uid to log in with on each connect; "" for no login
+
+	authLater map[string]any // what an auth function gives; nil for none
 }
 
 // A socket is one Socket.IO connection of a driver.
 type socket struct {
 	driver  *driver
-	id      string
+	id      string // as the process knows it
 	history []happening
 	taken   map[string]int // by kind: how far into history await has come
 }
@@ -138,17 +102,31 @@ type socket struct {
 // open opens a socket.
 func (d *driver) open(t *testing.T, id string, o opening) *socket {
 	t.Helper()
-	s := &socket{driver: d, id: id, taken: map[string]int{}}
+	s := &socket{driver: d, id: d.prefix() + id, taken: map[string]int{}}
 	d.sockets[id] = s
 	command := map[string]any{
-		"do": "open", "id": id, "lib": o.client.lib, "url": o.url,
-		"options": o.route.options(o.options), "watch": append([]string{"new_msg"}, o.watch...),
+		"do": "open", "id": s.id, "lib": o.client.lib, "url": o.url,
+		"options": o.route.with(o.options), "watch": append([]string{"new_msg"}, o.watch...),
 	}
 	if o.login != "" {
 		command["login"] = o.login
 	}
+	if o.authLater != nil {
+		command["authLater"] = o.authLater
+	}
 	d.script.tell(t, command)
 	return s
+}
+
+// prefix begins the ids of the sockets opened since the last forget.
+func (d *driver) prefix() string { return fmt.Sprintf("%d ", d.rounds) }
+
+// forget closes every socket; what still happens to them is dropped.
+func (d *driver) forget(t *testing.T) {
+	t.Helper()
+	d.script.tell(t, map[string]any{"do": "forget"})
+	d.sockets = map[string]*socket{}
+	d.rounds++
 }
 
 // receive files the next happening with its socket.
@@ -163,8 +141,10 @@ func (d *driver) receive(t *testing.T, limit <-chan time.Time) bool {
 		if err := json.Unmarshal(line, &h); err != nil {
 			t.Fatalf("the driver printed %q: %v", line, err)
 		}
-		s := d.sockets[h.ID]
-		s.history = append(s.history, h)
+		if name, current := strings.CutPrefix(h.ID, d.prefix()); current {
+			s := d.sockets[name]
+			s.history = append(s.history, h)
+		}
 		return true
 	case <-limit:
 		return false

@@ -54,7 +54,7 @@ func TestTLS(t *testing.T) {
 	cert, key := selfSigned(t)
 	crier := startCrier(t, settings{"tls.cert": cert, "tls.key": key})
 	d := startDriver(t)
-	for _, c := range clients[1:] {
+	for _, c := range mainClients[1:] {
 		for _, r := range routes {
 			uid := c.lib + " by " + r.name
 			s := d.open(t, uid, opening{

@@ -14,8 +14,8 @@ import (
 // ([xhr]), or in the forms that work without XMLHttpRequest ([jsonp]). The
 // requests of one session may differ.
 type exchange interface {
-	// framing is the framing of an answer with, or without, binary packets.
-	framing(s *engineio.Session, binary bool) engineio.Framing
+	// framing is the framing of an answer of about size bytes with, or without, binary packets.
+	framing(s *engineio.Session, binary bool, size int) engineio.Framing
 	// answer returns the body of an answer, and sets its headers.
 	answer(h http.Header, payload []byte, f engineio.Framing) (body []byte)
 	// octets reports whether a POST brings a payload of bytes rather than text.
@@ -40,15 +40,8 @@ func exchangeOf(r *http.Request) exchange {
 // Specification: v4-current.md and v3.md, "HTTP long-polling".
 type xhr struct{}
 
-func (xhr) framing(s *engineio.Session, binary bool) engineio.Framing {
-	switch {
-	case s.Revision() != engineio.Revision3:
-		return engineio.FramingV4
-	case binary && !s.B64():
-		return engineio.FramingV3Binary
-	default:
-		return engineio.FramingV3Text
-	}
+func (xhr) framing(s *engineio.Session, binary bool, size int) engineio.Framing {
+	return s.Framing(binary, size)
 }
 
 func (xhr) answer(h http.Header, payload []byte, f engineio.Framing) []byte {

@@ -23,7 +23,7 @@ type jsonp struct {
 	index uint64 // of the function in the page's array ___eio
 }
 
-func (jsonp) framing(s *engineio.Session, _ bool) engineio.Framing {
+func (jsonp) framing(s *engineio.Session, _ bool, _ int) engineio.Framing {
 	if s.Revision() == engineio.Revision3 {
 		return engineio.FramingV3Text
 	}

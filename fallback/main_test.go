@@ -232,7 +232,7 @@ func (r *rig) open(query string) *peer {
 		text = unscript(r.t, text)
 	}
 	if text[0] != '0' { // revision 3 begins with the length
-		text = text[strings.IndexByte(text, ':')+1:]
+		text = text[strings.Index(text, "0{"):]
 	}
 	var open struct{ SID string }
 	if err := json.Unmarshal([]byte(text[1:]), &open); err != nil || text[0] != '0' {

@@ -243,7 +243,7 @@ func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, la
 		return nil, 0, false
 	}
 
-	framing = x.framing(t.session, binary)
+	framing = x.framing(t.session, binary, size)
 	body = make([]byte, 0, size+16*len(queue)+16)
 	for _, p := range queue {
 		if framing == engineio.FramingV4 && len(body) > 0 {

@@ -80,6 +80,29 @@ func TestPollingTextRevision3(t *testing.T) {
 	})
 }
 
+// Text leaves in the binary framing for clients that take nothing else, and when it is long.
+func TestPollingOctetsRevision3(t *testing.T) {
+	long := `2["` + strings.Repeat("é", 15_000) + `"]`
+	for query, text := range map[string]string{
+		"EIO=2&t=1416848461132-0": `2["é"]`, "EIO=3&t=1416848461132-0": `2["é"]`, "EIO=3&t=PKcWtUA": long,
+	} {
+		t.Run(query, func(t *testing.T) {
+			bubble(t, engineio.Options{}, func(t *testing.T, r *rig) {
+				p := r.open(query)
+				if err := p.session.Send(engineio.Prepare([]byte(text), 1)); err != nil {
+					t.Fatal(err)
+				}
+				a := p.get()
+				if ct := a.header.Get("Content-Type"); ct != "application/octet-stream" {
+					t.Errorf("Content-Type %q", ct)
+				}
+				payload := engineio.Prepare([]byte(text), 1).Payload(engineio.FramingV3Binary)
+				wantAnswer(t, a, http.StatusOK, string(payload))
+			})
+		})
+	}
+}
+
 func TestPollWaits(t *testing.T) {
 	bubble(t, engineio.Options{PingInterval: time.Hour}, func(t *testing.T, r *rig) {
 		p := r.open("EIO=4")

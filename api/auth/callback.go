@@ -45,8 +45,8 @@ type CallbackOptions struct {
 //	POST {"uid":"…","token":"…","headers":{"cookie":"…","authorization":"…",…},"query":{"name":"value"},"ip":"…"}
 //
 // uid and token are left out if the client gave none. 200 with {"uid","rooms"?,"expires"?} is who it is; expires is seconds
-// since 1970 or an RFC 3339 time, and until then the answer holds for the same question. 401 and 403 refuse. Anything
-// else is a failure, [ErrUnavailable]. All its methods may be called by many goroutines at once.
+// since 1970 or an RFC 3339 time, and until then the answer holds for the same question, or until [Callback.Forget]. 401 and
+// 403 refuse. Anything else is a failure, [ErrUnavailable]. All its methods may be called by many goroutines at once.
 type Callback struct {
 	// static
 	url       *url.URL
@@ -65,6 +65,7 @@ type Callback struct {
 	closed bool
 	open   map[question]*inquiry
 	known  memory
+	forgot uint64 // how often Forget was called
 	warned time.Time
 }
 
@@ -73,9 +74,10 @@ type question [sha256.Size]byte
 
 // An inquiry is a question under way. id and err are set when done is closed.
 type inquiry struct {
-	done chan struct{}
-	id   Identity
-	err  error
+	done   chan struct{}
+	forgot uint64 // the Callback's, when it began
+	id     Identity
+	err    error
 }
 
 // NewCallback returns a Callback; the caller must call [Callback.Close] in the end. The error does not repeat the URL.
@@ -158,7 +160,7 @@ func (c *Callback) inquire(q question, body []byte) (*inquiry, Identity, error) 
 	if len(c.open) >= maxWaiting {
 		return nil, Identity{}, unavailable("too many are waiting")
 	}
-	inq := &inquiry{done: make(chan struct{})}
+	inq := &inquiry{done: make(chan struct{}), forgot: c.forgot}
 	c.open[q] = inq
 	c.asking.Go(func() { c.settle(q, inq, body) })
 	return inq, Identity{}, nil
@@ -173,7 +175,7 @@ func (c *Callback) settle(q question, inq *inquiry, body []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	inq.id, inq.err = id, err
-	if err == nil && !id.Expires.IsZero() {
+	if err == nil && !id.Expires.IsZero() && inq.forgot == c.forgot { // else the answer may be from before
 		c.known.keep(q, id)
 	}
 	delete(c.open, q)
@@ -229,6 +231,14 @@ func (c *Callback) ask(ctx context.Context, body []byte) (Identity, error) {
 		return Identity{}, unavailable("the answer broke off")
 	}
 	return judge(resp.StatusCode, reply)
+}
+
+// Forget has the business API asked again about clients who are the user, whatever expires it answered.
+func (c *Callback) Forget(uid string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.forgot++
+	c.known.forget(uid)
 }
 
 // Close ends the questions under way, as failures, and waits for that.

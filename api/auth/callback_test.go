@@ -252,6 +252,32 @@ func TestCache(t *testing.T) {
 	})
 }
 
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{delay: time.Second, answer: func(int) (int, string) { return 200, `{"uid":"7","expires":4102444800}` }}
+		c := faked(t, f, 0)
+		ask := func(want int) {
+			t.Helper()
+			if id, err := c.Authenticate(t.Context(), Request{Token: "t"}); err != nil || id.UID != "7" || f.count() != want {
+				t.Errorf("%+v, %v, asked %d times, want %d", id, err, f.count(), want)
+			}
+		}
+		ask(1)
+		c.Forget("8")
+		ask(1)
+		c.Forget("7")
+		ask(2)
+		ask(2)
+		c.Forget("7")
+		var asking sync.WaitGroup
+		asking.Go(func() { ask(3) })
+		synctest.Wait()
+		c.Forget("7") // the answer under way may be from before
+		asking.Wait()
+		ask(4)
+	})
+}
+
 func TestNotCached(t *testing.T) {
 	for name, body := range map[string]string{"without expires": `{"uid":"7"}`, "refused": "401", "failed": "500"} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,24 @@ type claims struct {
 	jwt.RegisteredClaims
 	Subject uidText  `json:"sub"` // in the place of RegisteredClaims.Subject
 	Rooms   []string `json:"rooms"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler]. Names of claims are case-sensitive (RFC 7519 section 10.1.1), and encoding/json
+// alone would take a "Sub", which the issuer may leave to its users, for sub.
+func (c *claims) UnmarshalJSON(data []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	maps.DeleteFunc(all, func(name string, _ json.RawMessage) bool {
+		return !slices.Contains([]string{"iss", "sub", "aud", "exp", "nbf", "rooms"}, name)
+	})
+	known, err := json.Marshal(all)
+	if err != nil {
+		return err
+	}
+	type plain claims
+	return json.Unmarshal(known, (*plain)(c))
 }
 
 // GetSubject implements [jwt.Claims].

@@ -189,6 +189,11 @@ func TestSecretTokens(t *testing.T) {
 		{"sub with a fraction", hs(jwt.MapClaims{"sub": 7.5}), ErrRefused},
 		{"sub of an array", hs(jwt.MapClaims{"sub": []string{"7"}}), ErrRefused},
 		{"rooms of no texts", hs(jwt.MapClaims{"rooms": []int{1}}), ErrRefused},
+		{"names of claims in other letters beside", forge(`{"alg":"HS256"}`, claimsJSON(t)[:len(claimsJSON(t))-1]+
+			`,"SUB":"8","ſub":"9","Exp":1,"AUD":"elsewhere","Iss":"other","Rooms":7}`, hs256(key)), nil},
+		{"sub in other letters", hs(jwt.MapClaims{"sub": nil, "Sub": "8"}), ErrRefused},
+		{"exp in other letters", hs(jwt.MapClaims{"exp": nil, "EXP": now.Add(time.Hour).Unix()}), ErrRefused},
+		{"iss in other letters", hs(jwt.MapClaims{"iss": nil, "Iss": "shop"}), ErrRefused},
 		{"claims that are an array", forge(`{"alg":"HS256"}`, `[]`, hs256(key)), ErrRefused},
 		{"claims that are null", forge(`{"alg":"HS256"}`, `null`, hs256(key)), ErrRefused},
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math"
 	"strconv"
 	"time"
@@ -30,6 +31,11 @@ func (m *memory) find(q question, now time.Time) (Identity, bool) {
 		return Identity{}, false
 	}
 	return a.id, ok
+}
+
+// forget drops the answers that say it is the user.
+func (m *memory) forget(uid string) {
+	maps.DeleteFunc(m.answers, func(_ question, a answer) bool { return a.id.UID == uid })
 }
 
 // keep remembers an answer, in the place of the oldest if there are too many.

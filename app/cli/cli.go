@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"crier/app"
 	"crier/configs"
 )
 
@@ -44,7 +45,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 	case errors.As(err, &usage), errors.As(err, &exit):
 		fmt.Fprintln(stderr, "crier: run crier -h for help")
 		return exitUsage
-	case errors.As(err, &mistakes):
+	case errors.As(err, &mistakes), errors.Is(err, app.ErrNoSecret):
 		return exitUsage
 	}
 	return exitRun
@@ -86,6 +87,7 @@ func commands(stdout, stderr io.Writer) *cli.App {
 					{Name: "print", Usage: "print the effective settings, secrets masked", Flags: flags(), Action: printSettings, OnUsageError: usage, HideHelpCommand: true},
 				},
 			},
+			pushCommand(), usersCommand(), roomsCommand(), statsCommand(), listenCommand(), tokenCommand(), completionCommand(),
 		},
 	}
 }

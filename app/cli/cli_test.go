@@ -26,36 +26,6 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"crier": func() { os.Exit(Run(os.Args, os.Stdout, os.Stderr)) }})
 }
 
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": func(ts *testscript.TestScript, _ bool, args []string) {
-				if len(args) < 2 {
-					ts.Fatalf("usage: code N program [args]")
-				}
-				wantCode(ts, args[0], args[1], args[2:])
-			},
-		},
-	})
-}
-
-// wantCode is the script command "code N program args": it fails if the program does not exit with N.
-func wantCode(ts *testscript.TestScript, want, program string, args []string) {
-	err := ts.Exec(program, args...)
-	got := "exit status 0"
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		got = exit.String()
-	case err != nil:
-		ts.Fatalf("%s: %v", program, err)
-	}
-	if got != "exit status "+want {
-		ts.Fatalf("%s %q: %s, want %s", program, args, got, want)
-	}
-}
-
 // TestHelpNamesEverySetting: the help of every command that reads settings has the flag of each.
 func TestHelpNamesEverySetting(t *testing.T) {
 	for _, args := range [][]string{{"-h"}, {"serve", "-h"}, {"config", "check", "-h"}, {"config", "print", "-h"}} {

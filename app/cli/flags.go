@@ -69,7 +69,7 @@ func load(c *cli.Context) (*configs.Loaded, error) {
 	if err := noArguments(c); err != nil {
 		return nil, err
 	}
-	src := configs.Sources{Environ: os.Environ(), Flags: make(map[string][]string)}
+	src := configs.Sources{Environ: os.Environ(), Others: clientVariables(), Flags: make(map[string][]string)}
 	for _, level := range slices.Backward(c.Lineage()) { // crier before serve: the inner one wins
 		set := level.LocalFlagNames()
 		if slices.Contains(set, "config") {

@@ -6,6 +6,7 @@
 //   - emit-back, args…: answered by the event back with the same arguments
 //   - ask, args…: the client is asked by the event question with the same arguments, and what it
 //     acknowledges comes back to it as the event answer
+//   - who: acknowledged with {"query","auth"}, what came with the handshake and to join the namespace
 package main
 
 import (
@@ -70,7 +71,7 @@ func run(log *slog.Logger) error {
 	}
 	closing, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	err = errors.Join(sockets.Close(closing), server.Shutdown(closing))
+	err = errors.Join(sockets.Close(closing), server.Close())
 	if end := <-ended; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)
 	}
@@ -99,6 +100,7 @@ func newServer(log *slog.Logger) (*socketio.Server, error) {
 		n.On("echo", h.echo)
 		n.On("emit-back", h.emitBack)
 		n.On("ask", h.ask)
+		n.On("who", h.who)
 	}
 	return server, nil
 }
@@ -124,6 +126,12 @@ func (h handlers) ask(e *socketio.Event) {
 		h.report("ask", socket.Emit("answer", forward(answer)...))
 	}
 	h.report("ask", socket.EmitWithAck(answerTimeout, answered, "question", forward(e.Args)...))
+}
+
+func (h handlers) who(e *socketio.Event) {
+	if shake := e.Socket.Handshake(); shake != nil {
+		h.report("who", e.Ack(socketio.JSON(map[string]any{"query": shake.Query, "auth": e.Socket.Auth()})))
+	}
 }
 
 func (h handlers) report(event string, err error) {

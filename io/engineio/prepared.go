@@ -12,8 +12,9 @@ import (
 // concurrent use.
 type Prepared struct {
 	packets []Packet
-	jsonAt  int  // packets[0].Data[jsonAt:] is JSON
-	binary  bool // at least one binary packet
+	first   [1]Packet // room for the only packet that most have
+	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
+	binary  bool      // at least one binary packet
 	size    int
 
 	forms [formCount]atomic.Pointer[[]byte]
@@ -26,6 +27,8 @@ const (
 	formFrames4    form = iota // WebSocket frames, revision 4; also revision 3 when all is text
 	formFrames3                // WebSocket frames, revision 3 with binary packets
 	formFrames3b64             // WebSocket frames, revision 3 for a peer that takes no binary
+	formFrames2                // WebSocket frames for a peer that decodes text twice
+	formFrames2b64             // both
 	formPayload4               // a piece of a polling payload, by framing
 	formPayload3Text
 	formPayload3Binary
@@ -34,17 +37,17 @@ const (
 
 // Prepare returns the message packet whose text is text, followed by one
 // binary message packet for each attachment. text[jsonAt:] must be JSON (or
-// empty): over revision 3 polling, where old clients disagree about UTF-8, its
-// characters outside ASCII are sent as \uXXXX. Neither text nor the
+// empty): where old clients disagree about UTF-8, over revision 3 polling and
+// to 1.0 clients, its characters outside ASCII are sent as \uXXXX. Neither text nor the
 // attachments may be modified afterwards.
 func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	p := &Prepared{
-		packets: make([]Packet, 1, 1+len(attachments)),
-		jsonAt:  jsonAt,
-		binary:  len(attachments) > 0,
-		size:    len(text),
+		jsonAt: jsonAt,
+		binary: len(attachments) > 0,
+		size:   len(text),
 	}
-	p.packets[0] = Packet{Type: Message, Data: text}
+	p.first[0] = Packet{Type: Message, Data: text}
+	p.packets = p.first[:]
 	for _, a := range attachments {
 		p.packets = append(p.packets, Packet{Type: Message, Binary: true, Data: a})
 		p.size += len(a)
@@ -92,11 +95,15 @@ func (p *Prepared) Payload(f Framing) []byte {
 }
 
 // frames returns the message as WebSocket frames, shared.
-func (p *Prepared) frames(rev Revision, b64 bool) []byte {
+func (p *Prepared) frames(rev Revision, d dialect) []byte {
 	switch {
+	case rev == Revision3 && d.twice && d.b64:
+		return p.form(formFrames2b64)
+	case rev == Revision3 && d.twice:
+		return p.form(formFrames2)
 	case rev == Revision4 || !p.binary:
 		return p.form(formFrames4)
-	case b64:
+	case d.b64:
 		return p.form(formFrames3b64)
 	default:
 		return p.form(formFrames3)
@@ -115,21 +122,14 @@ func (p *Prepared) form(f form) []byte {
 
 func (p *Prepared) encode(f form) []byte {
 	out := make([]byte, 0, p.size+16*len(p.packets))
-	var frame []byte
 	for i, pkt := range p.packets {
 		switch f {
-		case formFrames4, formFrames3, formFrames3b64:
-			rev := Revision3
-			if f == formFrames4 {
-				rev = Revision4
-			}
-			var binary bool
-			frame, binary = AppendFrame(frame[:0], rev, f == formFrames3b64, pkt)
-			if binary {
-				out = wsconn.AppendBinary(out, frame)
-			} else {
-				out = wsconn.AppendText(out, frame)
-			}
+		case formFrames4:
+			out = appendWebSocket(out, Revision4, false, pkt)
+		case formFrames3, formFrames3b64:
+			out = appendWebSocket(out, Revision3, f == formFrames3b64, pkt)
+		case formFrames2, formFrames2b64:
+			out = appendWebSocket(out, Revision3, f == formFrames2b64, p.ascii(i))
 		case formPayload4:
 			out = AppendPayload(out, FramingV4, pkt)
 		case formPayload3Text:
@@ -139,6 +139,16 @@ func (p *Prepared) encode(f form) []byte {
 		}
 	}
 	return out
+}
+
+// appendWebSocket appends p as a WebSocket frame.
+func appendWebSocket(dst []byte, rev Revision, b64 bool, p Packet) []byte {
+	var room [512]byte
+	frame, binary := AppendFrame(room[:0], rev, b64, p)
+	if binary {
+		return wsconn.AppendBinary(dst, frame)
+	}
+	return wsconn.AppendText(dst, frame)
 }
 
 // ascii returns packet i with the JSON part of its text free of characters

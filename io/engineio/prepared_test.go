@@ -9,7 +9,7 @@ import (
 	"unsafe"
 )
 
-var formNames = [formCount]string{"frames 4", "frames 3", "frames 3 b64", "payload 4", "payload 3 text", "payload 3 binary"}
+var formNames = [formCount]string{"frames 4", "frames 3", "frames 3 b64", "frames 2", "frames 2 b64", "payload 4", "payload 3 text", "payload 3 binary"}
 
 func TestPreparedForms(t *testing.T) {
 	json := `2["é😀"]` // the JSON begins behind the 2
@@ -22,18 +22,19 @@ func TestPreparedForms(t *testing.T) {
 		{
 			"text", Prepare([]byte("hello"), 0),
 			[formCount]string{
-				"\x81\x064hello", "\x81\x064hello", "\x81\x064hello",
+				"\x81\x064hello", "\x81\x064hello", "\x81\x064hello", "\x81\x064hello", "\x81\x064hello",
 				"4hello", "6:4hello", "\x00\x06\xff4hello",
 			},
 		},
 		{
 			"empty", Prepare(nil, 0),
-			[formCount]string{"\x81\x014", "\x81\x014", "\x81\x014", "4", "1:4", "\x00\x01\xff4"},
+			[formCount]string{"\x81\x014", "\x81\x014", "\x81\x014", "\x81\x014", "\x81\x014", "4", "1:4", "\x00\x01\xff4"},
 		},
 		{
 			"text beyond ASCII", Prepare([]byte(json), 1),
 			[formCount]string{
 				"\x81\x0c4" + json, "\x81\x0c4" + json, "\x81\x0c4" + json,
+				"\x81\x184" + `2["\u00e9\ud83d\ude00"]`, "\x81\x184" + `2["\u00e9\ud83d\ude00"]`,
 				"4" + json, `24:42["\u00e9\ud83d\ude00"]`, "\x00\x02\x04\xff" + `42["\u00e9\ud83d\ude00"]`,
 			},
 		},
@@ -41,6 +42,7 @@ func TestPreparedForms(t *testing.T) {
 			"only what is JSON is escaped", Prepare([]byte("é,\"é\""), len("é,")),
 			[formCount]string{
 				"\x81\x084é,\"é\"", "\x81\x084é,\"é\"", "\x81\x084é,\"é\"",
+				"\x81\x0c4é,\"\\u00e9\"", "\x81\x0c4é,\"\\u00e9\"",
 				"4é,\"é\"", `11:4é,"\u00e9"`, "\x00\x01\x02\xff" + `4é,"\u00e9"`,
 			},
 		},
@@ -48,6 +50,8 @@ func TestPreparedForms(t *testing.T) {
 			"attachments", Prepare([]byte("51-"), 3, []byte{1, 2, 3, 4}, nil),
 			[formCount]string{
 				"\x81\x04451-" + "\x82\x04\x01\x02\x03\x04" + "\x82\x00",
+				"\x81\x04451-" + "\x82\x05\x04\x01\x02\x03\x04" + "\x82\x01\x04",
+				"\x81\x04451-" + "\x81\x0ab4AQIDBA==" + "\x81\x02b4",
 				"\x81\x04451-" + "\x82\x05\x04\x01\x02\x03\x04" + "\x82\x01\x04",
 				"\x81\x04451-" + "\x81\x0ab4AQIDBA==" + "\x81\x02b4",
 				"451-\x1ebAQIDBA==\x1eb",
@@ -59,19 +63,21 @@ func TestPreparedForms(t *testing.T) {
 			"binary alone", PrepareBinary([]byte{1, 2, 3, 4}),
 			[formCount]string{
 				"\x82\x04\x01\x02\x03\x04", "\x82\x05\x04\x01\x02\x03\x04", "\x81\x0ab4AQIDBA==",
+				"\x82\x05\x04\x01\x02\x03\x04", "\x81\x0ab4AQIDBA==",
 				"bAQIDBA==", "10:b4AQIDBA==", "\x01\x05\xff\x04\x01\x02\x03\x04",
 			},
 		},
 		{
 			"control", control(Pong, "probe"),
 			[formCount]string{
-				"\x81\x063probe", "\x81\x063probe", "\x81\x063probe",
+				"\x81\x063probe", "\x81\x063probe", "\x81\x063probe", "\x81\x063probe", "\x81\x063probe",
 				"3probe", "6:3probe", "\x00\x06\xff3probe",
 			},
 		},
 		{
 			"long", Prepare([]byte(long), len(long)),
 			[formCount]string{
+				"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long, "\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long,
 				"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long, "\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long,
 				"\x81\x7f\x00\x00\x00\x00\x00\x01\x11\x714" + long,
 				"4" + long, "70001:4" + long, "\x00\x07\x00\x00\x00\x01\xff4" + long,
@@ -103,14 +109,17 @@ func TestPreparedChoosesTheForm(t *testing.T) {
 		p    *Prepared
 		want form
 	}{
-		{text.frames(Revision4, false), text, formFrames4},
-		{text.frames(Revision4, true), text, formFrames4},
-		{text.frames(Revision3, false), text, formFrames4}, // the same bytes, shared
-		{text.frames(Revision3, true), text, formFrames4},
-		{binary.frames(Revision4, false), binary, formFrames4},
-		{binary.frames(Revision4, true), binary, formFrames4},
-		{binary.frames(Revision3, false), binary, formFrames3},
-		{binary.frames(Revision3, true), binary, formFrames3b64},
+		{text.frames(Revision4, dialect{}), text, formFrames4},
+		{text.frames(Revision4, dialect{b64: true}), text, formFrames4},
+		{text.frames(Revision3, dialect{}), text, formFrames4}, // the same bytes, shared
+		{text.frames(Revision3, dialect{b64: true}), text, formFrames4},
+		{text.frames(Revision3, dialect{twice: true}), text, formFrames2},
+		{binary.frames(Revision4, dialect{}), binary, formFrames4},
+		{binary.frames(Revision4, dialect{b64: true}), binary, formFrames4},
+		{binary.frames(Revision3, dialect{}), binary, formFrames3},
+		{binary.frames(Revision3, dialect{b64: true}), binary, formFrames3b64},
+		{binary.frames(Revision3, dialect{twice: true}), binary, formFrames2},
+		{binary.frames(Revision3, dialect{twice: true, b64: true}), binary, formFrames2b64},
 		{binary.Payload(FramingV4), binary, formPayload4},
 		{binary.Payload(FramingV3Text), binary, formPayload3Text},
 		{binary.Payload(FramingV3Binary), binary, formPayload3Binary},

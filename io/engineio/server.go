@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"crypto/rand"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -184,10 +185,12 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e != nil:
 		srv.reject(w, r, e)
+	case isUpgrade && s != nil:
+		srv.serveWebSocket(w, r, s, false)
 	case isUpgrade:
-		srv.serveWebSocket(w, r, rev, s)
+		srv.serveWebSocket(w, r, srv.newSession(query, rev), true)
 	case s == nil:
-		srv.openPolling(w, r, rev)
+		srv.openPolling(w, r, srv.newSession(query, rev))
 	default:
 		srv.continuePolling(w, r, s)
 	}
@@ -267,8 +270,7 @@ func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestErro
 }
 
 // openPolling opens a session on the polling transport.
-func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, rev Revision) {
-	s := srv.newSession(r, rev)
+func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, s *Session) {
 	t := srv.opts.Polling(s)
 	srv.open(s, t, r)
 	t.ServeHTTP(w, r)
@@ -285,12 +287,12 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 	t.ServeHTTP(w, r)
 }
 
-func (srv *Server) newSession(r *http.Request, rev Revision) *Session {
+func (srv *Server) newSession(q url.Values, rev Revision) *Session {
 	return &Session{
-		server: srv,
-		id:     NewID(),
-		rev:    rev,
-		b64:    r.URL.Query().Get("b64") != "",
+		server:  srv,
+		id:      NewID(),
+		rev:     rev,
+		dialect: dialectOf(q),
 	}
 }
 
@@ -373,4 +375,10 @@ func (srv *Server) forget(s *Session) {
 }
 
 // NewID returns an id that nobody can guess: 120 random bits in 24 characters.
-func NewID() string { return rand.Text()[:24] }
+func NewID() string {
+	var random [15]byte
+	rand.Read(random[:]) // never fails
+	var text [24]byte
+	base32.StdEncoding.Encode(text[:], random[:])
+	return string(text[:])
+}

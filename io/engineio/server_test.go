@@ -245,17 +245,6 @@ func TestOpenPacket(t *testing.T) {
 	}
 }
 
-func TestB64(t *testing.T) {
-	o, _ := withFakes(engineio.Options{})
-	r := newRig(t, false, o)
-	for query, want := range map[string]bool{"": false, "&b64=": false, "&b64=1": true, "&b64=true": true} {
-		request(r.srv, "GET", eio3+query)
-		if got := next(t, r.handler.accepted).session.B64(); got != want {
-			t.Errorf("%q: %v", query, got)
-		}
-	}
-}
-
 func TestNewID(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {

@@ -57,7 +57,7 @@ type Session struct {
 	server   *Server
 	id       string
 	rev      Revision
-	b64      bool
+	dialect  dialect
 	receiver Receiver // set when the session opens
 
 	timer wsconn.Timer // filed in server.wheel
@@ -84,9 +84,6 @@ func (s *Session) ID() string { return s.id }
 
 // Revision is the Engine.IO revision that the client speaks.
 func (s *Session) Revision() Revision { return s.rev }
-
-// B64 reports whether the client asked for binary data as base64 text.
-func (s *Session) B64() bool { return s.b64 }
 
 // Transport is the name of the transport in use.
 func (s *Session) Transport() string {

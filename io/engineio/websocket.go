@@ -21,7 +21,7 @@ var (
 // revision 3. Programs in Node that await "open" before they listen, as the
 // official test suite of that revision does, miss a packet that arrives in one
 // segment with the handshake.
-const handshakePause = 2 * time.Millisecond
+const handshakePause = 50 * time.Millisecond
 
 // webSocket is the WebSocket transport: one message per packet.
 type webSocket struct {
@@ -32,7 +32,7 @@ type webSocket struct {
 func (t *webSocket) Name() string { return "websocket" }
 
 func (t *webSocket) Send(p *Prepared) error {
-	return t.send(p.frames(t.session.rev, t.session.b64), p.Packets())
+	return t.send(p.frames(t.session.rev, t.session.dialect), p.Packets())
 }
 
 // sendAll sends all that another transport has left in one go, which the
@@ -44,7 +44,7 @@ func (t *webSocket) sendAll(list []*Prepared) error {
 	var joined []byte
 	packets := 0
 	for _, p := range list {
-		joined = append(joined, p.frames(t.session.rev, t.session.b64)...)
+		joined = append(joined, p.frames(t.session.rev, t.session.dialect)...)
 		packets += p.Packets()
 	}
 	return t.send(joined, packets)
@@ -90,7 +90,11 @@ func (t *webSocket) parse(op ws.OpCode, payload []byte) (Packet, error) {
 	if op == ws.OpBinary {
 		return ParseBinary(t.session.rev, payload)
 	}
-	return ParseText(t.session.rev, payload)
+	p, err := ParseText(t.session.rev, payload)
+	if t.session.dialect.twice && !p.Binary {
+		p.Data = decodeTwice(p.Data)
+	}
+	return p, err
 }
 
 // Closed implements [wsconn.Handler].
@@ -196,13 +200,10 @@ func (s *Session) lostCandidate(t *webSocket) {
 	}
 }
 
-// serveWebSocket opens a session on a WebSocket, or offers the WebSocket to
-// the session s.
-func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Revision, s *Session) {
+// serveWebSocket opens the session s, if it is new, on a WebSocket, or else
+// offers the WebSocket to it.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Session, isNew bool) {
 	t := &webSocket{session: s}
-	if s == nil {
-		t.session = srv.newSession(r, rev)
-	}
 	conn, err := srv.upgrader.Upgrade(w, r, nil, func(c *wsconn.Conn) wsconn.Handler {
 		srv.hold() // until Closed, which can come at any time from now on
 		t.conn = c
@@ -213,11 +214,11 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, rev Re
 		return
 	}
 	switch {
-	case s == nil:
-		if rev == Revision3 {
+	case isNew:
+		if s.rev == Revision3 {
 			time.Sleep(handshakePause)
 		}
-		srv.open(t.session, t, r)
+		srv.open(s, t, r)
 	case !s.offer(t):
 		srv.log.Debug("closed a WebSocket for a session that cannot move to it", "remote", r.RemoteAddr)
 		conn.Close(0, "")

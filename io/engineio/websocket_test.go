@@ -79,6 +79,33 @@ func TestWebSocketMessages(t *testing.T) {
 	}
 }
 
+// 1.0 clients say EIO=2 and encode text twice, also on a WebSocket.
+func TestWebSocketTextTwice(t *testing.T) {
+	for _, c := range []struct{ name, sent, want string }{
+		{"every kind of character", "4\u00e4\u00b8\u00ad\u00c3\u00a9\u00f0\u009f\u0098\u0080", "中é😀"},
+		{"what looks encoded", "4\u00c3\u0083\u00c2\u00a9", "\u00c3\u00a9"},
+		{"ASCII", "4hello", "hello"},
+		{"encoded once, against all expectation", "4中", "中"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, false, engineio.Options{})
+				rc, s := r.connect("EIO=2&transport=websocket")
+				s.send(c.sent)
+				want(t, rc.events, "text "+c.want)
+				s.sendBinary(4, 0xc3, 0xa9)
+				want(t, rc.events, "binary c3a9")
+				if err := rc.session.Send(engineio.Prepare([]byte(`2["中"]`), 1, []byte{0xc3})); err != nil {
+					t.Fatal(err)
+				}
+				want(t, s.got, `42["\u4e2d"]`, "binary 04c3")
+				s.send("2probe")
+				want(t, s.got, "3probe")
+			})
+		})
+	}
+}
+
 func TestWebSocketHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, false, engineio.Options{})

@@ -70,7 +70,7 @@ func (h *Hub) release(sc *scratch) {
 // resolve fills the list with a snapshot of the audience, shard by shard.
 func (sc *scratch) resolve(h *Hub, a *Audience) {
 	if a.All {
-		sc.addAll(h)
+		sc.list = h.indexes.everybody.appendTo(sc.list)
 	} else {
 		sc.addNamed(h, a)
 	}
@@ -85,15 +85,6 @@ func (sc *scratch) resolve(h *Hub, a *Audience) {
 	defer h.release(except)
 	except.resolve(h, a.Except)
 	sc.subtract(except)
-}
-
-func (sc *scratch) addAll(h *Hub) {
-	for i := range h.indexes.conns {
-		s := &h.indexes.conns[i]
-		s.mu.Lock()
-		sc.list = append(sc.list, s.list...)
-		s.mu.Unlock()
-	}
 }
 
 func (sc *scratch) addNamed(h *Hub, a *Audience) {
@@ -119,7 +110,7 @@ func (sc *scratch) addNamed(h *Hub, a *Audience) {
 	for _, id := range a.Connections {
 		s := x.connShard(id)
 		s.mu.Lock()
-		if m := s.byID[id]; m != nil && m.slot != outside {
+		if m := s.byID[id]; m != nil && x.everybody.has(m) {
 			sc.list = append(sc.list, m)
 		}
 		s.mu.Unlock()

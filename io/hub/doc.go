@@ -7,6 +7,6 @@
 // Users, rooms and connections are three separate name spaces: a uid, a room and a connection id of the same text have
 // nothing to do with one another.
 //
-// Locks are taken in one order: a member's, then one shard of one index, then the presence queue. Nothing outside the
-// package is ever called under any of them.
+// Locks are taken in one order: a member's, then one shard of one index, then the list of everybody or the presence queue.
+// Nothing outside the package is ever called under any of them.
 package hub

@@ -33,6 +33,8 @@ type Options struct {
 	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
 	// call Close. Nil: that is not followed, and costs nothing.
 	RoomPresence func(RoomChange)
+	// Memberships keep those of [Hub.AddMembership]; New reads them. Nil: they end with the hub.
+	Memberships Memberships
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -53,6 +55,9 @@ type Hub struct {
 	closed  atomic.Bool
 	lastID  atomic.Uint64
 	counter counters
+	members atomic.Pointer[roster] // nil while there has been no membership
+	asked   atomic.Int64           // connections that an Ask waits for
+	kept    atomic.Int64           // bytes of answers that an Ask with Keep has
 }
 
 // counters are the figures behind Stats.
@@ -74,7 +79,8 @@ type Stats struct {
 	Failed    uint64 // deliveries dropped with any other error
 }
 
-// New returns a Hub. The caller must call [Hub.Close] in the end. It fails if an option is out of range.
+// New returns a Hub. The caller must call [Hub.Close] in the end. It fails if an option is out of range,
+// or the memberships cannot be read.
 func New(o Options) (*Hub, error) {
 	if o.OfflineDelay < 0 {
 		return nil, fmt.Errorf("making a hub: the offline delay is %s; it must not be negative", o.OfflineDelay)
@@ -93,6 +99,11 @@ func New(o Options) (*Hub, error) {
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
 	h.indexes.init()
+	if o.Memberships != nil {
+		if err := h.loadRoster(o.Memberships); err != nil {
+			return nil, fmt.Errorf("making a hub: %w", err)
+		}
+	}
 	if o.Presence != nil {
 		h.presence = newPresence(o, &h.indexes)
 	}
@@ -113,9 +124,12 @@ func (h *Hub) Connect(c Conn) (*Member, error) {
 	if h.closed.Load() {
 		return nil, ErrClosed
 	}
-	m := &Member{hub: h, conn: c}
-	if !h.indexes.connShard(id).add(id, m, !h.loginFirst) {
+	m := &Member{hub: h, conn: c, slot: outside}
+	if !h.indexes.connShard(id).add(id, m) {
 		return nil, ErrDuplicateID
+	}
+	if !h.loginFirst {
+		h.indexes.everybody.enter(m)
 	}
 	h.counter.sockets.Add(1)
 	return m, nil

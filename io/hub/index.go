@@ -14,7 +14,6 @@ const shardCount = 64
 type connShard struct {
 	mu   sync.Mutex
 	byID map[string]*Member
-	list []*Member // those of them that have entered, quick to copy; Member.slot is the place of each
 }
 
 // userShard is one part of the users, by uid.
@@ -55,12 +54,13 @@ type room struct {
 	members memberSet // guarded by the shard's mu
 }
 
-// indexes are the three name spaces.
+// indexes are the three name spaces, and everybody.
 type indexes struct {
-	seed  maphash.Seed
-	conns [shardCount]connShard
-	users [shardCount]userShard
-	rooms [shardCount]roomShard
+	seed      maphash.Seed
+	everybody everybody
+	conns     [shardCount]connShard
+	users     [shardCount]userShard
+	rooms     [shardCount]roomShard
 }
 
 // The maps are made when they are first written to: a hub can be one of many small ones.
@@ -71,11 +71,8 @@ func (x *indexes) connShard(id string) *connShard   { return &x.conns[x.shard(id
 func (x *indexes) userShard(uid string) *userShard  { return &x.users[x.shard(uid)] }
 func (x *indexes) roomShard(name string) *roomShard { return &x.rooms[x.shard(name)] }
 
-// outside is the slot of a member that has not entered.
-const outside = -1
-
-// add files m under id, and lets it enter or not; false if the id is taken.
-func (s *connShard) add(id string, m *Member, enter bool) bool {
+// add files m under id; false if the id is taken.
+func (s *connShard) add(id string, m *Member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.byID[id]; taken {
@@ -85,51 +82,14 @@ func (s *connShard) add(id string, m *Member, enter bool) bool {
 		s.byID = make(map[string]*Member)
 	}
 	s.byID[id] = m
-	m.slot = outside
-	if enter {
-		s.enterLocked(m)
-	}
 	return true
 }
 
 // remove undoes add.
-func (s *connShard) remove(id string, m *Member) {
+func (s *connShard) remove(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.exitLocked(m)
 	delete(s.byID, id)
-}
-
-// enter makes m one of the connections that messages can be for.
-func (s *connShard) enter(m *Member) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.enterLocked(m)
-}
-
-// exit undoes enter, if need be.
-func (s *connShard) exit(m *Member) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.exitLocked(m)
-}
-
-func (s *connShard) enterLocked(m *Member) {
-	m.slot = int32(len(s.list))
-	s.list = append(s.list, m)
-}
-
-func (s *connShard) exitLocked(m *Member) {
-	if m.slot == outside {
-		return
-	}
-	last := len(s.list) - 1
-	moved := s.list[last]
-	s.list[m.slot] = moved
-	moved.slot = m.slot
-	m.slot = outside
-	s.list[last] = nil
-	s.list = shrink(s.list[:last])
 }
 
 // user returns the user with that uid, a new one if there is none. Called with mu held.

@@ -18,9 +18,9 @@ type Listed struct {
 	Connections int
 }
 
-// Occupant is a connection in a room.
+// Occupant is a connection in a room, or a user who is a member of it.
 type Occupant struct {
-	Connection string // its id
+	Connection string // its id; "" for a member
 	UID        string // "" without a login
 }
 
@@ -95,46 +95,68 @@ func (h *Hub) list(p Page, kind byte, find func(shard int, dst []Listed, after s
 	return page, "", nil
 }
 
-// Room returns the connections in a room by id, and the cursor of the next page, empty behind the last. Page.Prefix is not
-// looked at. It fails with [ErrBadRoom] or [ErrBadCursor].
+// Room returns the connections in a room, by id, and behind them the users that are members of it ([Hub.AddMembership]),
+// online or not, whose names begin with Page.Prefix; and the cursor of the next page, empty behind the last. It fails with
+// [ErrBadRoom] or [ErrBadCursor].
 func (h *Hub) Room(name string, p Page) (page []Occupant, next string, err error) {
 	if !validName(name) {
 		return nil, "", ErrBadRoom
 	}
-	_, after, err := h.parseCursor('o', p.Cursor)
+	part, after, err := h.parseCursor('o', p.Cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	sc := h.newScratch()
-	defer h.release(sc)
-	s := h.indexes.roomShard(name)
-	s.mu.Lock()
-	if r := s.byName[name]; r != nil {
-		sc.list = append(sc.list, r.members.list...)
-	}
-	s.mu.Unlock()
-
-	more := false
-	byID := func(a, b Occupant) int { return strings.Compare(a.Connection, b.Connection) }
-	for _, m := range sc.list {
-		id := m.conn.ID()
-		if id <= after {
-			continue
+	if part == 0 {
+		var more bool
+		if page, more = h.connectionsIn(name, after, p.Limit); more {
+			return page, h.cursor('o', 0, page[len(page)-1].Connection), nil
 		}
-		page = append(page, Occupant{Connection: id, UID: m.UID()})
-		if len(page) >= 2*p.Limit+16 { // keep the smallest
-			slices.SortFunc(page, byID)
-			page, more = page[:p.Limit], true
-		}
+		after = ""
 	}
-	slices.SortFunc(page, byID)
-	if len(page) > p.Limit {
-		page, more = page[:p.Limit], true
-	}
-	if !more {
+	users, more := h.membersOf(name, after, p.Limit-len(page), p.Prefix)
+	if page = append(page, users...); !more {
 		return page, "", nil
 	}
-	return page, h.cursor('o', 0, page[len(page)-1].Connection), nil
+	if len(users) > 0 {
+		after = users[len(users)-1].UID
+	}
+	return page, h.cursor('o', 1, after), nil
+}
+
+// connectionsIn returns the first connections in the room whose ids are behind after, and whether there are more.
+func (h *Hub) connectionsIn(room, after string, limit int) (first []Occupant, more bool) {
+	sc := h.newScratch()
+	defer h.release(sc)
+	sc.addNamed(h, &Audience{Rooms: []string{room}})
+	found := smallest{limit: limit, name: func(o Occupant) string { return o.Connection }}
+	for _, m := range sc.list {
+		if id := m.conn.ID(); id > after {
+			found.add(Occupant{Connection: id, UID: m.UID()})
+		}
+	}
+	return found.end()
+}
+
+// smallest finds the occupants with the smallest names.
+type smallest struct {
+	limit int
+	name  func(Occupant) string
+	list  []Occupant
+	more  bool // there are others
+}
+
+func (s *smallest) add(o Occupant) {
+	if s.list = append(s.list, o); len(s.list) >= 2*s.limit+16 {
+		s.end()
+	}
+}
+
+func (s *smallest) end() (first []Occupant, more bool) {
+	slices.SortFunc(s.list, func(a, b Occupant) int { return strings.Compare(s.name(a), s.name(b)) })
+	if len(s.list) > s.limit {
+		s.list, s.more = s.list[:s.limit], true
+	}
+	return s.list, s.more
 }
 
 // User returns the connections of a user, none if there are none. It fails with [ErrBadUID].

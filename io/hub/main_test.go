@@ -121,28 +121,29 @@ func push(t testing.TB, h *Hub, id string, to Audience) Result {
 // checkIndexes compares the indexes with each other and the counters with them.
 func checkIndexes(t testing.TB, h *Hub) {
 	t.Helper()
-	var sockets, connections, users int
+	var sockets, inside, connections, users int
 	for i := range h.indexes.conns {
 		s := &h.indexes.conns[i]
 		s.mu.Lock()
 		sockets += len(s.byID)
-		inside := 0
 		for _, m := range s.byID {
 			if !h.loginFirst || m.UID() != "" {
 				inside++
-			} else if m.slot != outside {
+			} else if h.indexes.everybody.has(m) {
 				t.Errorf("connection %q has entered without a login", m.conn.ID())
 			}
 		}
-		if len(s.list) != inside {
-			t.Errorf("%d connections in a list, %d by id that should be", len(s.list), inside)
-		}
-		for n, m := range s.list {
-			if int(m.slot) != n || s.byID[m.conn.ID()] != m {
-				t.Errorf("connection %q is filed wrongly", m.conn.ID())
-			}
-		}
 		s.mu.Unlock()
+	}
+	list := h.indexes.everybody.appendTo(nil)
+	if len(list) != inside {
+		t.Errorf("%d connections in the list of everybody, %d by id that should be", len(list), inside)
+	}
+	for n, m := range list {
+		checkMemberships(t, h, m)
+		if id := m.conn.ID(); int(m.slot) != n || h.indexes.connShard(id).byID[id] != m {
+			t.Errorf("connection %q is filed wrongly", id)
+		}
 	}
 	for i := range h.indexes.users {
 		s := &h.indexes.users[i]
@@ -177,6 +178,22 @@ func checkIndexes(t testing.TB, h *Hub) {
 	}
 }
 
+// checkMemberships makes sure that a connection is in the rooms of its user, and in no other that it has not joined.
+func checkMemberships(t testing.TB, h *Hub, m *Member) {
+	t.Helper()
+	of := h.Memberships(m.UID())
+	for _, room := range of {
+		if m.roomIndex(room) < 0 {
+			t.Errorf("connection %q is not in the room %q of its user", m.conn.ID(), room)
+		}
+	}
+	for _, r := range m.rooms[m.own:] {
+		if !slices.Contains(of, r.name) {
+			t.Errorf("connection %q is in the room %q for no reason", m.conn.ID(), r.name)
+		}
+	}
+}
+
 func checkSet(t testing.TB, what string, s *memberSet, belongs func(*Member) bool) {
 	t.Helper()
 	if s.index != nil && len(s.index) != len(s.list) {
@@ -200,6 +217,9 @@ func checkEmpty(t testing.TB, h *Hub) {
 		if len(conns.byID)+len(users.byUID)+len(rooms.byName) != 0 {
 			t.Errorf("shard %d is not empty: %v %v %v", i, conns.byID, users.byUID, rooms.byName)
 		}
+	}
+	if n := len(h.indexes.everybody.list); n != 0 {
+		t.Errorf("%d connections are left in the list of everybody", n)
 	}
 	if st := h.Stats(); st.Users != 0 || st.Connections != 0 || st.Sockets != 0 {
 		t.Errorf("Stats = %+v, want zeros", st)

@@ -25,8 +25,9 @@ type Member struct {
 	conn Conn
 
 	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // in connShard.list, or outside; guarded by that shard's mu
+	slot int32                // in the list of everybody, or outside; guarded by its mu
 
+	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; guarded by mu
 	mu    sync.Mutex // taken before the mu of any shard
 	gone  bool       // guarded by mu
 	rooms []*room    // guarded by mu
@@ -49,7 +50,6 @@ func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone {
@@ -62,10 +62,15 @@ func (m *Member) Login(uid string) error {
 		return err
 	}
 	if m.hub.loginFirst {
-		m.hub.indexes.connShard(id).enter(m)
+		m.hub.indexes.everybody.enter(m)
 	}
 	for _, r := range m.rooms {
 		m.hub.rooms.enter(r.name, m.UID())
+	}
+	for _, room := range m.hub.Memberships(uid) {
+		if m.roomIndex(room) < 0 {
+			m.enterRoom(room)
+		}
 	}
 	return nil
 }
@@ -94,17 +99,18 @@ func (m *Member) bind(uid string) error {
 	return nil
 }
 
-// Logout unbinds the connection from its user; another login may follow. The connection stays in its rooms, except with
-// [Options].LoginFirst. A push to the user that has begun before may still reach the connection. Without a login it does
-// nothing.
+// Logout unbinds the connection from its user; another login may follow. The connection stays in the rooms that it has
+// joined itself, except with [Options].LoginFirst. A push to the user that has begun before may still reach the
+// connection. Without a login it does nothing.
 func (m *Member) Logout() {
-	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	keep := int(m.own)
 	if m.hub.loginFirst {
-		m.leaveAll()
-		m.hub.indexes.connShard(id).exit(m)
+		m.hub.indexes.everybody.exit(m)
+		keep = 0
 	}
+	m.leaveRooms(keep)
 	m.unbind(CauseLogout)
 }
 
@@ -122,36 +128,60 @@ func (m *Member) Join(room string) error {
 	if m.hub.loginFirst && m.user.Load() == nil {
 		return ErrLoginFirst
 	}
-	if m.roomIndex(room) >= 0 {
-		return nil
+	i := m.roomIndex(room)
+	if i < 0 {
+		i = m.enterRoom(room)
 	}
-	r := m.hub.indexes.roomShard(room).join(room, m)
-	m.rooms = append(m.rooms, r)
-	if u := m.user.Load(); u != nil {
-		m.hub.rooms.enter(r.name, u.uid)
+	if i >= int(m.own) {
+		m.moveRoom(i, int(m.own))
+		m.own++
 	}
 	return nil
 }
 
-// Leave takes the connection out of the room. A push to the room that has begun before may still reach it. Without having
-// joined it does nothing.
+// Leave takes the connection out of the room, unless its user is a member of it ([Hub.AddMembership]). A push to the room
+// that has begun before may still reach it. Without having joined it does nothing.
 func (m *Member) Leave(room string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := m.roomIndex(room)
-	if i < 0 {
+	if i < 0 || i >= int(m.own) {
 		return
 	}
-	m.hub.indexes.roomShard(room).leave(m.rooms[i], m)
-	if u := m.user.Load(); u != nil {
-		m.hub.rooms.exit(room, u.uid, false)
-	}
-	if m.rooms = slices.Delete(m.rooms, i, i+1); len(m.rooms) == 0 {
-		m.rooms = nil
+	m.own--
+	if u := m.user.Load(); u != nil && m.hub.isMember(u.uid, room) {
+		m.moveRoom(i, len(m.rooms)-1)
+	} else {
+		m.leaveRoom(i)
 	}
 }
 
-// Rooms returns the names of the rooms the connection is in, in the order it joined them.
+// enroll has the connection in the room since its user is a member of it, if that is uid. It reports whether it was not in
+// the room.
+func (m *Member) enroll(uid, room string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.UID() != uid || m.roomIndex(room) >= 0 {
+		return false
+	}
+	m.enterRoom(room)
+	return true
+}
+
+// expel undoes enroll, unless the connection has joined the room itself. It reports whether it has left.
+func (m *Member) expel(uid, room string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := m.roomIndex(room)
+	if m.UID() != uid || i < int(m.own) {
+		return false
+	}
+	m.leaveRoom(i)
+	return true
+}
+
+// Rooms returns the names of the rooms the connection is in: those that it has joined itself, in the order of that, before
+// those that its user is a member of.
 func (m *Member) Rooms() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -173,21 +203,47 @@ func (m *Member) Gone() {
 	}
 	m.gone = true
 	m.unbind(CauseDisconnect)
-	m.leaveAll()
-	m.hub.indexes.connShard(id).remove(id, m)
+	m.leaveRooms(0)
+	m.hub.indexes.everybody.exit(m)
+	m.hub.indexes.connShard(id).remove(id)
 	m.hub.counter.sockets.Add(-1)
 }
 
-// leaveAll takes the member out of its rooms. Called with mu held.
-func (m *Member) leaveAll() {
-	u := m.user.Load()
-	for _, r := range m.rooms {
-		m.hub.indexes.roomShard(r.name).leave(r, m)
-		if u != nil {
-			m.hub.rooms.exit(r.name, u.uid, false)
-		}
+// enterRoom puts the member into a room that it is not in, the last of its rooms, and returns the index of that. Called with
+// mu held.
+func (m *Member) enterRoom(name string) int {
+	r := m.hub.indexes.roomShard(name).join(name, m)
+	m.rooms = append(m.rooms, r)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.enter(r.name, u.uid)
 	}
-	m.rooms = nil
+	return len(m.rooms) - 1
+}
+
+// leaveRoom takes the member out of one of its rooms. Called with mu held.
+func (m *Member) leaveRoom(i int) {
+	r := m.rooms[i]
+	m.hub.indexes.roomShard(r.name).leave(r, m)
+	if u := m.user.Load(); u != nil {
+		m.hub.rooms.exit(r.name, u.uid, false)
+	}
+	if m.rooms = slices.Delete(m.rooms, i, i+1); len(m.rooms) == 0 {
+		m.rooms = nil
+	}
+}
+
+// leaveRooms takes the member out of all rooms but the first so many. Called with mu held.
+func (m *Member) leaveRooms(keep int) {
+	m.own = min(m.own, int32(keep))
+	for i := len(m.rooms) - 1; i >= keep; i-- {
+		m.leaveRoom(i)
+	}
+}
+
+// moveRoom gives one of the member's rooms another place among them. Called with mu held.
+func (m *Member) moveRoom(from, to int) {
+	r := m.rooms[from]
+	m.rooms = slices.Insert(slices.Delete(m.rooms, from, from+1), to, r)
 }
 
 // unbind takes the member from its user, if it has one. Called with mu held.

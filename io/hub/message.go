@@ -21,48 +21,46 @@ type Message struct {
 	// Volatile says that the message may be dropped for a connection that cannot take it at once.
 	Volatile bool
 
-	variants atomic.Pointer[[]variant] // replaced whole, never modified
+	ask      *Ask                    // set before the message is delivered
+	variants atomic.Pointer[variant] // the first; each is static once it is there
 }
+
+// Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
+func (m *Message) Ask() *Ask { return m.ask }
 
 // variant is what encode made of the message for one key.
 type variant struct {
 	key, value any
+	next       *variant
 }
 
 // Encoded returns the message as encode makes it for key, a comparable value that names one protocol variant. The result
 // is kept and shared by all connections, so nobody may modify it. encode may run more than once when several connections
 // ask at the same time; they all get the same result. Reading a result that is there takes no lock.
 func (m *Message) Encoded(key any, encode func(*Message) any) any {
-	old := m.variants.Load()
-	if v, ok := lookup(old, key); ok {
-		return v
+	first := m.variants.Load()
+	if v := first.find(key); v != nil {
+		return v.value
 	}
-	value := encode(m)
+	made := &variant{key: key, value: encode(m)}
 	for {
-		var grown []variant
-		if old != nil {
-			grown = append(grown, *old...)
+		made.next = first
+		if m.variants.CompareAndSwap(first, made) {
+			return made.value
 		}
-		grown = append(grown, variant{key, value})
-		if m.variants.CompareAndSwap(old, &grown) {
-			return value
-		}
-		old = m.variants.Load()
-		if v, ok := lookup(old, key); ok {
-			return v
+		first = m.variants.Load()
+		if v := first.find(key); v != nil {
+			return v.value
 		}
 	}
 }
 
-// lookup finds the variant for key. There are a handful at most.
-func lookup(variants *[]variant, key any) (any, bool) {
-	if variants == nil {
-		return nil, false
-	}
-	for i := range *variants {
-		if v := &(*variants)[i]; v.key == key {
-			return v.value, true
+// find returns the variant for key, or nil. There are a handful at most.
+func (v *variant) find(key any) *variant {
+	for ; v != nil; v = v.next {
+		if v.key == key {
+			return v
 		}
 	}
-	return nil, false
+	return nil
 }

@@ -296,11 +296,7 @@ func TestCloseFlushes(t *testing.T) {
 					}
 				}
 				r.check(tc.want...)
-				var left []*Member
-				for i := range h.indexes.conns {
-					left = append(left, h.indexes.conns[i].list...)
-				}
-				for _, m := range left {
+				for _, m := range h.indexes.everybody.appendTo(nil) {
 					m.Gone()
 				}
 				<-time.After(time.Minute)

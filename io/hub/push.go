@@ -41,31 +41,32 @@ func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
 	if err := h.check(ctx, &p); err != nil {
 		return Result{}, fmt.Errorf("pushing a message: %w", err)
 	}
-	if p.Message.ID == "" {
-		p.Message.ID = h.newID()
-	}
 	var r Result
 	var t tally
-	if !h.pushToUser(&p, &r, &t) {
-		sc := h.newScratch()
-		defer h.release(sc)
-		sc.resolve(h, &p.To)
-		r.Connections = len(sc.list)
-		if p.To.All && p.To.Except == nil {
-			r.Users = min(int(h.counter.users.Load()), len(sc.list))
-		} else {
-			r.Users = sc.countUsers()
-		}
-		t = h.deliver(sc.list, p.Message)
+	if h.pushToUser(&p, &r, &t) {
+		h.account(&p, &r, &t)
+		return r, nil
 	}
-	r.ID = p.Message.ID
-	r.Delivered, r.Slow, r.Gone, r.Failed = t.delivered, t.slow, t.gone, t.failed
-	r.Dropped = t.slow + t.gone + t.failed
-	h.account(&r, t.err)
-	return r, nil
+	sc := h.newScratch()
+	defer h.release(sc)
+	sc.resolve(h, &p.To)
+	return h.give(&p, sc), nil
 }
 
-// check finds what is wrong with a push.
+// give delivers a push to the members of the list of sc, which its audience was resolved to.
+func (h *Hub) give(p *Push, sc *scratch) (r Result) {
+	r.Connections = len(sc.list)
+	if p.To.All && p.To.Except == nil {
+		r.Users = min(int(h.counter.users.Load()), len(sc.list))
+	} else {
+		r.Users = sc.countUsers()
+	}
+	t := h.deliver(sc.list, p.Message)
+	h.account(p, &r, &t)
+	return r
+}
+
+// check finds what is wrong with a push, and gives a message without an id one.
 func (h *Hub) check(ctx context.Context, p *Push) error {
 	if h.closed.Load() {
 		return ErrClosed
@@ -76,7 +77,13 @@ func (h *Hub) check(ctx context.Context, p *Push) error {
 	if err := p.To.check(0); err != nil {
 		return err
 	}
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if p.Message.ID == "" {
+		p.Message.ID = h.newID()
+	}
+	return nil
 }
 
 // pushToUser is the short way for the most frequent audience: one user with few connections. It returns false, having
@@ -105,8 +112,12 @@ func (h *Hub) pushToUser(p *Push, r *Result, t *tally) bool {
 	return true
 }
 
-// account adds the result to the hub's totals, and logs one of the errors that should not be.
-func (h *Hub) account(r *Result, err error) {
+// account completes the result with what the connections answered, adds it to the hub's totals, and logs one of the
+// errors that should not be.
+func (h *Hub) account(p *Push, r *Result, t *tally) {
+	r.ID = p.Message.ID
+	r.Delivered, r.Slow, r.Gone, r.Failed = t.delivered, t.slow, t.gone, t.failed
+	r.Dropped = t.slow + t.gone + t.failed
 	c := &h.counter
 	c.pushes.Add(1)
 	c.delivered.Add(uint64(r.Delivered))
@@ -116,8 +127,8 @@ func (h *Hub) account(r *Result, err error) {
 	c.slow.Add(uint64(r.Slow))
 	c.gone.Add(uint64(r.Gone))
 	c.failed.Add(uint64(r.Failed))
-	if err != nil {
-		h.log.Warn("delivery failed", "message", r.ID, "connections", r.Failed, "error", err)
+	if t.err != nil {
+		h.log.Warn("delivery failed", "message", r.ID, "connections", r.Failed, "error", t.err)
 	}
 }
 

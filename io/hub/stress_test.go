@@ -46,7 +46,7 @@ func (c *stressConn) Deliver(m *Message) error {
 			c.t.Errorf("connection %s got what was for connection %s", c.id, to)
 		}
 	}
-	if len(m.ID)%5 == 0 {
+	if m.ID[len(m.ID)-1]%5 == 0 {
 		return ErrSlow
 	}
 	return nil
@@ -154,23 +154,26 @@ func TestStress(t *testing.T) {
 			o.Presence = r.observe
 			h := newHub(t, o)
 			const lives, pushes = 600, 1500
-			var wg sync.WaitGroup
+			var wg, pushing sync.WaitGroup
+			var pushed atomic.Bool // there is somebody to push to until then
 			for worker := range 6 {
 				wg.Go(func() {
 					rnd := rand.New(rand.NewPCG(uint64(worker), 1))
-					for range lives {
+					for n := 0; n < lives || !pushed.Load(); n++ {
 						live(t, h, rnd)
 					}
 				})
 			}
 			for pusher := range 3 {
-				wg.Go(func() {
+				pushing.Go(func() {
 					rnd := rand.New(rand.NewPCG(uint64(pusher), 2))
-					for i := range pushes {
+					for i := 0; i < pushes || !reached(h); i++ {
 						pushSomething(t, h, rnd, fmt.Sprintf("%d-%d", pusher, i))
 					}
 				})
 			}
+			pushing.Wait()
+			pushed.Store(true)
 			wg.Wait()
 			if err := h.Close(context.Background()); err != nil {
 				t.Fatal(err)
@@ -186,11 +189,14 @@ func TestStress(t *testing.T) {
 					t.Errorf("user %s was left online", uid)
 				}
 			}
-			if st := h.Stats(); st.Delivered == 0 || st.Slow == 0 {
-				t.Errorf("Stats = %+v: nobody was reached", st)
-			}
 		})
 	}
+}
+
+// reached says whether a push has reached somebody, and met somebody who is too slow.
+func reached(h *Hub) bool {
+	st := h.Stats()
+	return st.Delivered > 0 && st.Slow > 0
 }
 
 // Logins that run into Close either are refused or get their online and offline changes.

@@ -16,21 +16,22 @@ const (
 	closed              // Close was called, or reading has ended
 )
 
-// Conn is a connection watched by a Poller.
+// Conn is a connection watched by a Poller. It must not be copied.
 type Conn struct {
-	// static
+	// static once added
 	poller *Poller
-	conn   net.Conn
 	raw    syscall.RawConn // nil: read and written by blocking calls
+	conn   net.Conn
 	h      Handler
-
-	// owned by the reading goroutine
-	rd *readBuf // nil while parked
 
 	// guarded by poller.mu
 	prev, next *Conn
 
 	state atomic.Uint32
+
+	// owned by the reading goroutine
+	calls uint8    // of the handler, up to earlyCalls
+	rd    *readBuf // nil while parked
 }
 
 // readBuf is a read buffer with the result of the last read into it.
@@ -59,9 +60,9 @@ func (c *Conn) Start(initial []byte) {
 func (c *Conn) Direct() bool { return c.raw != nil }
 
 // TryWrite writes as much of p as the kernel takes at once. When that is not
-// all of it, the error is ErrWouldBlock. It never waits, except for another
-// write of the same connection: the caller orders its writes. Where Direct is
-// false the answer is always (0, ErrWouldBlock). It does not allocate.
+// all of it, the error is ErrWouldBlock. It never waits, and knows no deadline;
+// the caller orders its writes. Where Direct is false the answer is always
+// (0, ErrWouldBlock). It does not allocate.
 func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -107,8 +108,8 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetWriteDeadline sets the time at which every write, TryWrite included,
-// begins to fail with os.ErrDeadlineExceeded; zero means never.
+// SetWriteDeadline sets the time at which every write but TryWrite begins to
+// fail with os.ErrDeadlineExceeded; zero means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if err := c.conn.SetWriteDeadline(t); err != nil {
 		return fmt.Errorf("setting write deadline: %w", err)

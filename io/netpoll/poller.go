@@ -20,8 +20,12 @@ const (
 	defaultReadBuffer = 16 << 10
 	// renewAfter is the age at which a goroutine that has called a handler is
 	// replaced. A busy connection does not notice, and of an idle one with a
-	// heartbeat it halves the memory.
+	// heartbeat it halves the stack, from 4 KB or more to 2 KB.
 	renewAfter = time.Second
+	// earlyCalls is after how many of the first calls of the handler it is
+	// replaced whatever its age: many connections say who they are and are then
+	// idle. Ten thousand that have just logged in take 12 MB less.
+	earlyCalls = 8
 )
 
 var (
@@ -79,21 +83,22 @@ func New(o Options) *Poller {
 	return p
 }
 
-// Add takes over c, which nobody else may read, write or close from now on. It
-// does not read before Start. A *net.TCPConn or *net.UnixConn is read without a
+// Add takes over c, which nobody else may read, write or close from now on, and
+// makes pc its Conn. pc must be zero, and may be a part of something larger of
+// h's, which saves an object. It does not read before Start. A *net.TCPConn or *net.UnixConn is read without a
 // buffer while idle; a wrapper around one is not recognised and is read by a
 // blocking goroutine. After Close the error is ErrPollerClosed, and c is still
 // the caller's.
-func (p *Poller) Add(c net.Conn, h Handler) (*Conn, error) {
+func (p *Poller) Add(pc *Conn, c net.Conn, h Handler) error {
 	raw, err := rawConn(c)
 	if err != nil {
-		return nil, fmt.Errorf("adding connection: %w", err)
+		return fmt.Errorf("adding connection: %w", err)
 	}
-	pc := &Conn{poller: p, conn: c, raw: raw, h: h}
+	pc.poller, pc.conn, pc.raw, pc.h = p, c, raw, h
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, ErrPollerClosed
+		return ErrPollerClosed
 	}
 	pc.next = p.first
 	if p.first != nil {
@@ -102,7 +107,7 @@ func (p *Poller) Add(c net.Conn, h Handler) (*Conn, error) {
 	p.first = pc
 	p.conns++
 	p.active++
-	return pc, nil
+	return nil
 }
 
 // Len returns the number of connections whose Closed has not returned yet.

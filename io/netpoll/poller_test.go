@@ -159,8 +159,8 @@ var kinds = []struct {
 
 func add(t *testing.T, p *Poller, c net.Conn, h Handler) *Conn {
 	t.Helper()
-	pc, err := p.Add(c, h)
-	if err != nil {
+	pc := new(Conn)
+	if err := p.Add(pc, c, h); err != nil {
 		t.Fatal(err)
 	}
 	return pc
@@ -335,7 +335,7 @@ func TestPollerClose(t *testing.T) {
 	}
 	late, _ := tcpPair(t)
 	defer late.Close()
-	if _, err := p.Add(late, newRecorder()); !errors.Is(err, ErrPollerClosed) {
+	if err := p.Add(new(Conn), late, newRecorder()); !errors.Is(err, ErrPollerClosed) {
 		t.Errorf("Add after Close = %v", err)
 	}
 }

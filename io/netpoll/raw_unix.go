@@ -29,21 +29,21 @@ func rawConn(c net.Conn) (syscall.RawConn, error) {
 // waits, so a FIN that arrived together with the last bytes is never missed.
 //
 // A handler makes the stack grow, and the runtime does not shrink one of 4 KB
-// again while the goroutine waits: so an old goroutine that has called the
-// handler leaves the waiting to a new one.
+// again while the goroutine waits: so a goroutine that has called the handler
+// leaves the waiting to a new one, in the beginning and when it is old.
 func (c *Conn) readRaw(initial []byte) {
-	var err error
-	if len(initial) > 0 {
-		err = c.h.Data(initial)
-		initial = nil
-	}
 	ready, born := c.readReady, time.Now()
+	var err error
 	for err == nil {
-		if err = c.raw.Read(ready); err != nil {
+		if len(initial) > 0 {
+			err = c.h.Data(initial)
+			initial = nil
+		} else if err = c.raw.Read(ready); err != nil {
 			err = c.readError(err)
-			break
+		} else {
+			err = c.take()
 		}
-		if err = c.take(); err == nil && time.Since(born) >= c.poller.renew {
+		if err == nil && c.renew(born) {
 			c.release()
 			go c.readRaw(nil)
 			return
@@ -51,6 +51,16 @@ func (c *Conn) readRaw(initial []byte) {
 	}
 	c.release()
 	c.finish(err)
+}
+
+// renew reports whether the goroutine born then, which has just called the
+// handler, is to be replaced.
+func (c *Conn) renew(born time.Time) bool {
+	if c.calls < earlyCalls {
+		c.calls++
+		return true
+	}
+	return time.Since(born) >= c.poller.renew
 }
 
 // take hands over what readReady read.
@@ -95,50 +105,56 @@ func (c *Conn) release() {
 	}
 }
 
-// writeOp is one write(2). It is pooled together with the function value that
-// runs it, so that a write allocates nothing.
+// writeOp is one write(2). It is pooled together with the function values that
+// run it, so that a write allocates nothing.
 type writeOp struct {
 	p    []byte
-	wait bool // wait until at least one byte is taken
 	n    int
 	err  error
-	fn   func(fd uintptr) bool
+	try  func(fd uintptr)      // writes once
+	wait func(fd uintptr) bool // writes once; false if the kernel took nothing
 }
 
 func newWriteOp() *writeOp {
 	op := new(writeOp)
-	op.fn = op.run
+	op.try = op.run
+	op.wait = func(fd uintptr) bool {
+		op.run(fd)
+		return op.n > 0 || !errors.Is(op.err, ErrWouldBlock)
+	}
 	return op
 }
 
-// run writes once; false means to call again when the socket is writable. A
-// stream socket that takes less than all of it is full.
-func (op *writeOp) run(fd uintptr) bool {
+// run writes once. A stream socket that takes less than all of it is full.
+func (op *writeOp) run(fd uintptr) {
 	for {
 		n, err := syscall.Write(int(fd), op.p)
-		op.n = max(n, 0)
+		op.n, op.err = max(n, 0), nil
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
 		case errors.Is(err, syscall.EAGAIN):
-			if op.wait {
-				return false
-			}
 			op.err = ErrWouldBlock
 		case err != nil:
 			op.err = os.NewSyscallError("write", err)
 		case op.n < len(op.p):
 			op.err = ErrWouldBlock
 		}
-		return true
+		return
 	}
 }
 
-// writeRaw runs one write on the socket.
+// writeRaw runs one write on the socket; with wait until at least one byte is
+// taken. The other kind goes without the poller's part of a write, which takes
+// a twentieth of a broadcast's time.
 func (c *Conn) writeRaw(p []byte, wait bool) (n int, err error) {
 	op := c.poller.ops.Get().(*writeOp)
-	op.p, op.wait, op.n, op.err = p, wait, 0, nil
-	err = c.raw.Write(op.fn)
+	op.p, op.n, op.err = p, 0, nil
+	if wait {
+		err = c.raw.Write(op.wait)
+	} else {
+		err = c.raw.Control(op.try)
+	}
 	if err != nil {
 		err = fmt.Errorf("writing: %w", err)
 	} else {

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 )
 
 func TestParkedConnectionHoldsNoBuffer(t *testing.T) {
@@ -63,13 +65,28 @@ func burn(n int) byte {
 }
 
 // A deep handler leaves no large stack behind, and nothing is lost when the
-// goroutine changes.
+// goroutine changes: neither in the beginning nor when it is old.
 func TestIdleStackIsSmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes stacks larger")
 	}
-	p := newPoller(t, Options{})
-	p.renew = 0
+	for _, tc := range []struct {
+		name  string
+		renew time.Duration
+		calls int
+	}{
+		{"in the beginning", time.Hour, 3},
+		{"when it is old", 0, earlyCalls + 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPoller(t, Options{})
+			p.renew = tc.renew
+			checkStacks(t, p, tc.calls)
+		})
+	}
+}
+
+func checkStacks(t *testing.T, p *Poller, calls int) {
 	const n = 300
 	type end struct {
 		r      *recorder
@@ -86,7 +103,7 @@ func TestIdleStackIsSmall(t *testing.T) {
 	// collection; let that be one with many idle connections.
 	runtime.GC()
 	for _, e := range ends {
-		for range 3 {
+		for range calls {
 			if _, err := e.client.Write([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
@@ -98,7 +115,7 @@ func TestIdleStackIsSmall(t *testing.T) {
 	}
 	for _, e := range ends {
 		e.client.Close()
-		if err := e.r.wait(t); !errors.Is(err, io.EOF) || string(e.r.bytes()) != "xxx" {
+		if err := e.r.wait(t); !errors.Is(err, io.EOF) || string(e.r.bytes()) != strings.Repeat("x", calls) {
 			t.Errorf("got %q, Closed(%v)", e.r.bytes(), err)
 		}
 	}

@@ -230,8 +230,8 @@ func BenchmarkTryWrite(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c, err := p.Add(server, newRecorder())
-	if err != nil {
+	c := new(Conn)
+	if err := p.Add(c, server, newRecorder()); err != nil {
 		b.Fatal(err)
 	}
 	done := make(chan struct{})

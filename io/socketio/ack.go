@@ -3,6 +3,8 @@ package socketio
 import (
 	"bytes"
 	"time"
+
+	"crier/io/hub"
 )
 
 // AckFunc is called once: with what the client answered, or with
@@ -18,19 +20,22 @@ const (
 )
 
 // pendingAck waits for one answer to an event of its own, or for one of the
-// answers to a round.
+// answers to what the hub asks many.
 type pendingAck struct {
 	fn    AckFunc
 	timer *time.Timer
-	round *round // nil: fn and timer
+	ask   *hub.Ask // nil: fn and timer
 }
 
 func (a *pendingAck) done(s *Socket, args Args, err error) {
-	if a.round != nil {
-		a.round.answer(s, args, err)
-		return
+	switch {
+	case a.ask == nil:
+		a.fn(args, err)
+	case err == nil:
+		a.ask.Answer(s, args.list, args.attachments)
+	default:
+		a.ask.Miss(s)
 	}
-	a.fn(args, err)
 }
 
 // EmitWithAck sends an event and calls fn when the client has acknowledged it,
@@ -78,13 +83,14 @@ func (s *Socket) expectAnswer(timeout time.Duration, fn AckFunc) (id uint64, err
 	return id, nil
 }
 
-// expect begins to wait for the acknowledgement of that id.
+// expect begins to wait for the acknowledgement of that id, to what the hub asks.
 func (s *Socket) expect(id uint64, a *pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.presentLocked() {
 		return ErrDisconnected
 	}
+	a.ask.Expect(s) // before anybody can say that it has left
 	s.addAckLocked(id, a)
 	return nil
 }
@@ -132,11 +138,12 @@ func (s *Socket) ack(p Packet, attachments [][]byte) error {
 	if a == nil { // late, repeated, or never asked for
 		return nil
 	}
-	if a.round != nil {
+	if a.ask != nil {
 		p.Data = bytes.Clone(p.Data) // it is kept
 	}
 	list, err := SplitArray(p.Data)
 	if err != nil {
+		s.settle(a, ErrDisconnected) // as it will be
 		return err
 	}
 	a.done(s, Args{list, attachments}, nil)

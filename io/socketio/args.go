@@ -12,6 +12,18 @@ type Args struct {
 	attachments [][]byte
 }
 
+// NewArgs returns the arguments of a packet that [ParsePacket] parsed, for whoever reads packets without a [Server]:
+// list is all that stands in its Data but an event's name, attachments are the binary messages that came with
+// it. The error, for placeholders that name none of those, wraps [ErrParse].
+func NewArgs(list []json.RawMessage, attachments [][]byte) (Args, error) {
+	for _, data := range list {
+		if err := checkPlaceholders(data, len(attachments)); err != nil {
+			return Args{}, err
+		}
+	}
+	return Args{list, attachments}, nil
+}
+
 // Len is the number of arguments.
 func (a Args) Len() int { return len(a.list) }
 

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"encoding/json"
+	"unicode/utf8"
 
 	"crier/io/engineio"
 )
@@ -47,6 +48,19 @@ func appendArray(dst []byte, list []json.RawMessage) []byte {
 // eventList puts the name of an event before its arguments.
 func eventList(event string, args []json.RawMessage) []json.RawMessage {
 	list := make([]json.RawMessage, 0, 1+len(args))
-	list = append(list, JSON(event).json)
+	list = append(list, quoted(event))
 	return append(list, args...)
+}
+
+// quoted returns a name as a JSON string.
+func quoted(name string) json.RawMessage {
+	for i := range len(name) {
+		if c := name[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return JSON(name).json
+		}
+	}
+	q := make(json.RawMessage, 0, len(name)+2)
+	q = append(q, '"')
+	q = append(q, name...)
+	return append(q, '"')
 }

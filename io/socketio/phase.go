@@ -101,7 +101,7 @@ func (s *Socket) forfeit() {
 func (s *Socket) confirm() bool {
 	var data json.RawMessage
 	if s.client.session.Revision() != engineio.Revision3 {
-		data = JSON(map[string]string{"sid": s.id}).json
+		data = json.RawMessage(`{"sid":"` + s.id + `"}`) // nothing in an id needs escaping
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

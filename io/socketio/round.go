@@ -1,11 +1,12 @@
 package socketio
 
 import (
+	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"crier/io/engineio"
+	"crier/io/hub"
 )
 
 // Reply is one client's answer to a [Broadcast.EmitWithAck].
@@ -28,132 +29,87 @@ func (e *MissingError) Error() string {
 
 func (e *MissingError) Unwrap() error { return e.cause }
 
-// round is a broadcast that waits for acknowledgements.
-type round struct {
-	// static
-	server *Server
-	id     uint64
-	asked  []*Socket
-	fn     func([]Reply, error)
-
-	mu      sync.Mutex
-	timer   *time.Timer // nil while the clients are being asked
-	open    int         // those who may still answer, and one for the asking
-	replies []Reply
-	over    bool
-}
-
 // EmitWithAck sends an event to all sockets that are meant and calls fn once,
 // never before it returns: when all have acknowledged it, or have left, or after
 // timeout. fn gets the answers so far, in the order of their arrival, and a
 // [*MissingError] if there are fewer than sockets. Like a function of
 // OnDisconnect it must be quick. If EmitWithAck returns an error, which is one of
-// [Broadcast.Emit], fn is not called.
+// [Broadcast.Emit] or [hub.ErrTooManyAsked], fn is not called.
 //
-// Only sockets are asked, not the connections of other kinds that a hub of the
-// program's own may have.
+// Connections of other kinds that a hub of the program's own may have get the
+// event; their answers are not in the replies.
 func (b Broadcast) EmitWithAck(timeout time.Duration, fn func([]Reply, error), event string, args ...Arg) error {
-	if reservedName(event) {
+	m, err := NewMessage(event, args...)
+	if err != nil {
+		return err
+	}
+	m.Volatile = b.volatile
+	_, err = b.namespace.hub.Ask(context.Background(), hub.Push{To: b.audience(), Message: m}, hub.Question{
+		Wait: timeout,
+		Done: func(a hub.Answers) {
+			replies, err := repliesOf(a)
+			b.namespace.server.guard(func() { fn(replies, err) })
+		},
+	})
+	return err
+}
+
+// repliesOf are the answers of sockets, and what is missing.
+func repliesOf(a hub.Answers) (replies []Reply, missing error) {
+	for _, one := range a.List {
+		if s, ok := one.Member.Conn().(*Socket); ok {
+			replies = append(replies, Reply{s, Args{one.Args, one.Attachments}})
+		}
+	}
+	if a.Connections == a.Asked {
+		return replies, nil
+	}
+	cause := ErrDisconnected
+	if a.Late {
+		cause = ErrAckTimeout
+	}
+	return replies, &MissingError{Asked: a.Asked, Missing: a.Asked - a.Connections, cause: cause}
+}
+
+// question is the wire form of a message that a namespace's clients are to
+// acknowledge, all of them with the same id.
+type question struct {
+	packet  *engineio.Prepared
+	id      uint64
+	pending *pendingAck
+}
+
+// questionKey is the key of it, beside that of the message without a question.
+type questionKey struct{ *Namespace }
+
+// ask encodes m, once, as it goes to every socket of the namespace.
+func (n *Namespace) ask(m *hub.Message) *question {
+	q, ok := m.Encoded(questionKey{n}, func(m *hub.Message) any {
+		id := firstRound + uint64(n.rounds.Add(1)%firstRound)
+		p := Packet{Type: PacketEvent, Namespace: n.name, ID: id, HasID: true}
+		return &question{prepare(p, eventList(m.Event, m.Args), m.Attachments), id, &pendingAck{ask: m.Ask()}}
+	}).(*question)
+	if !ok { // the key is this namespace's own
+		panic("socketio: foreign value under a namespace's key")
+	}
+	return q
+}
+
+// ask sends m and waits for the answer.
+func (s *Socket) ask(m *hub.Message) error {
+	if reservedName(m.Event) {
 		return ErrReserved
 	}
-	list, attachments, err := join(args)
-	if err != nil {
-		return err
+	q := s.namespace.ask(m)
+	if s.expect(q.id, q.pending) != nil {
+		return hub.ErrGone
 	}
-	sockets, err := b.FetchSockets()
-	if err != nil {
-		return err
+	err := s.give(q.packet, m.Volatile)
+	if err != nil && s.takeAck(q.id) != nil {
+		m.Ask().Miss(s)
 	}
-	n := b.namespace
-	r := &round{
-		server: n.server,
-		id:     firstRound + uint64(n.rounds.Add(1)%firstRound),
-		asked:  sockets,
-		fn:     fn,
-		open:   1 + len(sockets),
-	}
-	p := prepare(Packet{Type: PacketEvent, Namespace: n.name, ID: r.id, HasID: true}, eventList(event, list), attachments)
-	pending := &pendingAck{round: r}
-	for _, s := range sockets {
-		s.ask(pending, p, b.volatile)
-	}
-	r.start(timeout)
-	return nil
+	return err
 }
 
-// ask sends p and waits for the answer. Who cannot be asked has left already.
-func (s *Socket) ask(a *pendingAck, p *engineio.Prepared, volatile bool) {
-	err := s.expect(a.round.id, a)
-	if err != nil {
-		a.round.answer(s, Args{}, err)
-		return
-	}
-	sent := true
-	if volatile {
-		sent, err = s.client.session.SendVolatile(p)
-	} else {
-		err = s.client.session.Send(p)
-	}
-	if (err != nil || !sent) && s.takeAck(a.round.id) != nil {
-		a.round.answer(s, Args{}, ErrDisconnected)
-	}
-}
-
-// start begins to count the time. Who has answered already has not ended the round.
-func (r *round) start(timeout time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.open--; r.open == 0 {
-		timeout = 0 // fn is called on a goroutine of its own all the same
-	}
-	r.timer = time.AfterFunc(timeout, r.timeUp)
-}
-
-// answer counts one client's answer, or that none will come.
-func (r *round) answer(s *Socket, args Args, err error) {
-	r.mu.Lock()
-	if r.over {
-		r.mu.Unlock()
-		return
-	}
-	if err == nil {
-		r.replies = append(r.replies, Reply{s, args})
-	}
-	r.open--
-	last := r.open == 0 // not before start
-	r.over = last
-	if last {
-		r.timer.Stop()
-	}
-	r.mu.Unlock()
-	if last {
-		r.finish(ErrDisconnected)
-	}
-}
-
-func (r *round) timeUp() {
-	r.mu.Lock()
-	was, open := r.over, r.open
-	r.over = true
-	r.mu.Unlock()
-	if was {
-		return
-	}
-	for _, s := range r.asked {
-		s.takeAck(r.id)
-	}
-	if open == 0 {
-		r.finish(ErrDisconnected)
-	} else {
-		r.finish(ErrAckTimeout)
-	}
-}
-
-// finish calls fn; cause is why answers are missing, if any are.
-func (r *round) finish(cause error) {
-	var err error
-	if missing := len(r.asked) - len(r.replies); missing > 0 {
-		err = &MissingError{Asked: len(r.asked), Missing: missing, cause: cause}
-	}
-	r.server.guard(func() { r.fn(r.replies, err) })
-}
+// Forget implements [hub.Asker].
+func (s *Socket) Forget(m *hub.Message) { s.takeAck(s.namespace.ask(m).id) }

@@ -184,12 +184,20 @@ func (s *Socket) Deliver(m *hub.Message) error {
 	if !s.present() {
 		return hub.ErrGone // the client would ignore it
 	}
+	if m.Ask() != nil {
+		return s.ask(m)
+	}
 	p := s.namespace.prepared(m)
 	if p == nil {
 		return ErrReserved
 	}
+	return s.give(p, m.Volatile)
+}
+
+// give sends p; what becomes of it is said in the hub's errors.
+func (s *Socket) give(p *engineio.Prepared, volatile bool) error {
 	var err error
-	if m.Volatile {
+	if volatile {
 		var sent bool
 		if sent, err = s.client.session.SendVolatile(p); err == nil && !sent {
 			return hub.ErrSlow

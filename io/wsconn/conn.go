@@ -59,7 +59,7 @@ const (
 type Conn struct {
 	// static
 	up *Upgrader
-	nc *netpoll.Conn
+	nc netpoll.Conn
 
 	// set once by Upgrade, before Start; until then guarded by mu
 	h Handler
@@ -68,16 +68,14 @@ type Conn struct {
 	in   *partial // nil between two messages
 	told bool     // Handler.Closed was called
 
-	// written under mu, read by anybody
-	state atomic.Uint32
-
-	// guarded by mu
-	mu      sync.Mutex
+	// guarded by mu, also where it is before it
 	started bool
-	dead    bool   // the socket ended before there was a handler
-	hangup  bool   // close the socket after the close frame
-	out     *queue // nil: nothing waits. Otherwise a flusher is running
-	cause   error  // for Handler.Closed
+	dead    bool // the socket ended before there was a handler
+	hangup  bool // close the socket after the close frame
+	mu      sync.Mutex
+	state   atomic.Uint32 // written under mu, read by anybody
+	out     *queue        // nil: nothing waits. Otherwise a flusher is running
+	cause   error         // for Handler.Closed
 }
 
 // Start begins to read. Without it the handler gets no message.

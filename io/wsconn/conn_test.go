@@ -45,7 +45,7 @@ func readAll(t *testing.T, client net.Conn) (data []byte, closing string) {
 }
 
 func TestConnSize(t *testing.T) {
-	if n := unsafe.Sizeof(Conn{}); n > 96 {
+	if n := unsafe.Sizeof(Conn{}); n > 160 { // with that of netpoll within it
 		t.Errorf("a Conn has %d bytes", n)
 	}
 }

@@ -139,9 +139,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 // attach makes a Conn of a connection after the handshake.
 func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
 	c := &Conn{up: u, in: in}
-	var err error
-	c.nc, err = u.o.Poller.Add(conn, (*events)(c))
-	if err != nil {
+	if err := u.o.Poller.Add(&c.nc, conn, (*events)(c)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	u.open.Add(1)

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	_ "embed" // for the scripts
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+var (
+	//go:embed completion/crier.bash
+	bashCompletion string
+	//go:embed completion/crier.zsh
+	zshCompletion string
+)
+
+// completionCommand describes crier completion.
+func completionCommand() *cli.Command {
+	return &cli.Command{
+		Name: "completion", Usage: "print a script that completes commands and flags in a shell", ArgsUsage: "bash|zsh|fish",
+		HideHelpCommand: true, Action: completion,
+		OnUsageError: func(c *cli.Context, err error, _ bool) error { return flagMistake(c, err, nil) },
+		Description: "Examples:\n" +
+			"  source <(crier completion bash)        in ~/.bashrc\n" +
+			"  source <(crier completion zsh)         in ~/.zshrc, behind compinit\n" +
+			"  crier completion fish >~/.config/fish/completions/crier.fish",
+		BashComplete: func(c *cli.Context) { fmt.Fprintln(c.App.Writer, "bash\nzsh\nfish") },
+	}
+}
+
+func completion(c *cli.Context) error {
+	script := ""
+	switch shell := c.Args().First(); {
+	case c.NArg() != 1:
+		return usageError{"completion takes a shell: bash, zsh or fish"}
+	case shell == "bash":
+		script = bashCompletion
+	case shell == "zsh":
+		script = zshCompletion
+	case shell == "fish":
+		var err error
+		if script, err = c.App.ToFishCompletion(); err != nil {
+			return fmt.Errorf("writing the completions: %w", err)
+		}
+		script = strings.ReplaceAll(script, "`", "") // which mark the names of values in the help
+	default:
+		return usageError{fmt.Sprintf("there is no completion for %q: bash, zsh and fish have one", shell)}
+	}
+	_, err := fmt.Fprint(c.App.Writer, script)
+	return err
+}
