@@ -64,7 +64,7 @@ func testAll(m *testing.M, dir string) int {
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	terms := defaults()
-	terms.Transitions, terms.Users, terms.Faults = 400, 50, 14
+	terms.Transitions, terms.Users, terms.Faults = 400, 120, 14
 	e, v := performed(t, terms)
 	for _, one := range v.violations {
 		t.Errorf("%s %s %s: %s", one.uid, one.kind, one.id, one.text)
@@ -84,7 +84,7 @@ func TestLedger(t *testing.T) {
 func TestMutation(t *testing.T) {
 	t.Parallel()
 	terms := defaults()
-	terms.Transitions, terms.Users, terms.Faults, terms.Batch, terms.Drop = 300, 40, 14, 8, 40
+	terms.Transitions, terms.Users, terms.Faults, terms.Batch, terms.Drop = 300, 100, 8, 8, 40
 	e, v := performed(t, terms)
 	robbed := e.robbed()
 	if noticed, all := v.noticed(robbed); noticed == 0 {

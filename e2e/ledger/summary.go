@@ -26,19 +26,33 @@ func (v *verdict) sound(e *evidence) error {
 	return nil
 }
 
-// robbed says of which users callbacks were stolen, and how many.
+// robbed says of which users callbacks were stolen, and how many. One that came again is not lost: the server was killed
+// before it had kept in mind what the thief had answered.
 func (e *evidence) robbed() map[string]int {
+	arrived := map[string]bool{}
+	for _, line := range e.lines {
+		for _, c := range line.callbacks() {
+			arrived[c.ID] = true
+		}
+	}
 	robbed := map[string]int{}
 	for _, line := range e.stolen {
-		all, err := readCallbacks([]byte(line.Body))
-		if err != nil {
-			continue // it would not have been counted
-		}
-		for _, c := range all {
-			robbed[c.Data.UID]++
+		for _, c := range line.callbacks() {
+			if !arrived[c.ID] {
+				robbed[c.Data.UID]++
+			}
 		}
 	}
 	return robbed
+}
+
+// callbacks returns what a request brought, nothing if it was refused.
+func (l callbackLine) callbacks() []callback {
+	all, err := readCallbacks([]byte(l.Body))
+	if err != nil {
+		return nil
+	}
+	return all
 }
 
 // noticed says how many callbacks were stolen, and how many of them of users whom violations tell of.
