@@ -117,7 +117,7 @@ func (b *browser) follow(out io.Reader) error {
 	if b.ending {
 		return nil
 	}
-	return fmt.Errorf("%s ended by itself; see its log (%w)", b.name, errors.Join(errors.New("nobody told it to"), lines.Err()))
+	return errors.Join(fmt.Errorf("%s ended by itself; see its log", b.name), lines.Err())
 }
 
 // An opening is how a tab connects.

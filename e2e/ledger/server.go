@@ -96,13 +96,13 @@ func (s *server) start(ctx context.Context) error {
 func (s *server) watch(p *process) {
 	defer close(p.exited)
 	err := p.cmd.Wait()
-	if closeErr := p.log.Close(); closeErr != nil {
-		s.fail(fmt.Errorf("closing the server's log: %w", closeErr))
-	}
 	select {
-	case <-p.expected:
+	case <-p.expected: // it is up to who ended it what its exit code means
 	default:
-		s.fail(fmt.Errorf("the server ended by itself (%w); see %s", errors.Join(errors.New("nobody told it to"), err), p.log.Name()))
+		s.fail(errors.Join(fmt.Errorf("the server ended by itself; see %s", p.log.Name()), err))
+	}
+	if err := p.log.Close(); err != nil {
+		s.fail(fmt.Errorf("closing the server's log: %w", err))
 	}
 	if err := s.diary.note(driverLine{On: serverExit}); err != nil {
 		s.fail(err)
@@ -165,16 +165,15 @@ func (s *server) pause(ctx context.Context, d time.Duration) error {
 
 // probe asks the server again and again whether it is there, and notes each answer, until ctx ends.
 func (s *server) probe(ctx context.Context) error {
-	for {
-		if s.answers(ctx) {
-			if err := s.diary.note(driverLine{On: serverTick}); err != nil {
-				return err
-			}
+	for sleep(ctx, probeEvery) == nil {
+		if !s.answers(ctx) {
+			continue
 		}
-		if err := sleep(ctx, probeEvery); err != nil {
-			return nil //nolint:nilerr // the end is what ctx is for
+		if err := s.diary.note(driverLine{On: serverTick}); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // answers asks the server once.
