@@ -200,7 +200,7 @@ func (c *court) expelled(stop, offline stamp) bool {
 // seen says whether the user may have been logged in to the server in between.
 func (c *court) seen(from, to stamp) bool {
 	return slices.ContainsFunc(c.visits, func(v *visit) bool {
-		if v.greets {
+		if v.greets || v.killed {
 			return v.open <= to+blur && v.gone >= from
 		}
 		return slices.ContainsFunc(v.logins, func(at stamp) bool { return from <= at && at <= to+blur })

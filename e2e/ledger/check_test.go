@@ -145,6 +145,14 @@ var scenes = []scene{
 		counts: verdict{arrivals: 1, departures: 1, told: 2},
 	},
 	{
+		name: "back after a kill for a moment, before the browser is killed, too", server: killed(3500, 3600),
+		visits: []visit{
+			one(1000, 1010, 3400, 3520),
+			{open: 3700, bye: 3900, gone: 3900, killed: true},
+		},
+		told: []string{"online 1005", "offline 4400"}, counts: verdict{arrivals: 1, departures: 1, told: 2, short: 1},
+	},
+	{
 		name: "not back after a kill, and forgotten", server: killed(3500, 3600),
 		visits: []visit{one(1000, 1010, 3400, 3520)}, told: []string{"online 1005"},
 		want: []string{"missing departure"}, counts: verdict{arrivals: 1, departures: 1, told: 1},

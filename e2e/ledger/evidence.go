@@ -30,6 +30,7 @@ type visit struct {
 	bye       stamp // it began to leave; never if it did not
 	gone      stamp // never if it still is there
 	clean     bool
+	killed    bool // its browser was killed: what it did last may be in no book
 	stays     []stay
 	connected bool // the last stay goes on, while the books are read
 }
@@ -111,8 +112,8 @@ func (e *evidence) readBrowsers(dir string, tabs map[string]driverLine, gone map
 			if line.On == tabOpen {
 				order := tabs[line.Tab]
 				v := &visit{tab: line.Tab, uid: line.UID, browser: order.Browser, polls: order.Slow, greets: order.Greet, open: line.At, bye: never, gone: never}
-				if at, ok := gone[v.browser]; ok {
-					v.gone = at
+				if at, ok := gone[v.browser]; ok { // unless it says itself that it went before
+					v.bye, v.gone, v.killed = at, at, true
 				}
 				all[line.Tab] = v
 				e.visits[line.UID] = append(e.visits[line.UID], v)
@@ -148,7 +149,7 @@ func (v *visit) add(line tabLine) {
 	case tabBye:
 		v.bye = line.At
 	case tabGone:
-		v.gone, v.clean, v.connected = line.At, line.Clean, false
+		v.gone, v.clean, v.killed, v.connected = line.At, line.Clean, false, false
 	}
 	if !v.connected {
 		return
