@@ -1,12 +1,13 @@
 # make run          build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
 # make test         everything that continuous integration checks
 # make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
-# Both install what they need on a fresh Debian or Ubuntu with Go and Node.
+# make ledger       the long proof of the callbacks, under kills and faults, in about 11 minutes (docs/DURABILITY.md)
+# They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e bench-quick fmt clean
+.PHONY: run build client setup test lint unit e2e bench-quick ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -42,6 +43,10 @@ e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 # Needs nothing but Go. ARGS='-only memory' and the like: go run ./bench/quick -h
 bench-quick:
 	$(GO) run ./bench/quick $(ARGS)
+
+# ARGS='-seed 7' repeats a run; -h has the rest.
+ledger: build e2e/node_modules/.stamp
+	$(GO) run ./e2e/ledger $(ARGS)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -1,0 +1,220 @@
+// Many tabs of many users in one process, with the official clients: commands on standard input, a JSON object a line.
+// What happens goes into the book named on the command line, one JSON line each, and is printed only once it is on the disk:
+//
+//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true}
+//   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
+//
+//   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
+//   … "login"               it is connected and asks to be logged in
+//   … "in"                  this connection is logged in, as the server has said
+//   … "proof","sent":ms     the server has answered this connection again, which it had therefore at some time since "sent"
+//   … "out"                 this connection has ended
+//   … "bye"                 the tab begins to leave
+//   … "gone","clean":bool   it has no connection any more; clean: it had taken leave of the server, which had answered
+//   … "wrong","text":"…"    the server has answered a login with something else than it should
+//
+// With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
+// TCP connections are destroyed. The line of an "open" is on the disk before the tab connects.
+import { Agent } from "node:http";
+import { fdatasync, openSync, write } from "node:fs";
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const require = createRequire(import.meta.url);
+const PROOF_EVERY = 700; // ms
+const LAST_PROOF = 300; // ms that a leaving tab waits for one
+const LINGER = 1000; // ms that it gets for taking leave
+
+// A book takes lines; those that come while the disk is busy are written together.
+class Book {
+  constructor(path) {
+    this.file = openSync(path, "ax");
+    this.lines = [];
+    this.waiting = [];
+    this.busy = false;
+  }
+
+  // note files a line, prints it once it is on the disk, and then calls done.
+  note(line, done) {
+    this.lines.push(JSON.stringify({ at: Date.now(), ...line }) + "\n");
+    if (done) this.waiting.push(done);
+    if (!this.busy) this.flush();
+  }
+
+  flush() {
+    const text = this.lines.join("");
+    const waiting = this.waiting;
+    this.lines = [];
+    this.waiting = [];
+    this.busy = true;
+    write(this.file, text, (err, bytes) => {
+      if (err || bytes !== Buffer.byteLength(text)) throw err ?? new Error("the book was cut short");
+      fdatasync(this.file, (err) => {
+        if (err) throw err;
+        process.stdout.write(text);
+        for (const done of waiting) done();
+        this.busy = false;
+        if (this.lines.length > 0) this.flush();
+      });
+    });
+  }
+}
+
+// A Wire is an agent that knows the TCP connections it has made.
+class Wire extends Agent {
+  constructor() {
+    super({ keepAlive: true });
+    this.all = new Set();
+    this.cut = false;
+  }
+
+  createConnection(options, created) {
+    if (this.cut) return void created(severed());
+    const socket = super.createConnection(options, created);
+    this.all.add(socket);
+    socket.once("close", () => this.all.delete(socket));
+    socket.on("error", () => {}); // the request that it is for hears of it, too
+    return socket;
+  }
+
+  // idle says whether no connection waits for anything.
+  idle() {
+    const free = Object.values(this.freeSockets).reduce((n, list) => n + list.length, 0);
+    return this.all.size === free;
+  }
+
+  // sever ends all connections as the end of the process would, and lets no new one come up.
+  sever(reset) {
+    this.cut = true;
+    for (const socket of this.all) {
+      if (reset) socket.resetAndDestroy();
+      else socket.destroy();
+    }
+  }
+}
+
+// severed is not the error of a connection that the server has ended, after which the clients' XMLHttpRequest would try again
+// at once, and for ever.
+const severed = () => Object.assign(new Error("the tab is gone"), { code: "EGONE" });
+
+class Tab {
+  constructor(book, { tab, uid, lib, url, transports, greet }) {
+    Object.assign(this, { book, tab, uid, greet, wire: new Wire(), leaving: false });
+    const options = { forceNew: true, transports, agent: this.wire, timeout: 5000 };
+    Object.assign(options, { reconnectionDelay: 100, reconnectionDelayMax: 400 });
+    if (greet) Object.assign(options, { auth: { uid }, query: { uid } }); // 4.x take the one, 2.x the other
+    this.socket = require(lib)(url, options);
+    this.socket.on("connect", () => this.connected());
+    this.socket.on("disconnect", () => this.disconnected());
+    for (const name of ["connect_error", "error"]) this.socket.on(name, () => {}); // it tries again by itself
+  }
+
+  note(on, more, done) {
+    this.book.note({ tab: this.tab, uid: this.uid, on, ...more }, done);
+  }
+
+  connected() {
+    if (this.leaving) return;
+    this.connection = {};
+    if (this.greet) return this.loggedIn();
+    this.note("login");
+    this.login(() => this.loggedIn());
+  }
+
+  loggedIn() {
+    this.note("in");
+    this.prove();
+    this.timer = setInterval(() => this.prove(), PROOF_EVERY);
+  }
+
+  disconnected() {
+    if (!this.connection) return;
+    clearInterval(this.timer);
+    this.connection = undefined;
+    this.note("out");
+  }
+
+  // login sends the event and calls done when the server has answered it on the same connection.
+  login(done) {
+    const connection = this.connection;
+    this.socket.emit("login", this.uid, (answer) => {
+      if (connection !== this.connection) return;
+      if (answer?.ok === true && answer.uid === this.uid) done();
+      else this.note("wrong", { text: JSON.stringify(answer) ?? "nothing" });
+    });
+  }
+
+  prove(done) {
+    const sent = Date.now();
+    this.login(() => {
+      this.note("proof", { sent });
+      done?.();
+    });
+  }
+
+  leave(how) {
+    if (this.leaving) return;
+    this.leaving = true;
+    clearInterval(this.timer);
+    let begun = false;
+    const begin = () => {
+      if (begun) return;
+      begun = true;
+      this.note("bye");
+      this.known = this.connection !== undefined; // else a session may be in the making, and gets no word
+      this.depart(how);
+    };
+    setTimeout(begin, LAST_PROOF);
+    if (this.connection) this.prove(begin);
+    else begin();
+  }
+
+  depart(how) {
+    switch (how) {
+      case "logout":
+        if (this.connection) this.socket.emit("logout", () => this.socket.disconnect());
+        setTimeout(() => this.socket.disconnect(), LINGER / 2);
+        return this.linger(LINGER);
+      case "close":
+        this.socket.disconnect();
+        return this.linger(LINGER);
+      default:
+        this.socket.io.reconnection(false);
+        this.wire.sever(how === "rst");
+        this.socket.disconnect();
+        return this.end(false);
+    }
+  }
+
+  // linger waits until the leave is taken, at most so many milliseconds. Nothing under way does not mean that yet: between
+  // two requests of a client that polls there is a moment of silence.
+  linger(left, silent = 0) {
+    const quiet = !this.socket.connected && this.wire.idle() ? silent + 1 : 0;
+    if (quiet < 4 && left > 0) return setTimeout(() => this.linger(left - 10, quiet), 10);
+    this.wire.sever(false);
+    this.socket.disconnect();
+    this.end(quiet > 0 && this.known);
+  }
+
+  end(clean) {
+    this.connection = undefined;
+    tabs.delete(this.tab);
+    this.note("gone", { clean });
+  }
+}
+
+const tabs = new Map();
+const book = new Book(process.argv[2]);
+const commands = {
+  open: (command) => {
+    const { tab, uid } = command;
+    book.note({ tab, uid, on: "open" }, () => tabs.set(tab, new Tab(book, command)));
+  },
+  leave: ({ tab, how }) => tabs.get(tab).leave(how),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  commands[command.do](command);
+}
+process.exit(0);

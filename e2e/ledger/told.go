@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// A report is what one user's callbacks say.
+type report struct {
+	callbacks []callback // each once, as they were noted first
+	intervals []interval // in which the user was online, in order
+	repeats   int        // requests that came again after they had been noted
+}
+
+// An interval is the time from an online to the next offline; to is never if there is none.
+type interval struct{ from, to stamp }
+
+// reports sorts the receiver's lines by users, and finds what is wrong with them as such.
+func (e *evidence) reports(accuse func(violation)) map[string]*report {
+	m := mail{
+		reports: map[string]*report{}, bodies: map[string]string{}, events: map[string]bool{}, newest: map[string]callbackLine{}, accuse: accuse,
+	}
+	for _, line := range e.lines {
+		if line.Wrong != "" {
+			accuse(violation{kind: "malformed", id: line.ID, text: line.Wrong})
+		}
+		if line.Outcome != refused {
+			m.open(line)
+		}
+	}
+	for uid, r := range m.reports {
+		if e.visits[uid] == nil {
+			accuse(violation{kind: "false arrival", uid: uid, text: "there is no such user"})
+		}
+		r.arrange(uid, accuse)
+	}
+	return m.reports
+}
+
+// mail is what reports are made of.
+type mail struct {
+	reports map[string]*report
+	bodies  map[string]string       // by webhook-id
+	events  map[string]bool         // ids of callbacks
+	newest  map[string]callbackLine // of each user, the request with the newest callback
+	accuse  func(violation)
+}
+
+// open takes a request into account that was noted, for the first time or again.
+func (m *mail) open(line callbackLine) {
+	all, err := readCallbacks([]byte(line.Body))
+	if err != nil {
+		m.accuse(violation{kind: "malformed", id: line.ID, at: line.At, text: err.Error()})
+		return
+	}
+	if line.Outcome == repeated && m.bodies[line.ID] != line.Body {
+		m.accuse(violation{"changed", all[0].Data.UID, line.ID, line.At, "a repetition says something else than " + m.bodies[line.ID]})
+	}
+	m.bodies[line.ID] = line.Body
+	for _, c := range all {
+		uid := c.Data.UID
+		if m.reports[uid] == nil {
+			m.reports[uid] = &report{}
+		}
+		switch r := m.reports[uid]; {
+		case line.Outcome == repeated:
+			r.repeats++
+			if n := m.newest[uid]; n.ID != line.ID && seconds(line.Sent) > seconds(n.Sent) {
+				m.accuse(violation{"order", uid, c.ID, line.At, "an older callback was sent again after " + n.ID})
+			}
+		case m.events[c.ID]:
+			m.accuse(violation{"twice", uid, c.ID, line.At, "it was sent under another webhook-id before"})
+		default:
+			m.events[c.ID] = true
+			m.newest[uid] = line
+			r.callbacks = append(r.callbacks, c)
+		}
+	}
+}
+
+func seconds(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// arrange checks the sequence of the callbacks and makes the intervals of it. Where it does not alternate, one that says
+// what is known already makes no difference.
+func (r *report) arrange(uid string, accuse func(violation)) {
+	online := false
+	var last callback
+	for i, c := range r.callbacks {
+		if i > 0 && c.Data.Version <= last.Data.Version {
+			accuse(violation{"version", uid, c.ID, c.at(), fmt.Sprintf("version %d came after %d", c.Data.Version, last.Data.Version)})
+		}
+		if i > 0 && c.at() < last.at()-blur {
+			accuse(violation{"time", uid, c.ID, c.at(), "its time is before that of " + last.ID})
+		}
+		if c.online() == online {
+			text := "came after " + last.ID
+			if i == 0 {
+				text = "came first"
+			}
+			accuse(violation{"alternation", uid, c.ID, c.at(), c.Type + " " + text})
+		} else if c.online() {
+			r.intervals = append(r.intervals, interval{c.at(), never})
+		} else {
+			r.intervals[len(r.intervals)-1].to = c.at()
+		}
+		online, last = c.online(), c
+	}
+}
+
+// covering returns the interval at t. A time in a callback is cut to milliseconds, and so are those in the books.
+func (r *report) covering(t stamp) (interval, bool) {
+	for _, one := range r.intervals {
+		if one.from <= t+blur && t-blur <= one.to {
+			return one, true
+		}
+	}
+	return interval{}, false
+}
