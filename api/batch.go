@@ -36,9 +36,7 @@ func (s *Server) batch(w http.ResponseWriter, r *http.Request, who *caller) {
 func (s *Server) array(w http.ResponseWriter, r *http.Request, who *caller) {
 	k := s.borrow()
 	defer s.giveBack(k)
-	var refused *problem
-	if k.in, refused = s.readBody(w, r, k.in[:0]); refused != nil {
-		s.refuseV1(w, r, refused.fault())
+	if !s.read(w, r, k) {
 		return
 	}
 	list := trimSpace(k.in)

@@ -131,9 +131,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, who *caller) {
 	}
 	k := s.borrow()
 	defer s.giveBack(k)
-	var refused *problem
-	if k.in, refused = s.readBody(w, r, k.in[:0]); refused != nil {
-		s.refuseV1(w, r, refused.fault())
+	if !s.read(w, r, k) {
 		return
 	}
 	ids, bad := parseReplay(k.in)

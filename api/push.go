@@ -28,16 +28,24 @@ func (s *Server) giveBack(k *work) {
 	}
 }
 
+// read reads the body of a call into k.in. It reports whether that went well; otherwise it has answered.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, k *work) bool {
+	var refused *problem
+	if k.in, refused = s.readBody(w, r, k.in[:0]); refused != nil {
+		s.refuseV1(w, r, refused.fault())
+		return false
+	}
+	return true
+}
+
 // push answers POST /v1/push.
 func (s *Server) push(w http.ResponseWriter, r *http.Request, who *caller) {
 	k := s.borrow()
 	defer s.giveBack(k)
-	var refused *problem
-	if k.in, refused = s.readBody(w, r, k.in[:0]); refused != nil {
-		s.refuseV1(w, r, refused.fault())
+	if !s.read(w, r, k) {
 		return
 	}
-	if refused = who.spend(); refused != nil {
+	if refused := who.spend(); refused != nil {
 		s.refuseV1(w, r, refused.fault())
 		return
 	}

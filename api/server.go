@@ -114,32 +114,8 @@ type Server struct {
 
 // New returns a Server. Its errors name the setting that is wrong.
 func New(o Options) (*Server, error) {
-	if o.Pusher == nil {
-		return nil, errors.New("api: Options.Pusher is nil")
-	}
-	if o.MaxBody < 0 {
-		return nil, fmt.Errorf("api: api.max_body %d is negative", o.MaxBody)
-	}
-	if o.MaxContent < 0 {
-		return nil, fmt.Errorf("api: Options.MaxContent %d is negative", o.MaxContent)
-	}
-	if o.MaxBody == 0 {
-		o.MaxBody = DefaultMaxBody
-	}
-	if o.Directory == nil {
-		o.Directory, _ = o.Pusher.(Directory)
-	}
-	if o.Asker == nil {
-		o.Asker, _ = o.Pusher.(Asker)
-	}
-	if o.Roster == nil {
-		o.Roster, _ = o.Pusher.(Roster)
-	}
-	if o.Ready == nil {
-		o.Ready = func() error { return nil }
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if err := o.complete(); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
 	}
 	s := &Server{
 		pusher:      o.Pusher,
@@ -173,6 +149,38 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// complete checks the options and puts in what was left out.
+func (o *Options) complete() error {
+	if o.Pusher == nil {
+		return errors.New("Options.Pusher is nil")
+	}
+	if o.MaxBody < 0 {
+		return fmt.Errorf("api.max_body %d is negative", o.MaxBody)
+	}
+	if o.MaxContent < 0 {
+		return fmt.Errorf("Options.MaxContent %d is negative", o.MaxContent)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Directory == nil {
+		o.Directory, _ = o.Pusher.(Directory)
+	}
+	if o.Asker == nil {
+		o.Asker, _ = o.Pusher.(Asker)
+	}
+	if o.Roster == nil {
+		o.Roster, _ = o.Pusher.(Roster)
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
 }
 
 // SetAccess replaces the rules of who may call, for every request that begins after it returns. It may be called at

@@ -21,7 +21,8 @@ var arrows = map[string][]string{
 	"io/store":           {"io/hub", "io/jobs"},
 	"web":                {},
 	"configs":            {},
-	"api/auth":           {},
+	"api/outbound":       {},
+	"api/auth":           {"api/outbound"},
 	"io/wsconn":          {"io/netpoll"},
 	"io/engineio":        {"io/netpoll", "io/wsconn"},
 	"io/socketio":        {"io/engineio", "io/hub"},
@@ -29,7 +30,7 @@ var arrows = map[string][]string{
 	"fallback":           {"io/engineio", "io/wsconn", "io/hub"},
 	"api":                {"io/hub", "io/jobs", "io/wsconn"},
 	"api/client":         {},
-	"api/webhook":        {"io/jobs", "io/hub"},
+	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
 		"fallback", "api", "api/auth", "api/webhook", "web", "configs",

@@ -17,7 +17,7 @@ const presenceTick = 50 * time.Millisecond
 func (a *App) buildStore() error {
 	path := a.cfg.Store.Path
 	if path == "" {
-		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed are in memory only")
+		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, and memberships of rooms, are in memory only")
 		return nil
 	}
 	var err error

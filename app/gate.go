@@ -19,7 +19,7 @@ import (
 const gateResolution = 50 * time.Millisecond
 
 var (
-	errTokenRequired = errors.New("a uid alone proves nothing here: send a token (setting `auth.mode`)")
+	errTokenRequired = errors.New("a uid alone proves nothing here: send a token, or cookies where the business API is asked (setting `auth.mode`)")
 	errOtherUID      = errors.New("the uid is not that of the token")
 	errNotNamed      = errors.New("the token does not name this room (setting `rooms.client_join`)")
 )

@@ -26,7 +26,7 @@ const (
 
 // settings returns the table, in the order of config print.
 func settings() []setting {
-	return slices.Concat(portSettings(), socketIOSettings(), authSettings(), productSettings())
+	return slices.Concat(portSettings(), socketIOSettings(), authSettings(), callbackSettings(), productSettings())
 }
 
 func portSettings() []setting {
@@ -160,15 +160,15 @@ func authSettings() []setting {
 			key: "auth.login_timeout", doc: "in the modes jwt and callback, who has not logged in by then is closed",
 			at: func(c *Config) value { return durationValue{&c.Auth.LoginTimeout, least, day} },
 		},
-	}
-}
-
-func productSettings() []setting {
-	return []setting{
 		{
 			key: "rooms.client_join", doc: "whether clients may subscribe to rooms themselves; token: to those that their token names",
 			at: func(c *Config) value { return choice(&c.Rooms.ClientJoin, "deny", "token", "allow") },
 		},
+	}
+}
+
+func callbackSettings() []setting {
+	return []setting{
 		{
 			key: "webhook.url", doc: "where online and offline callbacks are posted",
 			at: func(c *Config) value { return textValue{&c.Webhook.URL, "URL", parseURL} },
@@ -209,6 +209,11 @@ func productSettings() []setting {
 			key: "forward.timeout", doc: "how long an event may take until it is answered",
 			at: func(c *Config) value { return durationValue{&c.Forward.Timeout, time.Millisecond, 10 * time.Minute} },
 		},
+	}
+}
+
+func productSettings() []setting {
+	return []setting{
 		{
 			key: "presence.offline_delay", doc: "a user who is back within it never went offline",
 			at: func(c *Config) value { return durationValue{&c.Presence.OfflineDelay, 0, day} },

@@ -182,6 +182,10 @@ func TestExampleCallbacks(t *testing.T) {
 					t.Errorf("%s was answered %d", what, r.status)
 				}
 			}
+			said := signed(t, secret, time.Now(), []byte(`{"id":"msg_ours","type":"client.event","data":{"uid":"carol","connection":"c","event":"e","args":[1]}}`))
+			if r := do(t, http.MethodPost, receiver.url, string(said.body), said.header); r.status != http.StatusNotFound {
+				t.Errorf("an event of a browser, which is not for it, was answered %d", r.status)
+			}
 			for what, one := range forgeries(t, genuine) {
 				r, err := try(t.Context(), http.MethodPost, receiver.url, string(one.body), one.header)
 				if what == "a very large body" && err != nil {
@@ -191,8 +195,10 @@ func TestExampleCallbacks(t *testing.T) {
 					t.Errorf("a callback with %s was answered %d: %v", what, r.status, err)
 				}
 			}
-			if strings.Contains(receiver.log.text(), "forged") {
-				t.Error("it handled a forged callback")
+			for _, mark := range []string{"forged", "carol", "Warning"} {
+				if strings.Contains(receiver.log.text(), mark) {
+					t.Errorf("it handled what it must not, or complained: %q", mark)
+				}
 			}
 		})
 	}

@@ -149,8 +149,9 @@ func TestExamplePushes(t *testing.T) {
 	t.Parallel()
 	const key = "the-key-of-the-examples"
 	crier := startCrier(t, settings{"api.keys": key})
+	examples := pushers(t)
 	d := startDriver(t)
-	for _, e := range pushers(t) {
+	for _, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
 			uid := "用户 of " + e.name
 			s := d.open(t, e.name, opening{client: client{lib: "sioc-4"}, url: crier.publicURL(""), login: uid, watch: []string{"order.shipped"}})

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 )
 
@@ -94,32 +93,4 @@ func (u *uidText) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	return errUID
-}
-
-// trimURL takes a URL apart; its errors do not repeat it, since it may have a password in it.
-func trimURL(raw string) (*url.URL, error) {
-	u, err := url.Parse(strings.TrimSpace(raw))
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the URL is not of the form https://host/path or http://host/path")
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
-}
-
-// address sets where a request goes. User, password and query are kept out of req.URL's first form, so that no error
-// made from that has them.
-func address(req *http.Request, u *url.URL) {
-	req.URL.RawQuery, req.URL.ForceQuery = u.RawQuery, u.ForceQuery
-	if u.User != nil {
-		password, _ := u.User.Password() // none is the same as an empty one
-		req.SetBasicAuth(u.User.Username(), password)
-	}
-	req.Header.Set("User-Agent", "crier")
-}
-
-// redact returns a URL without user, password and query.
-func redact(u *url.URL) string {
-	c := *u
-	c.User, c.RawQuery, c.ForceQuery = nil, "", false
-	return c.String()
 }

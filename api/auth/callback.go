@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -9,15 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"crier/api/outbound"
 )
 
 const (
@@ -36,6 +34,9 @@ type CallbackOptions struct {
 	Timeout time.Duration
 	// Sign adds the headers that prove where the question comes from. Nil: none.
 	Sign func(h http.Header, id string, at time.Time, body []byte)
+	// Transport sends the questions. Nil: one of the Callback's own, which keeps connections open and uses the proxy
+	// settings of the environment.
+	Transport http.RoundTripper
 	// Logger is told when the business API fails, not who was refused. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -49,17 +50,15 @@ type CallbackOptions struct {
 // 403 refuse. Anything else is a failure, [ErrUnavailable]. All its methods may be called by many goroutines at once.
 type Callback struct {
 	// static
-	url       *url.URL
-	timeout   time.Duration
-	sign      func(h http.Header, id string, at time.Time, body []byte)
-	log       *slog.Logger
-	transport http.RoundTripper
-	idle      func() // closes the connections that are kept
-	turns     chan struct{}
-	salt      []byte          // of the cache's keys
-	ctx       context.Context // ends the questions; not a request's
-	cancel    context.CancelFunc
-	asking    sync.WaitGroup
+	to      *outbound.Endpoint
+	timeout time.Duration
+	sign    func(h http.Header, id string, at time.Time, body []byte)
+	log     *slog.Logger
+	turns   chan struct{}
+	salt    []byte          // of the cache's keys
+	ctx     context.Context // ends the questions; not a request's
+	cancel  context.CancelFunc
+	asking  sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -82,7 +81,7 @@ type inquiry struct {
 
 // NewCallback returns a Callback; the caller must call [Callback.Close] in the end. The error does not repeat the URL.
 func NewCallback(o CallbackOptions) (*Callback, error) {
-	u, err := trimURL(o.URL)
+	to, err := outbound.New(o.URL, maxAsking, o.Transport)
 	if err != nil {
 		return nil, fmt.Errorf("asking who clients are: %w", err)
 	}
@@ -95,31 +94,14 @@ func NewCallback(o CallbackOptions) (*Callback, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	transport := newTransport(maxAsking)
 	c := &Callback{
-		url: u, timeout: o.Timeout, sign: o.Sign, log: o.Logger,
-		transport: transport, idle: transport.CloseIdleConnections,
+		to: to, timeout: o.Timeout, sign: o.Sign, log: o.Logger,
 		turns: make(chan struct{}, maxAsking),
 		salt:  []byte(rand.Text()),
 		open:  make(map[question]*inquiry),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
-}
-
-// newTransport returns one that keeps so many connections.
-func newTransport(connections int) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           connections,
-		MaxIdleConnsPerHost:    connections,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: maxReply,
-		DisableCompression:     true,
-	}
 }
 
 // Authenticate asks, or remembers; who asks the same at the same time shares one question. The error wraps [ErrRefused],
@@ -194,7 +176,7 @@ func (c *Callback) complain(err error) {
 	}
 	c.mu.Unlock()
 	if !quiet {
-		c.log.Warn("the business API does not say who clients are (setting `auth.callback.url`)", "url", redact(c.url), "error", err)
+		c.log.Warn("the business API does not say who clients are (setting `auth.callback.url`)", "url", c.to.String(), "error", err)
 	}
 }
 
@@ -206,28 +188,25 @@ func (c *Callback) ask(ctx context.Context, body []byte) (Identity, error) {
 	case <-ctx.Done():
 		return Identity{}, unavailable("too many are waiting")
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, redact(c.url), bytes.NewReader(body))
+	req, err := c.to.Request(ctx, http.MethodPost, body)
 	if err != nil {
 		return Identity{}, unavailable("the request cannot be made")
 	}
-	address(req, c.url)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
-	// Not sent. It tells net/http that the request may be repeated when a kept connection turns out to be dead.
-	req.Header["Idempotency-Key"] = nil
+	outbound.Repeatable(req)
 	if c.sign != nil {
 		c.sign(req.Header, "auth_"+rand.Text(), time.Now(), body)
 	}
-	// Not through a http.Client, which follows redirects and has URLs in its errors.
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.to.Do(req)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return Identity{}, unavailable("no answer within " + c.timeout.String())
 	case err != nil:
 		return Identity{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
+	reply, err := outbound.ReadBody(resp, maxReply)
+	if err != nil {
 		return Identity{}, unavailable("the answer broke off")
 	}
 	return judge(resp.StatusCode, reply)
@@ -248,7 +227,7 @@ func (c *Callback) Close() {
 	c.mu.Unlock()
 	c.cancel()
 	c.asking.Wait()
-	c.idle()
+	c.to.CloseIdle()
 }
 
 // hash is what an answer is remembered by: nobody who reads memory finds the token in it.

@@ -221,9 +221,7 @@ func (f *fake) count() int {
 }
 
 func faked(t *testing.T, f *fake, timeout time.Duration) *Callback {
-	c := newCallback(t, CallbackOptions{URL: "http://h/", Timeout: timeout})
-	c.transport = f
-	return c
+	return newCallback(t, CallbackOptions{URL: "http://h/", Timeout: timeout, Transport: f})
 }
 
 func TestCache(t *testing.T) {

@@ -5,16 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
 	"github.com/MicahParks/jwkset"
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/golang-jwt/jwt/v5"
+
+	"crier/api/outbound"
 )
 
 const (
@@ -30,14 +30,13 @@ var errUnknownKey = errors.New("unknown key")
 // keySet is a JSON Web Key Set that is fetched from one URL. What was fetched stays in force while it cannot be again.
 type keySet struct {
 	// static
-	url       *url.URL
-	transport *http.Transport
-	store     *jwkset.MemoryJWKSet
-	choose    keyfunc.Keyfunc
-	log       *slog.Logger
-	ctx       context.Context // ends the fetching; not a request's
-	cancel    context.CancelFunc
-	done      sync.WaitGroup
+	from   *outbound.Endpoint
+	store  *jwkset.MemoryJWKSet
+	choose keyfunc.Keyfunc
+	log    *slog.Logger
+	ctx    context.Context // ends the fetching; not a request's
+	cancel context.CancelFunc
+	done   sync.WaitGroup
 
 	mu      sync.Mutex
 	closed  bool
@@ -48,11 +47,11 @@ type keySet struct {
 }
 
 func newKeySet(raw string, log *slog.Logger) (*keySet, error) {
-	u, err := trimURL(raw)
+	from, err := outbound.New(raw, 2, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the JWKS: %w", err)
 	}
-	k := &keySet{url: u, transport: newTransport(2), store: jwkset.NewMemoryStorage(), log: log}
+	k := &keySet{from: from, store: jwkset.NewMemoryStorage(), log: log}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	k.choose, err = keyfunc.New(keyfunc.Options{Ctx: k.ctx, Storage: k.store, UseWhitelist: []jwkset.USE{jwkset.UseSig, ""}})
 	if err != nil {
@@ -86,7 +85,7 @@ func (k *keySet) close() {
 	k.mu.Unlock()
 	k.cancel()
 	k.done.Wait()
-	k.transport.CloseIdleConnections()
+	k.from.CloseIdle()
 }
 
 // key finds the key of a token, by the kid in its header, or all keys if it names none. Header parameters that say where
@@ -154,7 +153,7 @@ func (k *keySet) fetch() {
 		err = k.store.KeyReplaceAll(ctx, keys)
 	}
 	if err != nil && k.ctx.Err() == nil {
-		k.log.Warn("the keys that check tokens could not be fetched (setting `auth.jwt.jwks`)", "url", redact(k.url), "error", err)
+		k.log.Warn("the keys that check tokens could not be fetched (setting `auth.jwt.jwks`)", "url", k.from.String(), "error", err)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -166,18 +165,17 @@ func (k *keySet) fetch() {
 
 // get makes the request. Redirects are not followed.
 func (k *keySet) get(ctx context.Context) ([]jwkset.JWK, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, redact(k.url), nil)
+	req, err := k.from.Request(ctx, http.MethodGet, nil)
 	if err != nil {
-		return nil, fmt.Errorf("making the request: %w", err)
+		return nil, err
 	}
-	address(req, k.url)
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	resp, err := k.transport.RoundTrip(req)
+	resp, err := k.from.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the key set: %w", err)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySet+1))
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
+	body, err := outbound.ReadBody(resp, maxKeySet)
+	if err != nil {
 		return nil, fmt.Errorf("reading the key set: %w", err)
 	}
 	switch {

@@ -183,8 +183,12 @@ func TestReading(t *testing.T) {
 	if n, err := c.Disconnect(ctx, "a/b ?%#中"); n != 1 || err != nil || !odd.kicked {
 		t.Errorf("%d, %v", n, err)
 	}
-	if s, err := c.Stats(ctx); err != nil || s.Users != 6 || s.Connections != 6 || s.Sockets != 6 {
-		t.Errorf("%+v, %v", s, err)
+	s, err := c.Stats(ctx)
+	if err != nil || s.Users != 6 || s.Connections != 6 || s.Sockets != 6 || s.Callbacks != nil || s.Store == nil {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if want := (client.StoreStats{Bytes: 7, Free: 6, Commits: 5, Writes: 4, Failures: 3, Compactions: 2, Error: "full"}); *s.Store != want {
+		t.Errorf("the store: %+v", *s.Store)
 	}
 }
 

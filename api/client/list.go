@@ -82,6 +82,26 @@ type (
 		Slow        uint64 `json:"slow"`   // dropped: the connection's queue was full
 		Gone        uint64 `json:"gone"`   // dropped: the connection had ended
 		Failed      uint64 `json:"failed"` // dropped for another reason
+
+		Callbacks *CallbackStats `json:"webhooks,omitempty"` // nil without webhook.url
+		Store     *StoreStats    `json:"store,omitempty"`    // nil without store.path
+	}
+	// CallbackStats are those of the callbacks.
+	CallbackStats struct {
+		Waiting   int    `json:"waiting"`   // not delivered yet
+		Dead      int    `json:"dead"`      // given up and kept
+		Delivered uint64 `json:"delivered"` // since the start
+		Failed    uint64 `json:"failed"`    // tries since the start
+	}
+	// StoreStats are those of the file that keeps what survives a crash.
+	StoreStats struct {
+		Bytes       int64  `json:"bytes"`           // of the file
+		Free        int64  `json:"free"`            // of which unused
+		Commits     uint64 `json:"commits"`         // transactions since the start
+		Writes      uint64 `json:"writes"`          // changes in them
+		Failures    uint64 `json:"failures"`        // transactions that failed
+		Compactions uint64 `json:"compactions"`     // times the file was made smaller
+		Error       string `json:"error,omitempty"` // of the latest transaction, if it failed
 	}
 )
 

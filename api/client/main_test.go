@@ -66,7 +66,12 @@ func start(t *testing.T, access api.Access) *pushPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := api.New(api.Options{Pusher: h, Access: access, MaxContent: 1000})
+	s, err := api.New(api.Options{
+		Pusher: h, Access: access, MaxContent: 1000,
+		Store: func() api.StoreFigures {
+			return api.StoreFigures{Bytes: 7, Free: 6, Commits: 5, Writes: 4, Failures: 3, Compactions: 2, Error: "full"}
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

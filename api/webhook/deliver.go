@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"crier/api/outbound"
 	"crier/io/jobs"
 )
 
@@ -19,21 +18,6 @@ const (
 	maxReply = 64 << 10 // bytes of a reply that are read, so that its connection can be used again
 	farAhead = 365 * 24 * time.Hour
 )
-
-// newTransport returns one that keeps a connection for each request that may be in flight.
-func newTransport(connections int) *http.Transport {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           connections,
-		MaxIdleConnsPerHost:    connections,
-		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: maxReply,
-		DisableCompression:     true,
-	}
-}
 
 // deliver is the jobs.Handler: one try.
 func (s *Sender) deliver(ctx context.Context, job jobs.Job) (retry bool, err error) {
@@ -132,29 +116,9 @@ func location(resp *http.Response) string {
 		return "an address that cannot be read"
 	}
 	const enough = 200
-	text := redact(u)
+	text := outbound.Redact(u)
 	if len(text) > enough {
 		text = text[:enough] + "…"
 	}
 	return text
-}
-
-// parseURL reads the address of the receiver. The errors do not repeat it: it may have a password in it.
-func parseURL(raw string) (*url.URL, error) {
-	if raw == "" {
-		return nil, errors.New("no URL given")
-	}
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the URL is not of the form https://host/path or http://host/path")
-	}
-	u.Fragment, u.RawFragment = "", ""
-	return u, nil
-}
-
-// redact returns a URL without user, password and query.
-func redact(u *url.URL) string {
-	c := *u
-	c.User, c.RawQuery, c.ForceQuery, c.Fragment, c.RawFragment = nil, "", false, "", ""
-	return c.String()
 }

@@ -7,12 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"crier/api/outbound"
 )
 
 // ClientEventType is the type of a forwarded event.
@@ -121,7 +122,7 @@ func NewForwarder(o ForwardOptions) (*Forwarder, error) {
 	}
 	f := &Forwarder{
 		to: to, node: o.Node, timeout: o.Timeout, maxAnswer: o.MaxAnswer,
-		log:   o.Logger.With("url", redact(to.url)),
+		log:   o.Logger.With("url", to.String()),
 		turns: make(chan struct{}, forwardsAtOnce),
 		lines: make(map[string]*eventLine),
 	}
@@ -217,8 +218,8 @@ func (f *Forwarder) forward(e forwarded) (json.RawMessage, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, f.maxAnswer+1))
-	if err = errors.Join(err, resp.Body.Close()); err != nil {
+	body, err := outbound.ReadBody(resp, f.maxAnswer)
+	if err != nil {
 		if errors.Is(context.Cause(ctx), errTimeout) {
 			return nil, fmt.Errorf("%w, %v", ErrNoAnswer, f.timeout)
 		}
@@ -276,5 +277,5 @@ func (f *Forwarder) Close(ctx context.Context) {
 	}
 	f.cancel()
 	<-idle
-	f.to.closeIdle()
+	f.to.CloseIdle()
 }

@@ -99,7 +99,7 @@ func New(opts Options) (*Sender, error) {
 		timeout: opts.Timeout,
 		outbox:  opts.Outbox,
 		log:     opts.Logger,
-		report:  newReporter(opts.Logger.With("url", redact(to.url))),
+		report:  newReporter(opts.Logger.With("url", to.String())),
 	}
 	work := jobs.Options{
 		Concurrency: opts.Concurrency,
@@ -207,7 +207,7 @@ func (s *Sender) Replay(numbers ...uint64) (int, error) { return s.runner.Replay
 // which are tried again. The error says how many were left, and wraps ErrUndelivered. With one, it lets the requests under
 // way end; the rest is delivered after the next start.
 func (s *Sender) Close(ctx context.Context) error {
-	defer s.to.closeIdle()
+	defer s.to.CloseIdle()
 	if s.outbox != nil {
 		if left := s.runner.Stop(ctx); left > 0 {
 			s.log.Info("callbacks wait in the store for the next start", "callbacks", left)
@@ -215,7 +215,7 @@ func (s *Sender) Close(ctx context.Context) error {
 		return nil
 	}
 	if left := s.runner.Close(ctx); left > 0 {
-		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, redact(s.to.url))
+		return fmt.Errorf("%d %w to %s", left, ErrUndelivered, s.to)
 	}
 	return nil
 }

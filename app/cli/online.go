@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -190,12 +191,17 @@ func stats(c *cli.Context) error {
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, s)
 	}
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	for _, line := range []struct {
+	return printStats(c.App.Writer, s)
+}
+
+// printStats prints a server's figures, a line each.
+func printStats(out io.Writer, s client.Stats) error {
+	type figure struct {
 		name  string
 		value any
 		what  string
-	}{
+	}
+	figures := []figure{
 		{"users", s.Users, "online now"},
 		{"connections", s.Connections, "logged in now"},
 		{"sockets", s.Sockets, "connected now, logged in or not"},
@@ -204,8 +210,23 @@ func stats(c *cli.Context) error {
 		{"slow", s.Slow, "dropped, since a connection's queue was full"},
 		{"gone", s.Gone, "dropped, since a connection had ended"},
 		{"failed", s.Failed, "dropped for another reason"},
-	} {
-		fmt.Fprintf(w, "%s\t%d\t%s\n", line.name, line.value, line.what)
+	}
+	if cb := s.Callbacks; cb != nil {
+		figures = append(figures,
+			figure{"callbacks", cb.Waiting, "not delivered yet"},
+			figure{"dead", cb.Dead, "callbacks that were given up"})
+	}
+	if st := s.Store; st != nil {
+		figures = append(figures,
+			figure{"store", st.Bytes, "bytes of the file"},
+			figure{"store failures", st.Failures, "transactions that failed, since the start"})
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range figures {
+		fmt.Fprintf(w, "%s\t%d\t%s\n", f.name, f.value, f.what)
+	}
+	if s.Store != nil && s.Store.Error != "" {
+		fmt.Fprintln(w, "store error\t\t"+s.Store.Error)
 	}
 	return w.Flush()
 }

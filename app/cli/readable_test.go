@@ -55,6 +55,35 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
+func TestPrintStats(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		stats client.Stats
+		want  []string // the last lines
+	}{
+		{"without store and callbacks", client.Stats{Failed: 3}, []string{"failed       3  dropped for another reason"}},
+		{
+			"with both",
+			client.Stats{Callbacks: &client.CallbackStats{Waiting: 1, Dead: 2}, Store: &client.StoreStats{Bytes: 32768, Failures: 4, Error: "no space"}},
+			[]string{
+				"callbacks       1      not delivered yet", "dead            2      callbacks that were given up",
+				"store           32768  bytes of the file", "store failures  4      transactions that failed, since the start",
+				"store error            no space",
+			},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out strings.Builder
+			if err := printStats(&out, c.stats); err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.Join(c.want, "\n") + "\n"; !strings.HasSuffix(out.String(), want) || !strings.HasPrefix(out.String(), "users ") {
+				t.Errorf("got\n%swant, at the end,\n%s", out.String(), want)
+			}
+		})
+	}
+}
+
 // A first attempt that fails is the end, a later one is not; but what the server has decided stays.
 func TestLost(t *testing.T) {
 	for _, c := range []struct {

@@ -35,13 +35,14 @@ public class Callback {
     static void receive(HttpExchange exchange) throws IOException {
         try (exchange) {
             byte[] body = exchange.getRequestBody().readNBytes(65536);
-            boolean genuine = genuine(exchange.getRequestHeaders(), body);
-            if (genuine) { // It comes until it is answered by 2xx, even twice. Make one quick statement that does not mind:
+            String event = new String(body, StandardCharsets.UTF_8); // a client.event is what a browser says: for forward.url
+            int status = !genuine(exchange.getRequestHeaders(), body) ? 401 : event.contains("\"type\":\"client.event\"") ? 404 : 204;
+            if (status == 204) { // It comes until it is answered by 2xx, even twice. Make one quick statement that does not mind:
                 // UPDATE users SET online = ?, version = ? WHERE uid = ? AND version < ?, by your JSON library.
-                System.out.println(new String(body, StandardCharsets.UTF_8));
+                System.out.println(event);
             }
-            exchange.getResponseHeaders().set("Connection", genuine ? "keep-alive" : "close"); // there may be an unread body
-            exchange.sendResponseHeaders(genuine ? 204 : 401, -1);
+            exchange.getResponseHeaders().set("Connection", status != 401 ? "keep-alive" : "close"); // there may be an unread body
+            exchange.sendResponseHeaders(status, -1);
         } catch (GeneralSecurityException e) {
             throw new IOException(e); // no answer: Crier tries again
         }

@@ -51,6 +51,9 @@ public class Push {
     }
 
     public static void main(String[] args) throws Exception {
+        if (args.length != 3) {
+            throw new IllegalArgumentException("usage: java Push.java UID EVENT JSON");
+        }
         System.out.println(push(args[0], args[1], args[2]));
     }
 }

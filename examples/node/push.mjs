@@ -47,6 +47,7 @@ async function problemOf(response) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [uid, event, json] = process.argv.slice(2);
   try {
+    if (json === undefined) throw new Error("usage: node push.mjs UID EVENT JSON");
     console.log(JSON.stringify(await push([uid], event, JSON.parse(json))));
   } catch (error) {
     console.error("push:", error.message, error.cause?.message ?? "");

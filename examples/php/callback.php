@@ -6,6 +6,10 @@ declare(strict_types=1);
 require __DIR__ . '/signature.php';
 
 $event = json_decode(signed_body(), true, flags: JSON_THROW_ON_ERROR);
+if ($event['type'] === 'client.event') { // what a browser says, of forward.events: forward.url is the place for it
+    http_response_code(404);
+    exit;
+}
 ['uid' => $uid, 'version' => $version] = $event['data'];
 
 // A callback comes again until it is answered by 2xx, so it can come twice, always with the same webhook-id, and the version

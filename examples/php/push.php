@@ -48,8 +48,8 @@ function crier_push(array $uids, string $event, mixed $data, int $tries = 3): ar
 }
 
 if (realpath($_SERVER['SCRIPT_FILENAME']) === __FILE__) {
-    [, $uid, $event, $json] = $argv;
     try {
+        [, $uid, $event, $json] = $argc === 4 ? $argv : throw new PushException('usage', 'php push.php UID EVENT JSON');
         echo json_encode(crier_push([$uid], $event, json_decode($json, flags: JSON_THROW_ON_ERROR))), "\n";
     } catch (PushException | JsonException $e) {
         fwrite(STDERR, "push: {$e->getMessage()}\n");

@@ -1,0 +1,109 @@
+package outbound
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const canary = "p4ssw0rd"
+
+func TestNew(t *testing.T) {
+	for _, test := range []struct{ name, address, wrong string }{
+		{"https", "https://shop.example/hook", ""},
+		{"everything", " http://user:" + canary + "@shop.example:8080/hook?key=" + canary + "#" + canary + "\n", ""},
+		{"nothing", " ", "no URL given"},
+		{"another scheme", "ftp://user:" + canary + "@shop.example/", "not of the form"},
+		{"no host", "http:///" + canary, "not of the form"},
+		{"no URL", "http://shop.example:" + canary, "not of the form"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e, err := New(test.address, 1, nil)
+			switch {
+			case test.wrong == "" && err != nil:
+				t.Fatal(err)
+			case test.wrong == "" && (strings.Contains(e.String(), canary) || !strings.HasPrefix(strings.TrimLeft(e.String(), "htps"), "://shop.example")):
+				t.Errorf("it shows as %s", e)
+			case test.wrong != "" && (err == nil || !strings.Contains(err.Error(), test.wrong) || strings.Contains(err.Error(), canary)):
+				t.Errorf("the error is %v, want %q in it, and no secret", err, test.wrong)
+			}
+		})
+	}
+}
+
+func TestDo(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		name, password, _ := r.BasicAuth()
+		if err != nil || name != "user" || password != canary || r.URL.RequestURI() != "/hook?key="+canary || string(body) != "ask" {
+			t.Errorf("%s %s, %q %q, %q, %v", r.Method, r.URL, name, password, body, err)
+		}
+		if _, sent := r.Header["Idempotency-Key"]; sent || r.UserAgent() != "crier" {
+			t.Errorf("headers: %v", r.Header)
+		}
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(http.StatusFound)
+		if _, err := io.WriteString(w, "answer"); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	e, err := New(strings.Replace(server.URL, "http://", "http://user:"+canary+"@", 1)+"/hook?key="+canary+"#part", 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.CloseIdle()
+	for limit, want := range map[int64]string{6: "answer", 5: "answer", 2: "ans"} {
+		req, err := e.Request(t.Context(), http.MethodPost, []byte("ask"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		Repeatable(req)
+		resp, err := e.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := ReadBody(resp, limit)
+		if err != nil || resp.StatusCode != http.StatusFound || string(body) != want {
+			t.Errorf("up to %d bytes: %d %q, %v", limit, resp.StatusCode, body, err)
+		}
+	}
+}
+
+// Neither what cannot be reached nor what cannot be asked for shows a secret.
+func TestErrors(t *testing.T) {
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	e, err := New(strings.Replace(closed.URL, "http://", "http://user:"+canary+"@", 1)+"/?key="+canary, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.CloseIdle()
+	req, err := e.Request(t.Context(), http.MethodPost, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := e.Do(req); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("calling: %v, %v", resp, err)
+	}
+	if _, err := e.Request(t.Context(), "no method", nil); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("making a request: %v", err)
+	}
+}
+
+func TestRedact(t *testing.T) {
+	u, err := url.Parse("https://user:" + canary + "@shop.example/hook?key=" + canary + "#" + canary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Redact(u); got != "https://shop.example/hook" {
+		t.Errorf("got %s", got)
+	}
+}
