@@ -198,18 +198,16 @@ func (c *Callback) ask(ctx context.Context, body []byte) (Identity, error) {
 	if c.sign != nil {
 		c.sign(req.Header, "auth_"+rand.Text(), time.Now(), body)
 	}
-	resp, err := c.to.Do(req)
+	answer, err := c.to.Do(req, maxReply)
 	switch {
+	case errors.Is(err, outbound.ErrBroken):
+		return Identity{}, unavailable("the answer broke off")
 	case err != nil && ctx.Err() != nil:
 		return Identity{}, unavailable("no answer within " + c.timeout.String())
 	case err != nil:
 		return Identity{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	reply, err := outbound.ReadBody(resp, maxReply)
-	if err != nil {
-		return Identity{}, unavailable("the answer broke off")
-	}
-	return judge(resp.StatusCode, reply)
+	return judge(answer.Status, answer.Body)
 }
 
 // Forget has the business API asked again about clients who are the user, whatever expires it answered.

@@ -170,21 +170,16 @@ func (k *keySet) get(ctx context.Context) ([]jwkset.JWK, error) {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	resp, err := k.from.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking for the key set: %w", err)
-	}
-	body, err := outbound.ReadBody(resp, maxKeySet)
-	if err != nil {
-		return nil, fmt.Errorf("reading the key set: %w", err)
-	}
+	answer, err := k.from.Do(req, maxKeySet)
 	switch {
-	case resp.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("the answer is %d, want 200 and no redirect", resp.StatusCode)
-	case len(body) > maxKeySet:
+	case err != nil:
+		return nil, fmt.Errorf("asking for the key set: %w", err)
+	case answer.Status != http.StatusOK:
+		return nil, fmt.Errorf("the answer is %d, want 200 and no redirect", answer.Status)
+	case len(answer.Body) > maxKeySet:
 		return nil, fmt.Errorf("the key set has more than %d bytes", maxKeySet)
 	}
-	return k.parse(body)
+	return k.parse(answer.Body)
 }
 
 // parse takes the keys out of a key set that can check a token, and leaves out the others.

@@ -85,16 +85,34 @@ func Repeatable(req *http.Request) {
 	req.Header["Idempotency-Key"] = nil // not sent
 }
 
-// Do makes a request and returns the answer, whatever its status; the caller closes its body.
-func (e *Endpoint) Do(req *http.Request) (*http.Response, error) {
-	// Not through a http.Client, which follows redirects and has URLs in its errors.
-	return e.transport.RoundTrip(req)
+// Answer is an answer, whatever its status.
+type Answer struct {
+	Status   int
+	Header   http.Header
+	Location *url.URL // where a redirect leads; nil if there is none, or it cannot be read
+	Body     []byte
 }
 
-// ReadBody reads and closes the body of an answer, up to limit+1 bytes: if it returns more than limit, the body is too large.
-func ReadBody(resp *http.Response, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	return body, errors.Join(err, resp.Body.Close())
+// ErrBroken says that an answer came, but not all of its body.
+var ErrBroken = errors.New("the answer broke off")
+
+// Do makes a request and reads the answer: of its body up to limit+1 bytes, so that one with more than limit is too large.
+// An error that wraps ErrBroken comes with the rest of the answer.
+func (e *Endpoint) Do(req *http.Request, limit int64) (Answer, error) {
+	// Not through a http.Client, which follows redirects and has URLs in its errors.
+	resp, err := e.transport.RoundTrip(req)
+	if err != nil {
+		return Answer{}, err
+	}
+	a := Answer{Status: resp.StatusCode, Header: resp.Header}
+	if u, err := resp.Location(); err == nil {
+		a.Location = u
+	}
+	a.Body, err = io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
+		return a, fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return a, nil
 }
 
 // CloseIdle closes the connections that are kept, unless New was given a transport.

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -66,14 +67,33 @@ func TestDo(t *testing.T) {
 			t.Fatal(err)
 		}
 		Repeatable(req)
-		resp, err := e.Do(req)
-		if err != nil {
-			t.Fatal(err)
+		a, err := e.Do(req, limit)
+		if err != nil || a.Status != http.StatusFound || string(a.Body) != want || a.Location == nil || a.Location.Path != "/elsewhere" {
+			t.Errorf("up to %d bytes: %+v, %v", limit, a, err)
 		}
-		body, err := ReadBody(resp, limit)
-		if err != nil || resp.StatusCode != http.StatusFound || string(body) != want {
-			t.Errorf("up to %d bytes: %d %q, %v", limit, resp.StatusCode, body, err)
+	}
+}
+
+// An answer that breaks off has come all the same.
+func TestBroken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		if _, err := io.WriteString(w, "answer"); err != nil {
+			t.Error(err)
 		}
+	}))
+	defer server.Close()
+	e, err := New(server.URL, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.CloseIdle()
+	req, err := e.Request(t.Context(), http.MethodGet, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := e.Do(req, 1000); !errors.Is(err, ErrBroken) || a.Status != http.StatusOK || string(a.Body) != "answer" {
+		t.Errorf("%+v, %v", a, err)
 	}
 }
 
@@ -90,8 +110,8 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, err := e.Do(req); err == nil || strings.Contains(err.Error(), canary) {
-		t.Errorf("calling: %v, %v", resp, err)
+	if a, err := e.Do(req, 10); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("calling: %+v, %v", a, err)
 	}
 	if _, err := e.Request(t.Context(), "no method", nil); err == nil || strings.Contains(err.Error(), canary) {
 		t.Errorf("making a request: %v", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,38 +60,33 @@ func (s *Sender) post(ctx context.Context, id string, body []byte) (retry bool, 
 	if s.form {
 		contentType = "application/x-www-form-urlencoded"
 	}
-	resp, err := s.to.post(ctx, id, contentType, body, true) // the webhook-id makes a repetition harmless
+	answer, err := s.to.post(ctx, id, contentType, body, maxReply, true) // the webhook-id makes a repetition harmless
 	switch {
 	case errors.Is(err, errTimeout):
 		return true, fmt.Errorf("%w, %v", errTimeout, s.timeout)
+	case errors.Is(err, outbound.ErrBroken): // the status is all that matters
+		s.report.log.Debug("the body of the answer to a callback could not be read", "error", err)
 	case err != nil:
 		return true, err
 	}
-	return s.judge(resp)
+	return judge(answer)
 }
 
-// judge reads and closes a reply and says what it means.
-func (s *Sender) judge(resp *http.Response) (retry bool, err error) {
-	// The status is all that matters; if the rest does not come, the connection is closed, not kept.
-	if _, err := io.CopyN(io.Discard, resp.Body, maxReply); err != nil && !errors.Is(err, io.EOF) {
-		s.report.log.Debug("the body of the answer to a callback could not be read", "error", err)
-	}
-	if err := resp.Body.Close(); err != nil {
-		s.report.log.Debug("the answer to a callback could not be closed", "error", err)
-	}
-	code := resp.StatusCode
+// judge says what an answer means.
+func judge(answer outbound.Answer) (retry bool, err error) {
+	code := answer.Status
 	switch {
 	case code >= 200 && code <= 299:
 		return false, nil
 	case code == http.StatusGone:
 		return false, errors.New("the receiver answered 410 Gone, it wants this callback no more")
-	case code >= 300 && code <= 399 && resp.Header.Get("Location") != "":
+	case code >= 300 && code <= 399 && answer.Header.Get("Location") != "":
 		err = fmt.Errorf("the receiver answered %d, a redirect to %s; redirects are not followed, set webhook.url to the final address",
-			code, location(resp))
+			code, location(answer))
 	default:
 		err = fmt.Errorf("the receiver answered %s", strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code))))
 	}
-	if wait, ok := retryAfter(resp.Header.Get("Retry-After"), time.Now()); ok {
+	if wait, ok := retryAfter(answer.Header.Get("Retry-After"), time.Now()); ok {
 		err = jobs.After(err, wait)
 	}
 	return true, err
@@ -110,13 +104,12 @@ func retryAfter(value string, now time.Time) (time.Duration, bool) {
 }
 
 // location returns where a redirect leads, without what could be secret.
-func location(resp *http.Response) string {
-	u, err := resp.Location()
-	if err != nil {
+func location(answer outbound.Answer) string {
+	if answer.Location == nil {
 		return "an address that cannot be read"
 	}
 	const enough = 200
-	text := outbound.Redact(u)
+	text := outbound.Redact(answer.Location)
 	if len(text) > enough {
 		text = text[:enough] + "…"
 	}

@@ -32,25 +32,26 @@ func newEndpoint(address string, secrets []string, transport http.RoundTripper, 
 	return &endpoint{to, signer}, nil
 }
 
-// post makes one signed request and returns the answer, whatever its status; the caller closes its body. A ctx that ends
-// with the cause errTimeout makes the error that. A repeatable request may be made again when a kept connection turns out
+// post makes one signed request and returns the answer, of which it reads up to limit+1 bytes of the body. A ctx that ends
+// with the cause errTimeout makes the error that, unless there is an answer, which [outbound.ErrBroken] says. A repeatable request may be made again when a kept connection turns out
 // to be dead, without anybody knowing what became of the first.
-func (e *endpoint) post(ctx context.Context, id, contentType string, body []byte, repeatable bool) (*http.Response, error) {
+func (e *endpoint) post(ctx context.Context, id, contentType string, body []byte, limit int64, repeatable bool) (outbound.Answer, error) {
 	req, err := e.Request(ctx, http.MethodPost, body)
 	if err != nil {
-		return nil, err
+		return outbound.Answer{}, err
 	}
 	req.Header.Set("Content-Type", contentType)
 	if repeatable {
 		outbound.Repeatable(req)
 	}
 	e.signer.Header(req.Header, id, time.Now(), body)
-	resp, err := e.Do(req)
+	answer, err := e.Do(req, limit)
 	switch {
-	case err != nil && errors.Is(context.Cause(ctx), errTimeout):
-		return nil, errTimeout
-	case err != nil:
-		return nil, fmt.Errorf("calling the receiver: %w", err)
+	case err == nil, errors.Is(err, outbound.ErrBroken):
+		return answer, err
+	case errors.Is(context.Cause(ctx), errTimeout):
+		return outbound.Answer{}, errTimeout
+	default:
+		return outbound.Answer{}, fmt.Errorf("calling the receiver: %w", err)
 	}
-	return resp, nil
 }

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"crier/api/outbound"
 )
 
 // ClientEventType is the type of a forwarded event.
@@ -209,23 +207,16 @@ func (f *Forwarder) forward(e forwarded) (json.RawMessage, error) {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%w, %v", ErrNoAnswer, f.timeout)
 	}
-	resp, err := f.to.post(ctx, e.id, "application/json", e.body, false)
+	answer, err := f.to.post(ctx, e.id, "application/json", e.body, f.maxAnswer, false)
 	switch {
-	case errors.Is(err, errTimeout):
+	case err != nil && errors.Is(context.Cause(ctx), errTimeout):
 		return nil, fmt.Errorf("%w, %v", ErrNoAnswer, f.timeout)
 	case err != nil && f.ctx.Err() != nil:
 		return nil, ErrStopping
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	body, err := outbound.ReadBody(resp, f.maxAnswer)
-	if err != nil {
-		if errors.Is(context.Cause(ctx), errTimeout) {
-			return nil, fmt.Errorf("%w, %v", ErrNoAnswer, f.timeout)
-		}
-		return nil, fmt.Errorf("%w: the answer broke off", ErrUnavailable)
-	}
-	return f.judge(resp.StatusCode, body)
+	return f.judge(answer.Status, answer.Body)
 }
 
 // judge says what an answer means. Nothing of its body is repeated in an error.
