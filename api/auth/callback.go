@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -205,8 +206,8 @@ func (c *Callback) ask(ctx context.Context, body []byte) (Identity, error) {
 	case err != nil:
 		return Identity{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	reply, err := outbound.ReadBody(resp, maxReply)
-	if err != nil {
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return Identity{}, unavailable("the answer broke off")
 	}
 	return judge(resp.StatusCode, reply)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -174,8 +175,8 @@ func (k *keySet) get(ctx context.Context) ([]jwkset.JWK, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking for the key set: %w", err)
 	}
-	body, err := outbound.ReadBody(resp, maxKeySet)
-	if err != nil {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxKeySet+1))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, fmt.Errorf("reading the key set: %w", err)
 	}
 	switch {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -89,12 +88,6 @@ func Repeatable(req *http.Request) {
 func (e *Endpoint) Do(req *http.Request) (*http.Response, error) {
 	// Not through a http.Client, which follows redirects and has URLs in its errors.
 	return e.transport.RoundTrip(req)
-}
-
-// ReadBody reads and closes the body of an answer, up to limit+1 bytes: if it returns more than limit, the body is too large.
-func ReadBody(resp *http.Response, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
-	return body, errors.Join(err, resp.Body.Close())
 }
 
 // CloseIdle closes the connections that are kept, unless New was given a transport.

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -60,20 +61,18 @@ func TestDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.CloseIdle()
-	for limit, want := range map[int64]string{6: "answer", 5: "answer", 2: "ans"} {
-		req, err := e.Request(t.Context(), http.MethodPost, []byte("ask"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		Repeatable(req)
-		resp, err := e.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := ReadBody(resp, limit)
-		if err != nil || resp.StatusCode != http.StatusFound || string(body) != want {
-			t.Errorf("up to %d bytes: %d %q, %v", limit, resp.StatusCode, body, err)
-		}
+	req, err := e.Request(t.Context(), http.MethodPost, []byte("ask"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	Repeatable(req)
+	resp, err := e.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err != nil || resp.StatusCode != http.StatusFound || string(body) != "answer" {
+		t.Errorf("%d %q, %v", resp.StatusCode, body, err)
 	}
 }
 
@@ -90,8 +89,8 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, err := e.Do(req); err == nil || strings.Contains(err.Error(), canary) {
-		t.Errorf("calling: %v, %v", resp, err)
+	if _, err := e.Do(req); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("calling: %v", err)
 	}
 	if _, err := e.Request(t.Context(), "no method", nil); err == nil || strings.Contains(err.Error(), canary) {
 		t.Errorf("making a request: %v", err)

@@ -7,13 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"crier/api/outbound"
 )
 
 // ClientEventType is the type of a forwarded event.
@@ -218,8 +217,8 @@ func (f *Forwarder) forward(e forwarded) (json.RawMessage, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	body, err := outbound.ReadBody(resp, f.maxAnswer)
-	if err != nil {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, f.maxAnswer+1))
+	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		if errors.Is(context.Cause(ctx), errTimeout) {
 			return nil, fmt.Errorf("%w, %v", ErrNoAnswer, f.timeout)
 		}
