@@ -52,6 +52,11 @@ func noArguments(c *cli.Context) error {
 	if !c.Args().Present() {
 		return nil
 	}
+	for _, f := range configs.Flags() {
+		if !f.List && strings.HasPrefix(c.String(f.Name), "--") { // so its value stands where a command would
+			return usageError{"--" + f.Name + ": needs a value, " + f.Kind + ", but another flag follows"}
+		}
+	}
 	word := c.Args().First()
 	text := fmt.Sprintf("%q is not a command of %s", word, c.Command.HelpName)
 	var names []string
