@@ -29,6 +29,7 @@ var arrows = map[string][]string{
 	"fallback":           {"io/engineio", "io/wsconn", "io/hub"},
 	"api":                {"io/hub", "io/jobs", "io/wsconn"},
 	"api/client":         {},
+	"api/schedule":       {},
 	"api/webhook":        {"io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
