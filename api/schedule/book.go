@@ -48,8 +48,8 @@ type May func(push json.RawMessage) bool
 type Options struct {
 	// Keeper remembers the schedules; nil means that they end with the program. The Book takes up what it finds there.
 	Keeper Keeper
-	// Max is how many schedules there may be; 0 means 100,000. MaxBytes is how many bytes their ids and pushes may have
-	// together; 0 means 128 MiB.
+	// Max is how many schedules there may be; 0 means 100,000. MaxBytes is how many bytes their ids, pushes and
+	// times may have together; 0 means 128 MiB.
 	Max      int
 	MaxBytes int64
 	// Grace is how long after Start pushes are made that were missed while the program did not run.

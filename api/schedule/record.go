@@ -26,7 +26,10 @@ type entry struct {
 }
 
 // size is how many bytes count for an entry.
-func (e *entry) size() int64 { return int64(len(e.id) + len(e.Spec.Push)) }
+func (e *entry) size() int64 {
+	s := &e.Spec
+	return int64(len(e.id) + len(s.Push) + len(s.At) + len(s.Delay) + len(s.Every) + len(s.Cron) + len(s.Until))
+}
 
 // encode returns what is kept of e; nil says that nothing is.
 func (e *entry) encode() ([]byte, error) {

@@ -12,6 +12,8 @@ import (
 const (
 	// maxGroup is how many changes, or runs, are stored together.
 	maxGroup = 256
+	// maxTurn is how long runs are made before changes have their turn.
+	maxTurn = 100 * time.Millisecond
 	// longestSleep is how soon it is noticed that the clock was set.
 	longestSleep = 30 * time.Second
 	// firstPause is how long after a failure a run is tried again; then twice as long, up to longestSleep. saveAgain is
@@ -240,11 +242,11 @@ func (b *Book) settle() {
 	}
 }
 
-// fire makes the pushes that are due, up to maxGroup of them, and returns how long until there is more to do.
+// fire makes pushes that are due, up to maxGroup of them, and returns how long until there is more to do.
 func (b *Book) fire(ctx context.Context) time.Duration {
 	made := map[string]*entry{}
-	now := clock()
-	for len(b.due) > 0 && len(made) < maxGroup && !b.closed() {
+	began, now := time.Now(), clock()
+	for len(b.due) > 0 && len(made) < maxGroup && !b.closed() && time.Since(began) < maxTurn {
 		d := b.due[0]
 		e := d.entry
 		switch {
