@@ -21,6 +21,7 @@ const (
 	codeNoRight         code = "no_right"
 	codeAudienceDenied  code = "audience_denied"
 	codeNotFound        code = "not_found"
+	codeNoSchedule      code = "schedule_not_found"
 	codeBadMethod       code = "method_not_allowed"
 	codeBodyTooLarge    code = "body_too_large"
 	codeLineTooLong     code = "line_too_long"
@@ -40,6 +41,7 @@ const (
 	codeTooManyAcks     code = "too_many_acks"
 	codeStoreFailed     code = "store_failed"
 	codeOutboxFull      code = "outbox_full"
+	codeSchedulesFull   code = "schedules_full"
 	codeStopping        code = "stopping"
 )
 
@@ -47,10 +49,10 @@ const (
 func codes() []code {
 	return []code{
 		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeAudienceDenied, codeNotFound,
-		codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
+		codeNoSchedule, codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
-		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeStopping,
+		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeSchedulesFull, codeStopping,
 	}
 }
 
@@ -71,6 +73,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusForbidden, "Outside the key's audience"
 	case codeNotFound:
 		return http.StatusNotFound, "No such call"
+	case codeNoSchedule:
+		return http.StatusNotFound, "No such schedule"
 	case codeBadMethod:
 		return http.StatusMethodNotAllowed, "Method not allowed"
 	case codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge:
@@ -103,6 +107,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusServiceUnavailable, "The store failed"
 	case codeOutboxFull:
 		return http.StatusServiceUnavailable, "Too many callbacks wait"
+	case codeSchedulesFull:
+		return http.StatusServiceUnavailable, "Too many schedules"
 	case codeStopping:
 		return http.StatusServiceUnavailable, "The server is stopping"
 	default:

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"crier/api/schedule"
 	"crier/io/hub"
 )
 
@@ -33,11 +35,29 @@ func calls() []struct {
 		{"GET", "/v1/rooms/shop:r", "", RightRead},
 		{"PUT", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
 		{"DELETE", "/v1/rooms/shop:r/users/shop:1", "", RightAdmin},
+		{"POST", "/v1/schedules", hourly, RightPush},
+		{"GET", "/v1/schedules", "", RightRead},
+		{"GET", "/v1/schedules/made", "", RightRead},
+		{"PUT", "/v1/schedules/new", hourly, RightPush},
+		{"POST", "/v1/schedules/made/pause", "", RightPush},
+		{"POST", "/v1/schedules/made/resume", "", RightPush},
+		{"DELETE", "/v1/schedules/made", "", RightPush},
 		{"GET", "/v1/webhooks/dead", "", RightRead},
 		{"POST", "/v1/webhooks/replay", `{"all":true}`, RightAdmin},
 		{"GET", "/v1/stats", "", RightRead},
 		{"GET", "/openapi.json", "", 0},
 	}
+}
+
+// wholeServer returns a server that answers all calls.
+func wholeServer(t *testing.T, access Access) *Server {
+	t.Helper()
+	s, _ := withSchedules(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: access}, schedule.Options{})
+	spec := schedule.Spec{Push: json.RawMessage(`{"to":{"users":["shop:1"]},"data":1}`), Every: "1h"}
+	if _, err := s.schedules.Put(t.Context(), "made", spec, 1, s.maySchedule(&caller{})); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // The JSON form has the same rules as the legacy form, whose own tests have the whole table.
@@ -65,7 +85,7 @@ func TestV1Access(t *testing.T) {
 			{"own page", Access{}, []string{"Origin", "http://127.0.0.1:8080", "User-Agent", chrome, "Sec-Fetch-Site", "same-site"}, ""},
 		} {
 			t.Run(call.method+" "+call.path+"/"+c.name, func(t *testing.T) {
-				s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: c.access})
+				s := wholeServer(t, c.access)
 				w := do(s, call.method, call.path, "", call.body, header(c.headers...))
 				if c.code != "" {
 					checkProblem(t, w, c.code)
@@ -82,7 +102,7 @@ func TestV1Access(t *testing.T) {
 
 func TestRights(t *testing.T) {
 	for _, rights := range []Right{0, RightPush, RightRead, RightAdmin, RightPush | RightAdmin, allRights} {
-		s := newServer(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: Access{Limited: []Key{{Key: "k", Rights: rights}}}})
+		s := wholeServer(t, Access{Limited: []Key{{Key: "k", Rights: rights}}})
 		for _, call := range calls() {
 			w := do(s, call.method, call.path, "", call.body, header("X-Api-Key", "k"))
 			if rights == 0 || call.right == 0 || rights&call.right != 0 {

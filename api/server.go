@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"crier/api/schedule"
 	"crier/io/hub"
 	"crier/io/wsconn"
 )
@@ -71,6 +72,9 @@ type Options struct {
 	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
 	Callbacks Callbacks
 
+	// Schedules are the timed pushes, whose Push is PushScheduled. Nil means that there are none.
+	Schedules *schedule.Book
+
 	// Store returns the figures of what survives a crash. Nil means that nothing does.
 	Store func() StoreFigures
 
@@ -89,6 +93,7 @@ type Server struct {
 	upgrader   *wsconn.Upgrader    // may be nil
 	docs       http.Handler        // may be nil
 	callbacks  Callbacks           // may be nil
+	schedules  *schedule.Book      // may be nil
 	store      func() StoreFigures // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
@@ -133,6 +138,7 @@ func New(o Options) (*Server, error) {
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
 		callbacks:   o.Callbacks,
+		schedules:   o.Schedules,
 		store:       o.Store,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"crier/api"
+	"crier/api/schedule"
 	"crier/api/webhook"
 	"crier/configs"
 	"crier/fallback"
@@ -50,6 +51,7 @@ type App struct {
 	sender    *webhook.Sender    // nil without webhook.url
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
+	schedules *schedule.Book
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
 	api       *api.Server
@@ -89,6 +91,9 @@ func (a *App) build() error {
 		return err
 	}
 	if err := a.buildWebhook(); err != nil {
+		return err
+	}
+	if err := a.buildSchedules(); err != nil {
 		return err
 	}
 	if err := a.buildForwarder(); err != nil {
@@ -142,6 +147,7 @@ func (a *App) buildAPI() error {
 		MaxContent: a.cfg.SocketIO.MaxPayload,
 		Ready:      a.ready,
 		Callbacks:  a.callbacks(),
+		Schedules:  a.schedules,
 		Logger:     a.log,
 	}
 	if a.store != nil {
@@ -242,6 +248,9 @@ func (a *App) stop(ctx context.Context) error {
 	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
 
+	if a.schedules != nil {
+		errs = append(errs, a.schedules.Close(sessions))
+	}
 	if a.hub != nil {
 		a.hub.Drain()
 	}

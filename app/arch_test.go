@@ -28,12 +28,13 @@ var arrows = map[string][]string{
 	"io/socketio":        {"io/engineio", "io/hub"},
 	"io/socketio/client": {"io/engineio", "io/socketio"},
 	"fallback":           {"io/engineio", "io/wsconn", "io/hub"},
-	"api":                {"io/hub", "io/jobs", "io/wsconn"},
+	"api":                {"io/hub", "io/jobs", "io/wsconn", "api/schedule"},
 	"api/client":         {},
+	"api/schedule":       {},
 	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
-		"fallback", "api", "api/auth", "api/webhook", "web", "configs",
+		"fallback", "api", "api/auth", "api/schedule", "api/webhook", "web", "configs",
 	},
 	"app/cli": {"app", "configs", "api/client", "io/socketio", "io/socketio/client"},
 	"":        {"app/cli"}, // main

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"crier/api"
+	"crier/api/schedule"
 	"crier/api/webhook"
 	"crier/io/hub"
 	"crier/io/store"
@@ -13,11 +14,14 @@ import (
 // presenceTick is the least time between two records of who came and who went: one write each, however many they are.
 const presenceTick = 50 * time.Millisecond
 
+// scheduleGrace is how long after the start timed pushes are made that were missed: clients need a while to come back.
+const scheduleGrace = 10 * time.Second
+
 // buildStore opens what survives a crash.
 func (a *App) buildStore() error {
 	path := a.cfg.Store.Path
 	if path == "" {
-		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, and memberships of rooms, are in memory only")
+		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, memberships of rooms and timed pushes are in memory only")
 		return nil
 	}
 	var err error
@@ -25,6 +29,26 @@ func (a *App) buildStore() error {
 		return fmt.Errorf("%w (setting `store.path`; `memory` keeps everything in memory)", err)
 	}
 	a.log.Info("store opened", "path", a.store.Path(), "bytes", a.store.Stats().FileBytes)
+	return nil
+}
+
+// buildSchedules takes up the timed pushes.
+func (a *App) buildSchedules() error {
+	o := schedule.Options{Grace: scheduleGrace, Logger: a.log}
+	if a.store != nil {
+		kept, err := a.store.Schedules()
+		if err != nil {
+			return err
+		}
+		o.Keeper = kept
+	}
+	var err error
+	if a.schedules, err = schedule.New(o); err != nil {
+		return err
+	}
+	if n := a.schedules.Len(); n > 0 {
+		a.log.Info("timed pushes taken up", "schedules", n)
+	}
 	return nil
 }
 

@@ -53,6 +53,7 @@ func (a *App) Start() error {
 	}
 	a.site.Store(site)
 	public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
+	a.schedules.Start(a.api.PushScheduled)
 	for _, e := range []*endpoint{public, a.push} {
 		if e != nil {
 			a.serve(e)

@@ -21,6 +21,7 @@ import (
 //	jobs         a bucket for each queue: number, 8 bytes, big-endian → see encodeJob
 //	presence     uid → uvarint version, varint since (µs): users of whom the last change told that they are online
 //	memberships  uid 0x00 room → nothing
+//	schedules    id → what its owner makes of it; not there until it is asked for
 const schema = 1
 
 const (
@@ -28,6 +29,7 @@ const (
 	jobsBucket       = "jobs"
 	presenceBucket   = "presence"
 	membershipBucket = "memberships"
+	scheduleBucket   = "schedules"
 
 	schemaKey  = "schema"
 	versionKey = "version"
