@@ -83,11 +83,7 @@ func loadRelease(fsys fs.FS, dir string, rel release) (map[string]*resource, err
 		if got := "sha384-" + base64.StdEncoding.EncodeToString(sum[:]); got != integrity {
 			return nil, fmt.Errorf("%w: %s/%s is not the file of release %s; run npm run build in web/", ErrOptions, dir, name, rel.Version)
 		}
-		res, err := newResource(body, `"`+rel.Version+`"`, clientHeader())
-		if err != nil {
-			return nil, fmt.Errorf("preparing %s: %w", name, err)
-		}
-		out[name] = res
+		out[name] = newResource(body, `"`+rel.Version+`"`, clientHeader())
 	}
 	return out, nil
 }

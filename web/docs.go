@@ -50,15 +50,13 @@ func NewDocs(o DocsOptions) (*Docs, error) {
 		return nil, fmt.Errorf("rendering the manual: %w", err)
 	}
 	d := &Docs{log: o.Logger, files: map[string]*resource{}}
-	if d.files["/docs"], err = newResource(page, "", map[string]string{
+	d.files["/docs"] = newResource(page, "", map[string]string{
 		"Content-Type":  "text/html; charset=utf-8",
 		"Cache-Control": "no-cache",
 		"Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; " +
 			"form-action 'none'; frame-ancestors 'none'",
 		"Referrer-Policy": "same-origin",
-	}); err != nil {
-		return nil, fmt.Errorf("preparing the manual: %w", err)
-	}
+	})
 	for path, file := range map[string]struct {
 		from embed.FS
 		name string
@@ -71,9 +69,7 @@ func NewDocs(o DocsOptions) (*Docs, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading the manual's files: %w", err)
 		}
-		if d.files[path], err = newResource(body, "", map[string]string{"Content-Type": file.kind, "Cache-Control": "no-cache"}); err != nil {
-			return nil, fmt.Errorf("preparing %s: %w", path, err)
-		}
+		d.files[path] = newResource(body, "", map[string]string{"Content-Type": file.kind, "Cache-Control": "no-cache"})
 	}
 	return d, nil
 }

@@ -100,7 +100,7 @@ func renderPages(c clientSet, socketPath string, push pushTarget) (map[language]
 		if err != nil {
 			return nil, fmt.Errorf("filling the template: %w", err)
 		}
-		pages[lang], err = newResource(buf.Bytes(), "", map[string]string{
+		pages[lang] = newResource(buf.Bytes(), "", map[string]string{
 			"Content-Type":            "text/html; charset=utf-8",
 			"Content-Language":        string(lang),
 			"Vary":                    "Accept-Language",
@@ -108,9 +108,6 @@ func renderPages(c clientSet, socketPath string, push pushTarget) (map[language]
 			"Content-Security-Policy": policy,
 			"Referrer-Policy":         "same-origin",
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	return pages, nil
 }
@@ -157,11 +154,7 @@ func loadAssets() (map[string]*resource, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
-		res, err := newResource(body, "", map[string]string{"Content-Type": contentType, "Cache-Control": "no-cache"})
-		if err != nil {
-			return nil, fmt.Errorf("preparing %s: %w", name, err)
-		}
-		assets["/"+name] = res
+		assets["/"+name] = newResource(body, "", map[string]string{"Content-Type": contentType, "Cache-Control": "no-cache"})
 	}
 	icon := assets["/demo/icon.svg"]
 	assets["/favicon.svg"], assets["/favicon.ico"] = icon, icon

@@ -5,50 +5,52 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 )
 
-// resource is one prepared answer. It never changes after newResource.
+// resource is one prepared answer. It never changes after newResource, which leaves the compression to the first client
+// that takes it: that of the client scripts takes longer than all else that a start does.
 type resource struct {
 	header http.Header // without Content-Length, Content-Encoding
 	etag   string      // quoted
 	plain  []byte
-	gzip   []byte // nil when it would not be smaller
+	gzip   func() []byte // nil when it would not be smaller
 }
 
 // newResource prepares body. An empty etag is derived from the body.
-func newResource(body []byte, etag string, header map[string]string) (*resource, error) {
+func newResource(body []byte, etag string, header map[string]string) *resource {
 	if etag == "" {
 		sum := sha256.Sum256(body)
 		etag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 	}
-	r := &resource{header: http.Header{}, etag: etag, plain: body}
+	r := &resource{header: http.Header{}, etag: etag, plain: body, gzip: sync.OnceValue(func() []byte { return compress(body) })}
 	r.header.Set("ETag", etag)
 	r.header.Set("X-Content-Type-Options", "nosniff")
 	for k, v := range header {
 		r.header.Set(k, v)
 	}
 	r.header.Add("Vary", "Accept-Encoding")
+	return r
+}
 
+// compress returns body compressed, or nil when that is not smaller.
+func compress(body []byte) []byte {
 	var buf bytes.Buffer
 	zw, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-	if err != nil {
-		return nil, fmt.Errorf("preparing gzip: %w", err)
+	if err == nil {
+		_, err = zw.Write(body)
 	}
-	if _, err := zw.Write(body); err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
+	if err == nil {
+		err = zw.Close()
 	}
-	if err := zw.Close(); err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
+	if err != nil || buf.Len() >= len(body) { // into memory, it does not fail
+		return nil
 	}
-	if buf.Len() < len(body) {
-		r.gzip = buf.Bytes()
-	}
-	return r, nil
+	return buf.Bytes()
 }
 
 // serve answers a GET or HEAD: 304 when the client has this version, else the
@@ -64,9 +66,11 @@ func (res *resource) serve(w http.ResponseWriter, r *http.Request, log *slog.Log
 		return
 	}
 	body := res.plain
-	if res.gzip != nil && acceptsGzip(r.Header.Values("Accept-Encoding")) {
-		body = res.gzip
-		h.Set("Content-Encoding", "gzip")
+	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		if small := res.gzip(); small != nil {
+			body = small
+			h.Set("Content-Encoding", "gzip")
+		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(http.StatusOK)

@@ -1,8 +1,8 @@
 // Package web holds the pages that Crier embeds: the demo page at "/", and the
 // official Socket.IO browser client that pages load from Crier itself.
 //
-// Everything is rendered, compressed and hashed once, in [New]; a request only
-// picks one of the prepared answers.
+// Everything is rendered and hashed once, in [New], and compressed when first asked
+// for; a request only picks one of the prepared answers.
 package web
 
 import (
