@@ -58,6 +58,9 @@ func (a *App) buildWebhook() error {
 	if c.URL == "" {
 		return nil
 	}
+	if len(c.Secrets) == 0 {
+		a.log.Warn("callbacks are not signed: whoever reaches your server can say that a user came or went; set webhook.secrets")
+	}
 	o := webhook.Options{
 		URL:       c.URL,
 		Secrets:   c.Secrets,
