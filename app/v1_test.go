@@ -48,3 +48,13 @@ func TestV1Stream(t *testing.T) {
 		t.Error("the link outlived the server")
 	}
 }
+
+// The manual is made of what the API really describes: each command has a whole path, each body a kind.
+func TestManual(t *testing.T) {
+	p := start(t, nil)
+	page := p.do(http.MethodGet, "http://"+p.PushAddr()+"/docs", "").body
+	same(t, "commands", strings.Count(page, "curl ") > 10, true)
+	for _, wrong := range []string{"/&#34; -H", "/v1/rooms//", "any JSON or any JSON"} {
+		same(t, "the manual has "+wrong, strings.Contains(page, wrong), false)
+	}
+}

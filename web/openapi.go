@@ -231,6 +231,8 @@ func (d *openAPI) kind(s *schema, within []string) (string, error) {
 	case resolved.Items != nil:
 		items, err := d.kind(resolved.Items, within)
 		return "array of " + plural(items), err
+	case len(resolved.Type) > 0: // oneOf then says which of its fields go together
+		return strings.Join(resolved.Type, " or "), nil
 	case len(resolved.OneOf) > 0:
 		var kinds []string
 		for _, one := range resolved.OneOf {
@@ -241,8 +243,6 @@ func (d *openAPI) kind(s *schema, within []string) (string, error) {
 			kinds = append(kinds, kind)
 		}
 		return strings.Join(kinds, " or "), nil
-	case len(resolved.Type) > 0:
-		return strings.Join(resolved.Type, " or "), nil
 	}
 	return "any JSON", nil
 }

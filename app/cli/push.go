@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,18 +28,29 @@ func pushCommand() *cli.Command {
 			"  CRIER_KEY=… crier push --url https://push.example.com --all 'Back in five minutes'\n\n" +
 			"With -, lines go over one lasting connection, as fast as the server takes them; empty ones are skipped. Refused lines are\n" +
 			"listed on standard error, the others go on, and the exit code is 1.",
-		Flags: append([]cli.Flag{
-			&cli.StringSliceFlag{Name: "to", Usage: "push to the user `UID`; may be repeated"},
-			&cli.StringSliceFlag{Name: "room", Usage: "push to the members of `ROOM`; may be repeated"},
-			&cli.BoolFlag{Name: "all", DisableDefaultText: true, Usage: "push to every connection"},
-			&cli.StringFlag{Name: "event", Usage: "the `EVENT`'s name (default: new_msg)"},
+		Flags: slices.Concat(audienceFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "the event's argument as `JSON`, instead of TEXT; - takes each line of standard input as one"},
 			&cli.StringFlag{Name: "id", Usage: "an `ID` that makes a repetition harmless for 5 minutes; then the call is repeated if it fails"},
 			&cli.DurationFlag{Name: "ttl", Usage: "keep the message so long for users who are offline (`DURATION`, such as 24h)"},
 			&cli.DurationFlag{Name: "ack", Usage: "wait so long for the clients to acknowledge it (`DURATION`, such as 2s)"},
 			&cli.BoolFlag{Name: "dry-run", DisableDefaultText: true, Usage: "only count whom it would reach"},
-		}, portFlags()...),
+		}, portFlags()),
 	}
+}
+
+// audienceFlags say whom a message is for, and its event.
+func audienceFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "to", Usage: "push to the user `UID`; may be repeated"},
+		&cli.StringSliceFlag{Name: "room", Usage: "push to the members of `ROOM`; may be repeated"},
+		&cli.BoolFlag{Name: "all", DisableDefaultText: true, Usage: "push to every connection"},
+		&cli.StringFlag{Name: "event", Usage: "the `EVENT`'s name (default: new_msg)"},
+	}
+}
+
+// audience reads them.
+func audience(c *cli.Context) client.Audience {
+	return client.Audience{Users: c.StringSlice("to"), Rooms: c.StringSlice("room"), All: c.Bool("all")}
 }
 
 // push pushes one message, or one for each line of standard input.
@@ -66,7 +78,7 @@ func push(c *cli.Context) error {
 func pushOf(c *cli.Context) (p client.Push, lines func(line []byte) (any, error), err error) {
 	p = client.Push{
 		ID: c.String("id"), Event: c.String("event"), TTL: c.Duration("ttl"), Ack: c.Duration("ack"), DryRun: c.Bool("dry-run"),
-		To: client.Audience{Users: c.StringSlice("to"), Rooms: c.StringSlice("room"), All: c.Bool("all")},
+		To: audience(c),
 	}
 	text, data := c.Args().First(), c.String("data")
 	switch {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -46,11 +47,7 @@ func scheduleAddCommand() *cli.Command {
 			"  crier schedule add --delay 10m --to 42 'Your table is ready'\n" +
 			"  crier schedule add --at 2030-12-24T18:00:00+01:00 --all 'Merry Christmas'\n" +
 			"  crier schedule add --id digest --cron '0 8 * * MON-FRI' --timezone Europe/Berlin --room news 'Good morning'",
-		Flags: append([]cli.Flag{
-			&cli.StringSliceFlag{Name: "to", Usage: "push to the user `UID`; may be repeated"},
-			&cli.StringSliceFlag{Name: "room", Usage: "push to the members of `ROOM`; may be repeated"},
-			&cli.BoolFlag{Name: "all", DisableDefaultText: true, Usage: "push to every connection"},
-			&cli.StringFlag{Name: "event", Usage: "the `EVENT`'s name (default: new_msg)"},
+		Flags: slices.Concat(audienceFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "the event's argument as `JSON`, instead of TEXT"},
 			&cli.StringFlag{Name: "id", Usage: "the schedule's `ID` (default: a new one)"},
 			&cli.TimestampFlag{Name: "at", Layout: time.RFC3339, Usage: "push at this `TIME`, such as 2030-12-24T18:00:00Z"},
@@ -61,7 +58,7 @@ func scheduleAddCommand() *cli.Command {
 			&cli.TimestampFlag{Name: "until", Layout: time.RFC3339, Usage: "end --every and --cron at this `TIME`"},
 			&cli.IntFlag{Name: "max-runs", Usage: "end --every and --cron after `N` pushes"},
 			&cli.BoolFlag{Name: "skip-late", DisableDefaultText: true, Usage: "drop a push of --at or --delay that the server was not there to make"},
-		}, portFlags()...),
+		}, portFlags()),
 	}
 }
 

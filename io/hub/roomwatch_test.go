@@ -129,32 +129,30 @@ func TestRoomPresence(t *testing.T) {
 	}
 }
 
-// Without a delay the end of a connection is told at once.
-func TestRoomPresenceWithoutDelay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log roomLog
-		h := newHub(t, Options{RoomPresence: log.observe})
-		a, _ := join(t, h, "a", "u", "r")
-		log.take()
-		a.Gone()
-		if got := log.take(); got != "r-u" {
-			t.Errorf("told %q", got)
-		}
-	})
-}
-
-// Who must log in first leaves the rooms with the logout.
-func TestRoomPresenceLoginFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log roomLog
-		h := newHub(t, Options{LoginFirst: true, OfflineDelay: time.Second, RoomPresence: log.observe})
-		a, _ := join(t, h, "a", "u", "r")
-		log.take()
-		a.Logout()
-		if got := log.take(); got != "r-u" {
-			t.Errorf("told %q", got)
-		}
-	})
+// A leave that nobody can come back from is told at once: the end of a connection without a delay, and the logout of one
+// that must log in first, which also leaves the rooms.
+func TestRoomPresenceAtOnce(t *testing.T) {
+	for name, tt := range map[string]struct {
+		options Options
+		leave   func(*Member)
+	}{
+		"no delay":    {Options{}, (*Member).Gone},
+		"login first": {Options{LoginFirst: true, OfflineDelay: time.Second}, (*Member).Logout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log roomLog
+				tt.options.RoomPresence = log.observe
+				h := newHub(t, tt.options)
+				a, _ := join(t, h, "a", "u", "r")
+				log.take()
+				tt.leave(a)
+				if got := log.take(); got != "r-u" {
+					t.Errorf("told %q", got)
+				}
+			})
+		})
+	}
 }
 
 // After Close nobody is told, and Close can be called again.
