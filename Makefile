@@ -38,7 +38,7 @@ unit: client
 	$(GO) test -race -timeout 5m $$($(GO) list ./... | grep -v '^crier/e2e')
 
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -timeout 15m ./e2e/...
+	$(GO) test -race -timeout 25m ./e2e/...
 
 # Needs nothing but Go. ARGS='-only memory' and the like: go run ./bench/quick -h
 bench-quick:

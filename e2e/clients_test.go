@@ -57,9 +57,6 @@ var pageClients = []client{
 // mainClients are the ones that most pages have: tests of what hardly depends on the release use these.
 var mainClients = []client{{lib: "sioc-2.0", revision: 3}, {lib: "sioc-2.5", revision: 3}, latest}
 
-// main says whether the client is one of mainClients.
-func (c client) main() bool { return slices.Contains(mainClients, c) }
-
 // before says whether the client's release is older than a minor such as "1.5".
 func (c client) before(minor string) bool { return c.lib != latest.lib && c.lib[len("sioc-"):] < minor }
 

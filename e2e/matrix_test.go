@@ -23,7 +23,7 @@ func tryProduct(t *testing.T, d *driver, c client, r route) {
 	if by := user.connected(t).Transport; by != r.final && by != r.first {
 		t.Errorf("connected by %q, want %q", by, r.first)
 	}
-	pushMany(t, crier, user, c, r)
+	pushMany(t, crier, user)
 	if r.upgrades() {
 		if to := user.await(t, happening{On: "upgrade"}).Transport; to != r.final {
 			t.Errorf("upgraded to %q, want %q", to, r.final)
@@ -73,13 +73,10 @@ func (d *driver) undisturbed(t *testing.T) {
 }
 
 // pushMany pushes messages to the user 1445590039000, who has to get them in order and exactly once,
-// through an upgrade too: 1,000 where there is one, by JSONP, and for the main clients; 200 otherwise.
-func pushMany(t *testing.T, crier *server, user *socket, c client, r route) {
+// through an upgrade too.
+func pushMany(t *testing.T, crier *server, user *socket) {
 	t.Helper()
-	want := make([]string, 200)
-	if r.upgrades() || r.jsonp || c.main() {
-		want = make([]string, 1000)
-	}
+	want := make([]string, 1000)
 	for n := range want {
 		want[n] = fmt.Sprintf("message %d", n)
 		crier.deliver(t, "1445590039000", want[n])
