@@ -35,6 +35,8 @@ type Options struct {
 	RoomPresence func(RoomChange)
 	// Memberships keep those of [Hub.AddMembership]; New reads them. Nil: they end with the hub.
 	Memberships Memberships
+	// Inbox keeps the messages of [Hub.Store]; its users get them when they log in. Nil: there is none.
+	Inbox Inbox
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }

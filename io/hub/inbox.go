@@ -1,0 +1,84 @@
+package hub
+
+import (
+	"errors"
+	"time"
+)
+
+var (
+	// ErrNoInbox is returned by [Hub.Store] where [Options].Inbox is nil.
+	ErrNoInbox = errors.New("there is no inbox: messages cannot be stored")
+	// ErrNotUsers is returned by [Hub.Store] for an audience that is not of users and rooms alone.
+	ErrNotUsers = errors.New("a message can be stored for users and rooms, not for all or for connections")
+	// ErrInbox is returned by [Hub.Store] when the [Inbox] fails. Nobody got the message then.
+	ErrInbox = errors.New("the message could not be stored")
+)
+
+// Inbox keeps messages for users until they are confirmed, expire, or have to make room for newer ones. Its methods are
+// called by many goroutines at once.
+type Inbox interface {
+	// Put keeps a message and calls stored in the end, when that is on the disk or has failed. It may wait while too many
+	// others are on their way, but not for the disk. What one goroutine puts gets its places in that order, and stored is
+	// called in the order of places, for one after the other; it is quick, and does not call the Inbox.
+	Put(d Deposit, stored func(Receipt))
+	// Next returns the first messages of the user's behind the place after, in order of places: at most so many, and no
+	// more than so many bytes of event, arguments and attachments, but one in any case; nothing if there are none. Those
+	// that have expired are not among them. The caller owns the messages.
+	Next(uid string, after uint64, messages, bytes int) ([]Letter, error)
+	// Confirm says that these messages have arrived at the user: they are not kept for him any longer. It does not wait for
+	// the disk; after a crash they may be there again. Places that he has nothing at are passed over. It keeps places.
+	Confirm(uid string, places []uint64)
+}
+
+// Deposit is a message that an [Inbox] is to keep.
+type Deposit struct {
+	// Message has an ID. The Inbox may read it for as long as it likes.
+	Message *Message
+	// Users are those it is for, each once. There may be none: a message that was for the members of a room nobody is in.
+	Users []string
+	// Expires is when they have no use for it any more.
+	Expires time.Time
+	// Online is how many of the users are online at this moment, and Connections with how many connections.
+	Online, Connections int
+}
+
+// Receipt says what became of a [Deposit].
+type Receipt struct {
+	// Place is the message's among all that were ever kept: each is greater than those before, and none is 0.
+	Place uint64
+	// Known says that a message with this ID is kept, or was a while ago, so that nothing has changed: the caller tries
+	// again what had been done. Place is not set then.
+	Known bool
+	// Err, if not nil, is why it is not kept.
+	Err error
+}
+
+// Letter is a message that is kept for a user.
+type Letter struct {
+	Place   uint64
+	Message *Message
+}
+
+// Keep says for how long [Hub.Store] has a message kept, and who wants to know.
+type Keep struct {
+	// Expires is when the users have no use for it any more.
+	Expires time.Time
+	// Ask, if not nil, has every connection asked to acknowledge the message, as [Hub.Ask] does. Its Done is called behind
+	// that of Keep, and not at all if the message is not delivered.
+	Ask *Question
+	// Done is called once if Store returns nil, when the message is on the disk and has been given to those who are online,
+	// or has failed: in the order in which the messages were stored, for one after the other. It must be quick.
+	Done func(Kept)
+}
+
+// Kept says what became of a message that was to be stored.
+type Kept struct {
+	// Result is of those who are online. Its Users and Connections are counted when the message is delivered.
+	Result
+	// Stored is for how many users the message is kept.
+	Stored int
+	// Known says that a message with this ID had been stored before: nothing has been done.
+	Known bool
+	// Err is ErrInbox with the reason, or another of the errors of Store.
+	Err error
+}
