@@ -20,7 +20,7 @@ type Inbox interface {
 	// Put keeps a message and calls stored in the end, when that is on the disk or has failed. It may wait while too many
 	// others are on their way, but not for the disk. What one goroutine puts gets its places in that order, and stored is
 	// called in the order of places, for one after the other; it is quick, and does not call the Inbox.
-	Put(d Deposit, stored func(Receipt))
+	Put(d Deposit, stored func(Deposited))
 	// Next returns the first messages of the user's behind the place after, in order of places: at most so many, and no
 	// more than so many bytes of event, arguments and attachments, but one in any case; nothing if there are none. Those
 	// that have expired are not among them. The caller owns the messages.
@@ -32,7 +32,9 @@ type Inbox interface {
 
 // Deposit is a message that an [Inbox] is to keep.
 type Deposit struct {
-	// Message has an ID. The Inbox may read it for as long as it likes.
+	// Scope sets the ID of the message apart from those of others; see [Keep].
+	Scope string
+	// Message has an ID.
 	Message *Message
 	// Users are those it is for, each once. There may be none: a message that was for the members of a room nobody is in.
 	Users []string
@@ -42,13 +44,15 @@ type Deposit struct {
 	Online, Connections int
 }
 
-// Receipt says what became of a [Deposit].
-type Receipt struct {
+// Deposited says what became of a [Deposit].
+type Deposited struct {
 	// Place is the message's among all that were ever kept: each is greater than those before, and none is 0.
 	Place uint64
-	// Known says that a message with this ID is kept, or was a while ago, so that nothing has changed: the caller tries
-	// again what had been done. Place is not set then.
-	Known bool
+	// Known says that a message with this ID and Scope is kept, or was a while ago, so that nothing has changed: the caller
+	// tries again what had been done. Place is not set then. Users is for how many it was kept, Online and Connections are
+	// those of its Deposit.
+	Known                      bool
+	Users, Online, Connections int
 	// Err, if not nil, is why it is not kept.
 	Err error
 }
@@ -61,7 +65,10 @@ type Letter struct {
 
 // Keep says for how long [Hub.Store] has a message kept, and who wants to know.
 type Keep struct {
-	// Expires is when the users have no use for it any more.
+	// Scope sets the IDs of one caller apart from those of others: a message is the same as another one if both have the
+	// same ID in the same Scope. Clients are not told.
+	Scope string
+	// Expires is when the users have no use for the message any more.
 	Expires time.Time
 	// Ask, if not nil, has every connection asked to acknowledge the message, as [Hub.Ask] does. Its Done is called behind
 	// that of Keep, and not at all if the message is not delivered.
@@ -73,12 +80,13 @@ type Keep struct {
 
 // Kept says what became of a message that was to be stored.
 type Kept struct {
-	// Result is of those who are online. Its Users and Connections are counted when the message is delivered.
+	// Result is of those who are online, counted when the message was delivered. If it is Known, Users and Connections are
+	// those of the first time.
 	Result
 	// Stored is for how many users the message is kept.
 	Stored int
-	// Known says that a message with this ID had been stored before: nothing has been done.
+	// Known says that the message had been stored before: nothing has been done.
 	Known bool
-	// Err is ErrInbox with the reason, or another of the errors of Store.
+	// Err is ErrInbox with the reason.
 	Err error
 }
