@@ -37,6 +37,9 @@ type Options struct {
 	Memberships Memberships
 	// Inbox keeps the messages of [Hub.Store]; its users get them when they log in. Nil: there is none.
 	Inbox Inbox
+	// QueueMessages and QueueBytes are how much the queue of a connection takes, for those that catch up with the Inbox: they
+	// are given a quarter of it at a time, and half of it may wait behind that. Zero: 1,000 and 1 MiB.
+	QueueMessages, QueueBytes int
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -49,8 +52,13 @@ type Hub struct {
 	presence   *presence     // nil without an observer
 	rooms      *roomWatch    // nil without an observer
 	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
+	inbox      Inbox         // nil: there is none
+	limit      limit
 	idPrefix   string
 
+	tasks   tasks
+	outbox  outbox
+	unread  complaint
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
 
@@ -93,7 +101,13 @@ func New(o Options) (*Hub, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	limit, err := newLimit(&o)
+	if err != nil {
+		return nil, fmt.Errorf("making a hub: %w", err)
+	}
 	h := &Hub{
+		inbox:      o.Inbox,
+		limit:      limit,
 		log:        o.Logger,
 		loginFirst: o.LoginFirst,
 		helpers:    make(chan struct{}, runtime.GOMAXPROCS(0)-1),
@@ -101,6 +115,11 @@ func New(o Options) (*Hub, error) {
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
 	h.indexes.init()
+	if o.Inbox != nil {
+		last := o.Inbox.Last()
+		h.outbox.begun.Store(last)
+		h.outbox.passed.Store(last)
+	}
 	if o.Memberships != nil {
 		if err := h.loadRoster(o.Memberships); err != nil {
 			return nil, fmt.Errorf("making a hub: %w", err)
@@ -176,17 +195,18 @@ func (h *Hub) Drain() {
 	}
 }
 
-// Close makes Connect, Login and Push fail with [ErrClosed] and, without [Options.Restart], reports every user who was
-// reported online as offline; rooms are told no more. It waits for the observer until ctx ends, then gives up the rest and
-// says so. It may be called again, at any time. It does
+// Close makes Connect, Login, Push and Store fail with [ErrClosed] and, without [Options.Restart], reports every user who was
+// reported online as offline; rooms are told no more. It waits for the observer, and for what is on its way to the inbox,
+// until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
 // not touch the connections: their owner ends them, before or after.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)
 	h.rooms.close()
-	if h.presence == nil {
-		return nil
+	err := h.tasks.close(ctx)
+	if h.presence != nil {
+		err = errors.Join(err, h.presence.close(ctx))
 	}
-	if err := h.presence.close(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("closing the hub: %w", err)
 	}
 	return nil

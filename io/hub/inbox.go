@@ -17,6 +17,8 @@ var (
 // Inbox keeps messages for users until they are confirmed, expire, or have to make room for newer ones. Its methods are
 // called by many goroutines at once.
 type Inbox interface {
+	// Last returns the greatest place that was ever given, 0 if none was. New calls it, before any Put.
+	Last() uint64
 	// Put keeps a message and calls stored in the end, when that is on the disk or has failed. It may wait while too many
 	// others are on their way, but not for the disk. What one goroutine puts gets its places in that order, and stored is
 	// called in the order of places, for one after the other; it is quick, and does not call the Inbox.

@@ -24,14 +24,17 @@ type Member struct {
 	hub  *Hub
 	conn Conn
 
-	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // in the list of everybody, or outside; guarded by its mu
+	user atomic.Pointer[user]    // written with mu held; nil while not logged in
+	mail atomic.Pointer[mailbox] // nil while nothing of its user's inbox is under way
+	slot int32                   // in the list of everybody, or outside; guarded by its mu
 
-	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; guarded by mu
+	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; or ended; guarded by mu
 	mu    sync.Mutex // taken before the mu of any shard
-	gone  bool       // guarded by mu
 	rooms []*room    // guarded by mu
 }
+
+// ended is what own is once the connection has ended.
+const ended = -1
 
 // Conn returns the connection.
 func (m *Member) Conn() Conn { return m.conn }
@@ -45,14 +48,21 @@ func (m *Member) UID() string {
 }
 
 // Login binds the connection to the user uid. The first login wins: on a connection that is logged in, it changes nothing
-// and returns nil; [Member.UID] tells who it is. It fails with [ErrBadUID], [ErrGone] or [ErrClosed].
+// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. It fails
+// with [ErrBadUID], [ErrGone] or [ErrClosed].
 func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
+	err := m.login(uid)
+	m.catchUp()
+	return err
+}
+
+func (m *Member) login(uid string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.own == ended {
 		return ErrGone
 	}
 	if m.user.Load() != nil {
@@ -85,6 +95,7 @@ func (m *Member) bind(uid string) error {
 		return ErrClosed
 	}
 	u, _ := s.user(uid)
+	m.openMailbox(uid) // while no push can find it as the user's
 	u.members.add(m)
 	m.user.Store(u)
 	h.counter.connections.Add(1)
@@ -105,6 +116,9 @@ func (m *Member) bind(uid string) error {
 func (m *Member) Logout() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.own == ended {
+		return
+	}
 	keep := int(m.own)
 	if m.hub.loginFirst {
 		m.hub.indexes.everybody.exit(m)
@@ -112,6 +126,7 @@ func (m *Member) Logout() {
 	}
 	m.leaveRooms(keep)
 	m.unbind(CauseLogout)
+	m.closeMailbox(false)
 }
 
 // Join puts the connection into the room. Joining twice changes nothing. It fails with [ErrBadRoom], [ErrGone] or
@@ -122,7 +137,7 @@ func (m *Member) Join(room string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.own == ended {
 		return ErrGone
 	}
 	if m.hub.loginFirst && m.user.Load() == nil {
@@ -198,12 +213,13 @@ func (m *Member) Gone() {
 	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.own == ended {
 		return
 	}
-	m.gone = true
 	m.unbind(CauseDisconnect)
+	m.closeMailbox(true)
 	m.leaveRooms(0)
+	m.own = ended
 	m.hub.indexes.everybody.exit(m)
 	m.hub.indexes.connShard(id).remove(id)
 	m.hub.counter.sockets.Add(-1)

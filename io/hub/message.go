@@ -20,7 +20,10 @@ type Message struct {
 	Attachments [][]byte
 	// Volatile says that the message may be dropped for a connection that cannot take it at once.
 	Volatile bool
+	// ShowID says that the ID is for clients to see: those that get nothing but arguments get it as one more, the last.
+	ShowID bool
 
+	place    uint64                  // in the inbox, if it is stored; set before the message is delivered
 	ask      *Ask                    // set before the message is delivered
 	variants atomic.Pointer[variant] // the first; each is static once it is there
 }

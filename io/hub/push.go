@@ -173,7 +173,7 @@ type tally struct {
 // deliver gives the message to each member in turn.
 func (t *tally) deliver(list []*Member, msg *Message) {
 	for _, m := range list {
-		err := m.conn.Deliver(msg)
+		err := m.give(msg)
 		switch {
 		case err == nil:
 			t.delivered++

@@ -83,15 +83,16 @@ func (s *Socket) expectAnswer(timeout time.Duration, fn AckFunc) (id uint64, err
 	return id, nil
 }
 
-// expect begins to wait for the acknowledgement of that id, to what the hub asks.
+// expect begins to wait for the acknowledgement of that id, to what the hub asks, if the hub still does.
 func (s *Socket) expect(id uint64, a *pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.presentLocked() {
 		return ErrDisconnected
 	}
-	a.ask.Expect(s) // before anybody can say that it has left
-	s.addAckLocked(id, a)
+	if a.ask.Expect(s) { // before anybody can say that it has left
+		s.addAckLocked(id, a)
+	}
 	return nil
 }
 
