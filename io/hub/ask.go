@@ -100,7 +100,12 @@ func (h *Hub) Ask(ctx context.Context, p Push, q Question) (Result, error) {
 	}
 	a := &Ask{hub: h, message: p.Message, Question: q, reserved: n, open: 1}
 	p.Message.ask = a
-	r := h.give(&p, sc)
+	var r Result
+	if h.recovery.active() {
+		r = h.giveInTurn(&p, sc, func() {})
+	} else {
+		r = h.give(&p, sc)
+	}
 	a.start(r)
 	return r, nil
 }

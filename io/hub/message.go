@@ -21,12 +21,31 @@ type Message struct {
 	// Volatile says that the message may be dropped for a connection that cannot take it at once.
 	Volatile bool
 
+	// Transient says that the message is of no use later: nobody who comes back is given it.
+	Transient bool
+
 	ask      *Ask                    // set before the message is delivered
+	offset   string                  // likewise
 	variants atomic.Pointer[variant] // the first; each is static once it is there
 }
 
 // Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
 func (m *Message) Ask() *Ask { return m.ask }
+
+// Offset names the place of the message, for the client of a connection that can be recovered ([Member.Track]); empty for
+// every other one.
+func (m *Message) Offset() string { return m.offset }
+
+// stamped returns the message as it goes to connections that can be recovered.
+func (m *Message) stamped(offset string) *Message {
+	if m.ask != nil { // it is pushed once, and those who are asked all have to be asked for the same
+		m.offset = offset
+		return m
+	}
+	return &Message{
+		ID: m.ID, Event: m.Event, Args: m.Args, Attachments: m.Attachments, Volatile: m.Volatile, Transient: m.Transient, offset: offset,
+	}
+}
 
 // variant is what encode made of the message for one key.
 type variant struct {
