@@ -14,6 +14,8 @@ type Past struct {
 	trail    *trail
 	offset   Position
 	known    bool
+
+	spent, forgotten bool
 }
 
 // ID is that of the connection, which the next one is to have too.
@@ -78,15 +80,27 @@ func (r *recovery) claim(pid string) *trail {
 	return t
 }
 
-// Release has what was claimed wait for the client again, for as long as it would have waited.
+// Release has what was claimed wait for the client again, for as long as it would have waited. It does nothing after one of
+// the others.
 func (p *Past) Release() {
+	if p.spent {
+		return
+	}
+	p.spent = true
 	p.recovery.mu.Lock()
 	defer p.recovery.mu.Unlock()
 	p.trail.claimed = false
 }
 
-// Forget ends what was claimed for good.
+// Forgotten reports whether it has ended for good: by Forget, or since [Member.Recover] has failed with [ErrLost].
+func (p *Past) Forgotten() bool { return p.forgotten }
+
+// Forget ends what was claimed for good. It does nothing after one of the others.
 func (p *Past) Forget() {
+	if p.spent {
+		return
+	}
+	p.spent, p.forgotten = true, true
 	r := p.recovery
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,6 +217,7 @@ func (m *Member) recover(p *Past, begin func(Beginning) error) error {
 		p.Release()
 		return err
 	}
+	p.spent = true
 	b := Beginning{PID: t.pid, Offset: r.log.Offset(r.taken())}
 	for _, one := range list {
 		b.Missed = append(b.Missed, one.Message.stamped(r.log.Offset(one.At)))

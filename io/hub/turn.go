@@ -23,6 +23,10 @@ func (h *Hub) giveInTurn(p *Push, sc *scratch, find func()) (r Result) {
 		if len(tracked) > 0 {
 			t = h.deliver(tracked, p.Message.stamped(rec.log.Offset(at)))
 		}
+		if p.Message.ask != nil { // the message has an offset now, which nobody else must come to want meanwhile
+			t.add(h.deliver(sc.list[:rest], p.Message))
+			rest = 0
+		}
 		rec.ended.Store(uint64(at))
 	})
 	t.add(h.deliver(sc.list[:rest], p.Message))

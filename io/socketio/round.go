@@ -104,7 +104,12 @@ func (s *Socket) ask(m *hub.Message) error {
 	if s.expect(q.id, q.pending) != nil {
 		return hub.ErrGone
 	}
-	err := s.give(q.packet, m.Volatile)
+	var err error
+	if s.tracked() {
+		err = s.deliverInOrder(m)
+	} else {
+		err = s.give(q.packet, m.Volatile)
+	}
 	if err != nil && s.takeAck(q.id) != nil {
 		m.Ask().Miss(s)
 	}
