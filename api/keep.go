@@ -78,8 +78,9 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 			},
 		}
 	}
-	asks := k.Ask != nil
+	delivered := o.turns.take()
 	k.Done = func(kept hub.Kept) {
+		close(delivered)
 		if kept.Err != nil {
 			land(outcome{}, kept.Err)
 			return
@@ -88,9 +89,42 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 		if !kept.Known {
 			s.note(who, kept.Result, now, nil)
 		}
-		if kept.Known || !asks {
+		if kept.Known || o.ack == 0 {
 			land(result, nil)
 		}
 	}
-	return s.keeper.Store(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, k)
+	err := s.keeper.Store(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, k)
+	if err != nil {
+		close(delivered)
+	}
+	return err
+}
+
+// turns keep the order of pushes that come one after the other, although some are on their way to the disk while others are
+// made: those that are not stored wait for these.
+type turns struct {
+	stored chan struct{} // closed when the latest one that is stored has been delivered, or has failed; nil: there was none
+}
+
+// take has those that come wait until the channel is closed. What is stored need not wait: the hub keeps the order of that.
+func (t *turns) take() chan struct{} {
+	delivered := make(chan struct{})
+	if t != nil {
+		t.stored = delivered
+	}
+	return delivered
+}
+
+// wait waits for the turn of a push that is not stored.
+func (t *turns) wait(ctx context.Context) error {
+	if t == nil || t.stored == nil {
+		return nil
+	}
+	select {
+	case <-t.stored:
+		t.stored = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
