@@ -186,12 +186,12 @@ func (b *mailbox) reach(turn uint, place uint64) progress {
 		return lost
 	case b.turn != turn:
 		return caughtUp // which flush finds to be wrong
-	case len(b.held) > 0 && place > b.until:
+	case place > b.until:
 		return caughtUp
 	}
 	b.behind = place
 	if place > b.member.hub.outbox.passed.Load() {
-		b.ahead = append(b.ahead, place)
+		b.ahead = place
 	}
 	return reading
 }

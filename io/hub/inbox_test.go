@@ -603,36 +603,55 @@ func TestNotPresentYet(t *testing.T) {
 	c.await("1", "2", "3")
 }
 
-// The inbox can be read before the outbox comes to a message that is in it.
-func TestReadBeforeItIsDelivered(t *testing.T) {
+// stuckConn takes nothing until it is told to.
+type stuckConn struct {
+	countConn
+	busy, free chan struct{}
+}
+
+func (c *stuckConn) Deliver(*Message) error {
+	close(c.busy)
+	<-c.free
+	return nil
+}
+
+// What is in the inbox when a connection logs in may be on its way to others still, or wait for that.
+func TestLoginWhileTheOutboxIsBusy(t *testing.T) {
 	h, b := inboxHub(t, Options{})
-	stall := make(chan struct{})
-	first := make(chan struct{})
-	err := h.Store(context.Background(), Push{To: user1("v"), Message: message("0")}, Keep{Done: func(Kept) {
-		close(first)
-		<-stall // the outbox is busy with this one
-	}})
-	if err != nil {
+	stuck := &stuckConn{countConn: countConn{id: "stuck"}, busy: make(chan struct{}), free: make(chan struct{})}
+	if err := connect(t, h, stuck).Login("u"); err != nil {
 		t.Fatal(err)
 	}
-	<-first
-	done := make(chan Kept, 1)
-	err = h.Store(context.Background(), Push{To: user1("u"), Message: message("1")}, Keep{Done: func(k Kept) { done <- k }})
-	if err != nil {
-		t.Fatal(err)
+	free := sync.OnceFunc(func() { close(stuck.free) })
+	t.Cleanup(free)
+	done := make(chan Kept, 2)
+	for _, one := range []struct {
+		id string
+		to Audience
+	}{{"1", user1("u")}, {"2", Audience{Users: []string{"v"}}}} {
+		err := h.Store(context.Background(), Push{To: one.to, Message: message(one.id)}, Keep{Done: func(k Kept) { done <- k }})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	until(t, func() bool { return len(b.ids("u")) == 1 })
-	m, c := visit(t, h, "c", "u")
-	c.await("1")
-	until(t, func() bool { return len(b.ids("u")) == 0 })
-	close(stall)
-	if k := <-done; k.Delivered != 1 {
-		t.Errorf("Kept = %+v", k)
+	<-stuck.busy
+	until(t, func() bool { return len(b.ids("v")) == 1 })
+	_, c := visit(t, h, "c", "u")
+	_, d := visit(t, h, "d", "v")
+	c.await("1") // from the inbox: it had begun
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d entries in the queue of who gets the next message when its turn comes", n)
 	}
-	push(t, h, "2", user1("u"))
-	store(t, h, "3", user1("u"))
-	c.await("1", "2", "3")
-	until(t, func() bool { return m.mail.Load() == nil })
+	free()
+	for range 2 {
+		if k := <-done; k.Delivered != 1 {
+			t.Errorf("Kept = %+v", k)
+		}
+	}
+	d.await("2")
+	until(t, func() bool { return len(b.ids("u"))+len(b.ids("v")) == 0 })
+	store(t, h, "3", Audience{Users: []string{"v", "w"}})
+	d.await("2", "3")
 }
 
 func TestLogoutWhileCatchingUp(t *testing.T) {

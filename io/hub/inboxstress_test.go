@@ -58,17 +58,17 @@ func (v *visitor) Deliver(m *Message) error {
 
 // use lives one connection's life: it reads until it breaks, after so many steps, or with nothing left when all is pushed.
 func (v *visitor) use(h *Hub, rnd *rand.Rand, pushed *atomic.Bool, b *memInbox) {
+	v.absent = rnd.IntN(2) == 0
 	m := connect(v.t, h, v)
 	defer m.Gone()
+	if err := m.Login(v.uid); err != nil {
+		v.t.Error(err)
+		return
+	}
 	if rnd.IntN(3) == 0 {
 		if err := m.Join(v.uid); err != nil { // a room of that name
 			v.t.Error(err)
 		}
-	}
-	v.absent = rnd.IntN(2) == 0
-	if err := m.Login(v.uid); err != nil {
-		v.t.Error(err)
-		return
 	}
 	if v.absent {
 		v.mu.Lock()

@@ -1,9 +1,6 @@
 package hub
 
-import (
-	"slices"
-	"sync"
-)
+import "sync"
 
 // messageCost is what a message that is held takes beside its bytes.
 const messageCost = 256
@@ -22,9 +19,9 @@ type mailbox struct {
 	running  bool       // somebody is at it, or will be told to go on
 	behind   uint64     // the place up to which the inbox has been read
 	held     []*Message
-	size     int      // of held, in bytes
-	until    uint64   // if something is held: what is stored behind this place is held too, or will be, and not read
-	ahead    []uint64 // what was read and delivered before the outbox has come to it
+	size     int    // of held, in bytes
+	until    uint64 // up to where it is to be read: what is stored behind that is delivered as it comes
+	ahead    uint64 // the place that was read before the outbox was done with it; 0 if none was
 	noted    []uint64
 	asking   bool // a confirmation of what was noted is under way
 }
@@ -56,7 +53,7 @@ func (m *Member) deliver(msg *Message) error {
 // that has been read in the inbox and delivered already is as good as held.
 func (b *mailbox) hold(msg *Message) (held bool, err error) {
 	b.mu.Lock()
-	if msg.place != 0 && slices.Contains(b.ahead, msg.place) {
+	if msg.place != 0 && msg.place == b.ahead {
 		b.mu.Unlock()
 		return true, nil
 	}
@@ -73,11 +70,8 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 		}
 		return false, ErrSlow
 	}
-	switch {
-	case msg.place != 0 && (len(b.held) == 0 || msg.place <= b.until):
+	if msg.place != 0 && msg.place <= b.until {
 		b.until = msg.place - 1
-	case len(b.held) == 0:
-		b.until = b.member.hub.outbox.begun.Load()
 	}
 	b.held = append(b.held, msg)
 	b.size += size
@@ -107,10 +101,8 @@ func (b *mailbox) takeHeldLocked() []*Message {
 
 // retireLocked lets go of a mailbox that has nothing to do.
 func (b *mailbox) retireLocked() {
-	if n := len(b.ahead); n > 0 && b.ahead[n-1] <= b.member.hub.outbox.passed.Load() {
-		b.ahead = nil
-	}
-	if b.over || b.catching || b.asking || len(b.noted)+len(b.ahead) > 0 {
+	ahead := b.ahead > b.member.hub.outbox.passed.Load()
+	if b.over || b.catching || b.asking || ahead || len(b.noted) > 0 {
 		return
 	}
 	b.over = true
@@ -130,7 +122,8 @@ func (m *Member) mailbox(uid string) *mailbox {
 	}
 }
 
-// open has the connection catch up with the inbox of uid. It reports false if the mailbox is not the member's any more.
+// open has the connection catch up with the inbox of uid. The mu of the user's shard is held, so what the outbox begins with
+// from now on finds the connection. It reports false if the mailbox is not the member's any more.
 func (b *mailbox) open(uid string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -138,9 +131,8 @@ func (b *mailbox) open(uid string) bool {
 		return false
 	}
 	b.uid, b.behind, b.catching = uid, 0, true
-	b.turn++
-	// What was held before was for a connection without a user.
 	b.until = b.member.hub.outbox.begun.Load()
+	b.turn++
 	return true
 }
 
