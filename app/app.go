@@ -192,6 +192,7 @@ func (a *App) buildSockets() error {
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
 		Hub:             a.hub,
+		Recovery:        a.recovery(),
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -287,6 +288,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
 	}
+	errs = append(errs, a.saveRecovery())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

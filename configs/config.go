@@ -25,6 +25,7 @@ type Config struct {
 	Presence       Presence
 	Limits         Limits
 	Store          Store
+	Recovery       Recovery
 	Log            Log
 }
 
@@ -135,6 +136,14 @@ type Store struct {
 	Path string // of the file; empty: nothing does
 }
 
+// Recovery is what clients can get replayed that have lost their connection.
+type Recovery struct {
+	Clients     string        // which: "ask" (those that say so), "all" or "off"
+	Window      time.Duration // how long they can be away
+	MaxMessages int           // that are kept for them
+	MaxBytes    int64         // of these; and of what is remembered of those who are away
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -181,7 +190,13 @@ func Default() *Config {
 		},
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
 		Store:  Store{Path: "data/crier.db"},
-		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+		Recovery: Recovery{
+			Clients:     "ask",
+			Window:      2 * time.Minute,
+			MaxMessages: 100000,
+			MaxBytes:    64 << 20,
+		},
+		Log: Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 

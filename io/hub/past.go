@@ -225,6 +225,7 @@ func (m *Member) recover(p *Past, begin func(Beginning) error) error {
 	}
 	return begin(b)
 }
+
 // attach gives a trail to a member and has it say what the member is now. Called with the baton.
 func (r *recovery) attach(m *Member, t *trail) error {
 	m.mu.Lock()

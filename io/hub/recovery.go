@@ -133,6 +133,17 @@ func (r *recovery) tend() {
 	})
 }
 
+// HasAway tells whether there are clients that can still come back.
+func (h *Hub) HasAway() bool {
+	r := h.recovery
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.away.byPID) > 0
+}
+
 // close lets nobody be recovered any more. What is there can be saved.
 func (r *recovery) close() {
 	if r == nil {

@@ -22,6 +22,7 @@ import (
 //	presence     uid → uvarint version, varint since (µs): users of whom the last change told that they are online
 //	memberships  uid 0x00 room → nothing
 //	schedules    id → what its owner makes of it; not there until it is asked for
+//	recovery     number, 8 bytes, big-endian → what its owner makes of it; there between a stop and the next start
 const schema = 1
 
 const (
@@ -30,6 +31,7 @@ const (
 	presenceBucket   = "presence"
 	membershipBucket = "memberships"
 	scheduleBucket   = "schedules"
+	recoveryBucket   = "recovery"
 
 	schemaKey  = "schema"
 	versionKey = "version"
