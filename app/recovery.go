@@ -19,7 +19,7 @@ func (a *App) hubRecovery() *hub.Recovery {
 		MaxMessages:    c.MaxMessages,
 		MaxBytes:       int(c.MaxBytes),
 		ReplayMessages: a.cfg.Limits.QueueMessages,
-		ReplayBytes:    int(a.cfg.Limits.QueueBytes),
+		ReplayBytes:    int(a.cfg.Limits.QueueBytes / 2), // the other half of the queue is for what comes meanwhile
 	}
 	if a.store != nil {
 		o.Restore = a.store.TakeRecovery
