@@ -57,7 +57,8 @@ type recovery struct {
 	ended  atomic.Uint64
 	oldest atomic.Uint64 // of the log
 
-	tracked atomic.Int64 // trails there are, those of clients that are away included
+	tracked atomic.Int64  // trails there are, those of clients that are away included
+	moves   atomic.Uint64 // how often somebody has gone away or come back; written with mu held
 
 	mu     sync.Mutex // taken after that of a member, and before no other
 	closed bool
@@ -163,6 +164,7 @@ func (r *recovery) depart(m *Member, t *trail, back bool, kept any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.here, t.pid)
+	r.moves.Add(1)
 	n := 1
 	if back && !t.over {
 		t.id, t.uid, t.kept, t.left, t.until = m.conn.ID(), m.UID(), kept, r.taken(), time.Now().Add(r.Window)

@@ -1,9 +1,17 @@
 package hub
 
-// pushInTurn is Push while there are connections that can be recovered.
+import "slices"
+
+// pushInTurn is Push while there are connections that can be recovered. What is for none of them waits for nobody.
 func (h *Hub) pushInTurn(p Push) Result {
 	sc := h.newScratch()
 	defer h.release(sc)
+	moves := h.recovery.moves.Load()
+	sc.resolve(h, &p.To)
+	if !sc.anyTracked() && !h.recovery.awaited(&p.To) && h.recovery.moves.Load() == moves { // nobody has slipped through
+		return h.give(&p, sc)
+	}
+	sc.reduce(0)
 	return h.giveInTurn(&p, sc, func() { sc.resolve(h, &p.To) })
 }
 
@@ -32,6 +40,11 @@ func (h *Hub) giveInTurn(p *Push, sc *scratch, find func()) (r Result) {
 	t.add(h.deliver(sc.list[:rest], p.Message))
 	h.account(p, &r, &t)
 	return r
+}
+
+// anyTracked tells whether one of the members can be recovered.
+func (sc *scratch) anyTracked() bool {
+	return slices.ContainsFunc(sc.list, func(m *Member) bool { return m.trail.Load() != nil })
 }
 
 // separate puts the members that can be recovered behind the others, and returns how many these are. Called with the baton.
