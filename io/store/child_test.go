@@ -18,6 +18,9 @@ import (
 
 // child is what the test binary does as another process.
 func child(role string, args []string) error {
+	if role == "open" {
+		return openAndTell(args[0])
+	}
 	s, err := Open(Options{Path: args[0], CompactAbove: 64 << 10})
 	if err != nil {
 		return err
