@@ -141,6 +141,7 @@ func (a *App) hubOptions() (hub.Options, error) {
 	}
 	if a.whyNotKept() == "" {
 		o.Inbox = a.inbox
+		o.QueueMessages, o.QueueBytes = a.cfg.Limits.QueueMessages, int(a.cfg.Limits.QueueBytes)
 	}
 	if a.sender == nil {
 		return o, nil

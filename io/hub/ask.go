@@ -98,7 +98,12 @@ func (h *Hub) Ask(ctx context.Context, p Push, q Question) (Result, error) {
 		return Result{}, fmt.Errorf("asking for acknowledgements: %w", err)
 	}
 	p.Message.ask = a
-	r := h.give(&p, sc)
+	var r Result
+	if h.recovery.active() {
+		r = h.giveInTurn(&p, sc, func() {})
+	} else {
+		r = h.give(&p, sc)
+	}
 	a.start(r)
 	return r, nil
 }

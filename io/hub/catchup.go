@@ -45,14 +45,14 @@ func (m *Member) openMailbox(uid string) {
 
 // closeMailbox undoes openMailbox. Called with mu held.
 func (m *Member) closeMailbox(gone bool) {
-	if b := m.mail.Load(); b != nil {
+	if b := m.mail(); b != nil {
 		b.leave(gone)
 	}
 }
 
 // catchUp begins to give the connection what is stored for its user. With an empty inbox, that is done when it returns.
 func (m *Member) catchUp() {
-	b := m.mail.Load()
+	b := m.mail()
 	if b == nil {
 		return
 	}
@@ -158,11 +158,15 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 		return nil, caughtUp
 	}
 	for _, l := range p.letters {
-		if state = b.reach(p.turn, l.Place); state != reading {
+		needed, state := b.reach(p.turn, &l)
+		if state != reading {
 			return places, state
 		}
-		l.Message.place, l.Message.Volatile = l.Place, false
-		err := b.member.conn.Deliver(l.Message)
+		var err error
+		if needed {
+			l.Message.place, l.Message.late, l.Message.Volatile = l.Place, true, false
+			err = b.member.conn.Deliver(l.Message)
+		}
 		switch {
 		case err == nil:
 			places = append(places, l.Place)
@@ -177,23 +181,24 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 	return places, reading
 }
 
-// reach tells whether the message at that place is the next one for the connection.
-func (b *mailbox) reach(turn uint, place uint64) progress {
+// reach tells whether a letter is the next one for the connection, and needed if it is to be delivered.
+func (b *mailbox) reach(turn uint, l *Letter) (needed bool, state progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.over:
-		return lost
+		return false, lost
 	case b.turn != turn:
-		return caughtUp // which flush finds to be wrong
-	case place > b.until:
-		return caughtUp
+		return false, caughtUp // which flush finds to be wrong
+	case l.Place > b.until:
+		return false, caughtUp
 	}
-	b.behind = place
-	if place > b.member.hub.outbox.passed.Load() {
-		b.ahead = place
+	b.behind = l.Place
+	if l.Place > b.member.hub.outbox.passed.Load() {
+		b.ahead = l.Place
 	}
-	return reading
+	_, has := b.has[l.Message.ID]
+	return !has, reading
 }
 
 // overflow ends a connection that takes no more; one that cannot be ended so goes on, with what comes.
@@ -218,25 +223,29 @@ func (b *mailbox) flush(turn uint) bool {
 			b.mu.Unlock()
 			return false
 		}
-		held, behind := b.takeHeldLocked(), b.behind
+		held, behind, has := b.takeHeldLocked(), b.behind, b.has
 		if len(held) == 0 {
-			b.catching, b.running = false, false
+			b.catching, b.running, b.has = false, false, nil
 			b.retireLocked()
 			b.mu.Unlock()
 			return true
 		}
 		b.mu.Unlock()
 		for _, msg := range held {
-			b.giveHeld(msg, behind)
+			if _, skip := has[msg.ID]; skip {
+				b.member.note(msg.place)
+			} else if msg.place == 0 || msg.place > behind { // else it was held before there was a login, and has been read
+				b.giveHeld(msg)
+			}
+			msg.ask.resume()
 		}
 	}
 }
 
-// giveHeld delivers what was held, unless it has been read in the inbox: it was held before there was a login.
-func (b *mailbox) giveHeld(msg *Message, behind uint64) {
-	defer msg.ask.resume()
-	if msg.place != 0 && msg.place <= behind {
-		return
+// giveHeld delivers what was held.
+func (b *mailbox) giveHeld(msg *Message) {
+	if msg.offset == "" && b.member.trail() != nil { // it was pushed before the connection could be recovered
+		msg = msg.postponed()
 	}
 	if err := b.member.deliver(msg); err != nil {
 		b.member.hub.log.Debug("a message that was held could not be delivered", "message", msg.ID, "error", err)

@@ -27,7 +27,7 @@ func (m *Member) note(place uint64) {
 	c, ok := m.conn.(Confirmer)
 	uid := m.UID()
 	switch {
-	case uid == "":
+	case uid == "" || place == 0:
 	case !ok:
 		m.hub.inbox.Confirm(uid, []uint64{place})
 	default:
@@ -85,7 +85,7 @@ func (m *Member) confirmed(place uint64) {
 	if place == 0 || uid == "" {
 		return
 	}
-	if b := m.mail.Load(); b != nil {
+	if b := m.mail(); b != nil {
 		b.mu.Lock()
 		if i := slices.Index(b.noted, place); i >= 0 {
 			b.noted = slices.Delete(b.noted, i, i+1)

@@ -33,6 +33,8 @@ type Options struct {
 	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
 	// call Close. Nil: that is not followed, and costs nothing.
 	RoomPresence func(RoomChange)
+	// Recovery lets connections be recovered. Nil: none can, and it costs nothing.
+	Recovery *Recovery
 	// Memberships keep those of [Hub.AddMembership]; New reads them. Nil: they end with the hub.
 	Memberships Memberships
 	// Inbox keeps the messages of [Hub.Store]; its users get them when they log in. Nil: there is none.
@@ -51,6 +53,7 @@ type Hub struct {
 	loginFirst bool
 	presence   *presence     // nil without an observer
 	rooms      *roomWatch    // nil without an observer
+	recovery   *recovery     // nil if no connection can be recovered
 	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
 	inbox      Inbox         // nil: there is none
 	limit      limit
@@ -123,6 +126,15 @@ func New(o Options) (*Hub, error) {
 	if o.Memberships != nil {
 		if err := h.loadRoster(o.Memberships); err != nil {
 			return nil, fmt.Errorf("making a hub: %w", err)
+		}
+	}
+	if o.Recovery != nil {
+		if err := o.Recovery.check(); err != nil {
+			return nil, fmt.Errorf("making a hub: %w", err)
+		}
+		h.recovery = newRecovery(*o.Recovery)
+		if err := h.recovery.restore(); err != nil { // it would be no use to anybody if the program did not start
+			h.log.Warn("clients of before the restart are not recovered", "error", err)
 		}
 	}
 	if o.Presence != nil {
@@ -203,6 +215,7 @@ func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)
 	h.rooms.close()
 	err := h.tasks.close(ctx)
+	h.recovery.close()
 	if h.presence != nil {
 		err = errors.Join(err, h.presence.close(ctx))
 	}

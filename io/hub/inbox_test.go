@@ -323,7 +323,7 @@ func TestStoredMessagesWaitForTheLogin(t *testing.T) {
 		t.Errorf("%q are kept before the client has read it", got)
 	}
 	c.await("1", "2", "3", "4", "5")
-	until(t, func() bool { return len(b.ids("u")) == 0 && m.mail.Load() == nil })
+	until(t, func() bool { return len(b.ids("u")) == 0 && m.mail() == nil })
 }
 
 // waiting is how much is in the queue.
@@ -336,8 +336,8 @@ func (c *pageConn) waiting() int {
 func TestEmptyInboxCostsOneRead(t *testing.T) {
 	h, b := inboxHub(t, Options{})
 	m, _ := visit(t, h, "c", "u")
-	if m.mail.Load() != nil || b.reads != 1 {
-		t.Errorf("mailbox %v after %d reads of an empty inbox", m.mail.Load(), b.reads)
+	if m.mail() != nil || b.reads != 1 {
+		t.Errorf("mailbox %v after %d reads of an empty inbox", m.mail(), b.reads)
 	}
 	if err := m.Login("v"); err != nil || b.reads != 1 {
 		t.Errorf("a second login: %v, %d reads", err, b.reads)
@@ -367,7 +367,7 @@ func TestCatchingUpIsPaced(t *testing.T) {
 	if c.max > 10 {
 		t.Errorf("%d messages were in the queue at once, of 20", c.max)
 	}
-	until(t, func() bool { return len(b.ids("u")) == 0 && m.mail.Load() == nil })
+	until(t, func() bool { return len(b.ids("u")) == 0 && m.mail() == nil })
 }
 
 // A client whose arrival is confirmed late does not wait for that.
@@ -451,7 +451,7 @@ func TestAnyConnectionConfirms(t *testing.T) {
 	c.await("1")
 	until(t, func() bool { return len(b.ids("u")) == 0 })
 	d.await("1")
-	until(t, func() bool { return m.mail.Load() == nil })
+	until(t, func() bool { return m.mail() == nil })
 }
 
 func TestWhomAMessageIsStoredFor(t *testing.T) {
@@ -575,7 +575,7 @@ func TestUnreadableInboxIsPassedOver(t *testing.T) {
 	m, c := visit(t, h, "c", "u")
 	push(t, h, "2", user1("u"))
 	c.await("2")
-	if m.mail.Load() != nil {
+	if m.mail() != nil {
 		t.Error("it still catches up")
 	}
 	b.set(func() { b.getErr = nil })
@@ -669,7 +669,7 @@ func TestLogoutWhileCatchingUp(t *testing.T) {
 	}
 	push(t, h, "new", user1("v"))
 	c.await("u1", "v1", "new")
-	until(t, func() bool { return len(b.ids("v")) == 0 && m.mail.Load() == nil })
+	until(t, func() bool { return len(b.ids("v")) == 0 && m.mail() == nil })
 	if got := b.ids("u"); !slices.Equal(got, []string{"u2"}) {
 		t.Errorf("%q are kept", got)
 	}
@@ -726,7 +726,7 @@ func TestAcknowledgementConfirms(t *testing.T) {
 		t.Errorf("answers %+v, kept %+v", a, kept)
 	}
 	c.read(-1)
-	until(t, func() bool { return h.asked.Load() == 0 && c.member.mail.Load() == nil })
+	until(t, func() bool { return h.asked.Load() == 0 && c.member.mail() == nil })
 }
 
 // A question is over when the time is up, also for a connection that will get the message later.

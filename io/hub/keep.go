@@ -153,10 +153,18 @@ func (s *stored) deliver(h *Hub) {
 	m.place, m.ask = s.did.Place, s.ask
 	sc := h.newScratch()
 	defer h.release(sc)
-	h.outbox.begun.Store(m.place) // who logs in from now on is found by resolve
-	s.resolve(h, sc)
-	s.ask.recount(len(sc.list))
-	r := h.give(&s.push, sc)
+	find := func() {
+		h.outbox.begun.Store(m.place) // who logs in from now on is found by resolve
+		s.resolve(h, sc)
+		s.ask.recount(len(sc.list))
+	}
+	var r Result
+	if h.recovery.active() {
+		r = h.giveInTurn(&s.push, sc, find)
+	} else {
+		find()
+		r = h.give(&s.push, sc)
+	}
 	h.outbox.passed.Store(m.place)
 	s.tell(Kept{Result: r, Stored: len(s.users)})
 	s.ask.start(r)

@@ -19,16 +19,17 @@ type mailbox struct {
 	running  bool       // somebody is at it, or will be told to go on
 	behind   uint64     // the place up to which the inbox has been read
 	held     []*Message
-	size     int    // of held, in bytes
-	until    uint64 // up to where it is to be read: what is stored behind that is delivered as it comes
-	ahead    uint64 // the place that was read before the outbox was done with it; 0 if none was
+	size     int                 // of held, in bytes
+	until    uint64              // up to where it is to be read: what is stored behind that is delivered as it comes
+	ahead    uint64              // the place that was read before the outbox was done with it; 0 if none was
+	has      map[string]struct{} // IDs of messages that its client need not be given, since it has recovered
 	noted    []uint64
 	asking   bool // a confirmation of what was noted is under way
 }
 
 // give delivers a message, or holds it while the connection catches up.
 func (m *Member) give(msg *Message) error {
-	b := m.mail.Load()
+	b := m.mail()
 	if b == nil && msg.place == 0 {
 		return m.conn.Deliver(msg)
 	}
@@ -61,7 +62,7 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 		b.mu.Unlock()
 		return false, nil
 	}
-	size := msg.size()
+	size := messageCost + msg.size()
 	limit := &b.member.hub.limit
 	if len(b.held) > 0 && (len(b.held) >= limit.heldMessages || b.size+size > limit.heldBytes) {
 		b.mu.Unlock()
@@ -80,16 +81,17 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 	return true, nil
 }
 
-// size is about how much memory a message takes.
-func (m *Message) size() int {
-	n := messageCost + len(m.ID) + len(m.Event)
-	for _, arg := range m.Args {
-		n += len(arg)
+// skip says that the client has the messages with these IDs: what is in the inbox of them is confirmed.
+func (m *Member) skip(ids map[string]struct{}) {
+	b := m.mail()
+	if b == nil || len(ids) == 0 {
+		return
 	}
-	for _, data := range m.Attachments {
-		n += len(data)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.catching {
+		b.has = ids
 	}
-	return n
 }
 
 // takeHeldLocked empties what is held.
@@ -106,17 +108,17 @@ func (b *mailbox) retireLocked() {
 		return
 	}
 	b.over = true
-	b.member.mail.CompareAndSwap(b, nil)
+	b.member.more().mail.CompareAndSwap(b, nil)
 }
 
 // mailbox returns the mailbox of a connection that is logged in as uid, a new one if there is none.
 func (m *Member) mailbox(uid string) *mailbox {
 	for {
-		if b := m.mail.Load(); b != nil {
+		if b := m.mail(); b != nil {
 			return b
 		}
 		b := &mailbox{member: m, uid: uid}
-		if m.mail.CompareAndSwap(nil, b) {
+		if m.more().mail.CompareAndSwap(nil, b) {
 			return b
 		}
 	}
@@ -140,12 +142,12 @@ func (b *mailbox) open(uid string) bool {
 // who has gone.
 func (b *mailbox) leave(gone bool) {
 	b.mu.Lock()
-	b.uid, b.noted = "", nil
+	b.uid, b.noted, b.has = "", nil, nil
 	b.turn++
 	dropped := b.takeHeldLocked()
 	if gone {
 		b.over, b.catching = true, false
-		b.member.mail.CompareAndSwap(b, nil)
+		b.member.more().mail.CompareAndSwap(b, nil)
 	}
 	b.mu.Unlock()
 	for _, msg := range dropped {
