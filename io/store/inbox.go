@@ -31,6 +31,8 @@ type InboxOptions struct {
 	// MaxReceipts is how many such receipts are, each counted once and for each user of its message; the oldest are
 	// forgotten. 0 means 1,000,000.
 	MaxReceipts int
+
+	takeOver time.Duration // how often it is taken over what the journal has; 0 means 1 s
 }
 
 func (o *InboxOptions) complete() error {
@@ -48,6 +50,9 @@ func (o *InboxOptions) complete() error {
 	}
 	if o.MaxReceipts == 0 {
 		o.MaxReceipts = 1_000_000
+	}
+	if o.takeOver == 0 {
+		o.takeOver = time.Second
 	}
 	return nil
 }
@@ -114,7 +119,7 @@ func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 		return nil, fmt.Errorf("opening the inbox: %w", err)
 	}
 	q.running.Go(w.run)
-	q.running.Go(q.takeOver)
+	q.running.Go(q.takeOverForever)
 	q.running.Go(q.sweepForever)
 	return q, nil
 }

@@ -14,8 +14,7 @@ const (
 	retryAfter = time.Second
 	// entryBytes is how much goes into one entry of the journal, and then what has begun.
 	entryBytes = 8 << 20
-	// What the journal has is taken over once a second, or when it is that much.
-	takeOverEvery = time.Second
+	// What the journal has is taken over from time to time, or when it is that much.
 	takeOverOps   = 8192
 	takeOverBytes = 16 << 20
 	// mostOps and mostBytes are how much it may have that is not taken over.
@@ -46,7 +45,7 @@ type scribe struct {
 // run writes until Close, and then what is left.
 func (w *scribe) run() {
 	q := w.inbox
-	gather, again := newStoppedTimer(), time.NewTicker(takeOverEvery)
+	gather, again := newStoppedTimer(), time.NewTicker(q.InboxOptions.takeOver)
 	defer gather.Stop()
 	defer again.Stop()
 	idle := true // the timer does not run
@@ -333,8 +332,8 @@ func (w *scribe) end() {
 	q.err = errors.Join(err, w.failed, w.journal.close(err == nil && w.failed == nil))
 }
 
-// takeOver makes the changes that the journal has.
-func (q *Inbox) takeOver() {
+// takeOverForever makes the changes that the journal has, until Close.
+func (q *Inbox) takeOverForever() {
 	for entries := range q.batches {
 		q.results <- q.applyAll(entries)
 	}
