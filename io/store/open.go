@@ -24,6 +24,7 @@ import (
 //	memberships  uid 0x00 room → nothing
 //	schedules    id → what its owner makes of it; not there until it is asked for
 //	inbox        a bucket for each part, see box.go; not there until it is asked for
+//	recovery     number, 8 bytes, big-endian → what its owner makes of it; there between a stop and the next start
 const schema = 1
 
 const (
@@ -33,6 +34,7 @@ const (
 	membershipBucket = "memberships"
 	scheduleBucket   = "schedules"
 	inboxBucket      = "inbox"
+	recoveryBucket   = "recovery"
 
 	schemaKey  = "schema"
 	versionKey = "version"
