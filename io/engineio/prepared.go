@@ -16,6 +16,7 @@ type Prepared struct {
 	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
 	binary  bool      // at least one binary packet
 	size    int
+	frame   []byte // forms[formFrames4], if PrepareText has made it
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -52,6 +53,23 @@ func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 		p.packets = append(p.packets, Packet{Type: Message, Binary: true, Data: a})
 		p.size += len(a)
 	}
+	return p
+}
+
+// Headroom is how many bytes [PrepareText] needs in front of a text: for the
+// header of a WebSocket frame and the type of the packet.
+const Headroom = 11
+
+// PrepareText is [Prepare] of buf[Headroom:] without attachments. The frame that
+// most sessions get is made around the text, which saves copying it. buf now
+// belongs to the message.
+func PrepareText(buf []byte, jsonAt int) *Prepared {
+	p := Prepare(buf[Headroom:], jsonAt)
+	var room [Headroom]byte
+	front := append(wsconn.AppendTextHeader(room[:0], 1+p.size), '0'+byte(Message))
+	p.frame = buf[Headroom-len(front):]
+	copy(p.frame, front)
+	p.forms[formFrames4].Store(&p.frame)
 	return p
 }
 

@@ -132,7 +132,7 @@ func (n *Namespace) prepare(m *hub.Message) any {
 		return (*engineio.Prepared)(nil)
 	}
 	p := Packet{Type: PacketEvent, Namespace: n.name}
-	return prepare(p, eventList(m.Event, m.Args), m.Attachments)
+	return prepareEvent(p, m.Event, m.Args, m.Attachments)
 }
 
 // prepared returns m as it goes to every socket of the namespace, encoded once;
