@@ -17,6 +17,7 @@ type tape struct {
 
 func (c *tape) Read(p []byte) (int, error)      { return copy(p, c.request), nil }
 func (c *tape) SetReadDeadline(time.Time) error { return nil }
+func (c *tape) LocalAddr() net.Addr             { return nil }
 
 func (c *tape) Write(p []byte) (int, error) {
 	c.written += len(p)

@@ -152,7 +152,6 @@ func (c *conn) answer() bool {
 	c.fill()
 	c.response.reset(c.head.close)
 	c.broken = true
-	c.context.begin()
 	c.listener.server.Handler.ServeHTTP(&c.response, c.request)
 	c.broken = false
 	if !c.release() {
@@ -165,6 +164,9 @@ func (c *conn) answer() bool {
 
 // fill makes the request from what was parsed.
 func (c *conn) fill() {
+	for !c.context.begin() { // somebody has kept it, and asked when its request was over
+		c.renew()
+	}
 	h := &c.head
 	clear(c.header)
 	h.fill(c.header, &c.values)

@@ -3,6 +3,7 @@ package fastpath
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"sync"
@@ -18,6 +19,7 @@ type requestContext struct {
 	// guarded by mu
 	mu      sync.Mutex
 	live    bool          // the handler runs
+	local   net.Addr      // of the connection
 	done    chan struct{} // nil until somebody asks
 	err     error
 	watched chan struct{} // closed when nobody reads any more; nil until somebody has
@@ -45,7 +47,7 @@ func (x *requestContext) Done() <-chan struct{} {
 	return x.done
 }
 
-// Err returns context.Canceled after the end, which is seen only once Done has been called.
+// Err returns context.Canceled after the end, if Done has been called.
 func (x *requestContext) Err() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -58,7 +60,9 @@ func (x *requestContext) Value(key any) any {
 	case http.ServerContextKey:
 		return x.conn.listener.server
 	case http.LocalAddrContextKey:
-		return x.conn.nc.LocalAddr()
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		return x.local
 	}
 	return nil
 }
@@ -94,11 +98,12 @@ func (x *requestContext) watch() {
 	x.cancelLocked()
 }
 
-// begin makes x the context of a request.
-func (x *requestContext) begin() {
+// begin makes x the context of a request, and reports whether it can be: not once somebody has asked for Done.
+func (x *requestContext) begin() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.live = true
+	x.live, x.local = x.done == nil, x.conn.nc.LocalAddr()
+	return x.live
 }
 
 // end ends the request, and the watch if there is one. It reports whether somebody has asked for Done: then x is used up,
@@ -111,11 +116,9 @@ func (x *requestContext) end() (asked bool, err error) {
 		return false, nil
 	}
 	if x.watched != nil {
-		err = x.conn.nc.SetReadDeadline(time.Unix(1, 0))
+		err = x.conn.nc.SetReadDeadline(time.Unix(1, 0)) // fails if it has been closed, which ends the watch too
 		x.mu.Unlock()
-		if err == nil {
-			<-x.watched
-		}
+		<-x.watched
 		x.mu.Lock()
 	}
 	x.cancelLocked()

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// maxWaiting is how many goroutines wait for a connection.
+const maxWaiting = 64
+
 // Options says what a Listener needs.
 type Options struct {
 	// Listener is the port. Required. The Listener closes it.
@@ -20,7 +23,8 @@ type Options struct {
 	// Server is what serves the Listener. Its Handler answers what is taken here too, and must keep nothing of such a request
 	// or its ResponseWriter beyond its return: they are used again. It cannot hijack, flush or send informational
 	// answers. ReadHeaderTimeout, IdleTimeout (up to a second later) and ErrorLog count here; ConnState hears only of
-	// connections that the server gets. ReadTimeout, WriteTimeout, BaseContext and ConnContext must not be set. Required.
+	// connections that the server gets. ReadTimeout, WriteTimeout, BaseContext and ConnContext must not be set, nor MaxHeaderBytes
+	// to less than 8 KB. Required.
 	Server *http.Server
 
 	// Takes says which requests are taken. Required.
@@ -37,9 +41,10 @@ type Listener struct {
 	failed  chan error
 	closing chan struct{} // closed by Close
 
+	work     chan net.Conn // to a goroutine that waits for its next connection
 	stopping atomic.Bool
-	conns    sync.Pool      // of *conn
-	running  sync.WaitGroup // a goroutine that accepts, and one for each connection
+	waiting  atomic.Int32   // goroutines that do
+	running  sync.WaitGroup // these, those that have a connection, and the one that accepts
 
 	// guarded by mu
 	mu   sync.Mutex
@@ -53,6 +58,8 @@ func New(o Options) (*Listener, error) {
 		return nil, errors.New("fastpath: Listener, Server, its Handler and Takes are required")
 	case o.Server.ReadTimeout != 0 || o.Server.WriteTimeout != 0 || o.Server.BaseContext != nil || o.Server.ConnContext != nil:
 		return nil, errors.New("fastpath: the server must have no ReadTimeout, WriteTimeout, BaseContext or ConnContext")
+	case o.Server.MaxHeaderBytes != 0 && o.Server.MaxHeaderBytes < bufferSize:
+		return nil, fmt.Errorf("fastpath: the server's MaxHeaderBytes must not be under %d", bufferSize)
 	}
 	l := &Listener{
 		inner:   o.Listener,
@@ -61,9 +68,9 @@ func New(o Options) (*Listener, error) {
 		handed:  make(chan net.Conn),
 		failed:  make(chan error),
 		closing: make(chan struct{}),
+		work:    make(chan net.Conn),
 		open:    make(map[*conn]net.Conn),
 	}
-	l.conns.New = func() any { return newConn(l) }
 	l.running.Go(l.accept)
 	return l, nil
 }
@@ -88,7 +95,7 @@ func (l *Listener) accept() {
 	for {
 		nc, err := l.inner.Accept()
 		if err == nil {
-			l.running.Go(func() { l.serve(nc) })
+			l.start(nc)
 			continue
 		}
 		select {
@@ -99,18 +106,45 @@ func (l *Listener) accept() {
 	}
 }
 
-// serve serves one connection.
-func (l *Listener) serve(nc net.Conn) {
-	c, _ := l.conns.Get().(*conn)
+// start has a connection served, by a goroutine that waits if there is one.
+func (l *Listener) start(nc net.Conn) {
+	select {
+	case l.work <- nc:
+	default:
+		l.running.Go(func() { l.run(nc) })
+	}
+}
+
+// run serves connections. A few goroutines are kept when theirs has ended, with their memory: to grow the stack of a new one
+// would take a tenth of a push on a connection of its own.
+func (l *Listener) run(nc net.Conn) {
+	c := newConn(l)
+	for l.serve(c, nc) {
+		if l.waiting.Add(1) > maxWaiting {
+			l.waiting.Add(-1)
+			return
+		}
+		select {
+		case nc = <-l.work:
+			l.waiting.Add(-1)
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// serve serves one connection, and reports whether c can be used again: not when it ends by a panic.
+func (l *Listener) serve(c *conn, nc net.Conn) bool {
 	l.mu.Lock()
 	l.open[c] = nc
 	l.mu.Unlock()
 	defer l.leave(c)
 	c.serve(nc)
+	return true
 }
 
 // leave forgets a connection and, unless the server has it, closes it. It must be deferred: a handler that panics ends its
-// connection only.
+// connection only, and may leave c in any state.
 func (l *Listener) leave(c *conn) {
 	if reason := recover(); reason != nil {
 		c.logPanic(reason)
@@ -118,8 +152,7 @@ func (l *Listener) leave(c *conn) {
 	l.mu.Lock()
 	delete(l.open, c)
 	l.mu.Unlock()
-	broken := c.broken
-	if broken {
+	if c.broken {
 		c.release()
 	}
 	if c.nc != nil {
@@ -127,9 +160,6 @@ func (l *Listener) leave(c *conn) {
 			l.logf("http: closing the connection of %v: %v", c.remote, err)
 		}
 		c.nc = nil
-	}
-	if !broken { // otherwise the handler may have left it in any state
-		l.conns.Put(c)
 	}
 }
 
@@ -179,6 +209,9 @@ func (l *Listener) Wait(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if len(l.open) == 0 {
+		return nil
+	}
 	errs := []error{fmt.Errorf("waiting for %d requests: %w", len(l.open), ctx.Err())}
 	for _, nc := range l.open {
 		errs = append(errs, nc.Close())

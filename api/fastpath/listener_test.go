@@ -66,10 +66,11 @@ func wantEnd(t testing.TB, in io.Reader) {
 func TestNew(t *testing.T) {
 	l := &pipes{}
 	for name, o := range map[string]Options{
-		"nothing":     {},
-		"no handler":  {Listener: l, Server: &http.Server{}, Takes: takes},
-		"no Takes":    {Listener: l, Server: &http.Server{Handler: http.NotFoundHandler()}},
-		"ReadTimeout": {Listener: l, Server: &http.Server{Handler: http.NotFoundHandler(), ReadTimeout: 1}, Takes: takes},
+		"nothing":        {},
+		"no handler":     {Listener: l, Server: &http.Server{}, Takes: takes},
+		"no Takes":       {Listener: l, Server: &http.Server{Handler: http.NotFoundHandler()}},
+		"ReadTimeout":    {Listener: l, Server: &http.Server{Handler: http.NotFoundHandler(), ReadTimeout: 1}, Takes: takes},
+		"MaxHeaderBytes": {Listener: l, Server: &http.Server{Handler: http.NotFoundHandler(), MaxHeaderBytes: 4096}, Takes: takes},
 	} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%s: no error", name)
@@ -226,6 +227,9 @@ func TestWatched(t *testing.T) {
 func TestKept(t *testing.T) {
 	kept := make(chan context.Context, 1)
 	p := open(t, true, func(w http.ResponseWriter, r *http.Request) {
+		if err := r.Context().Err(); err != nil {
+			t.Errorf("at the beginning: %v", err)
+		}
 		kept <- r.Context()
 		echo(w, r)
 	})
@@ -264,6 +268,39 @@ func TestPanic(t *testing.T) {
 	}
 	send(t, bystander, push)
 	wantAnswer(t, in, "/v1/push {}")
+}
+
+// TestFresh makes each of many requests on a connection of its own, more of them at once than goroutines are kept.
+func TestFresh(t *testing.T) {
+	const callers = 2 * maxWaiting
+	arrived := make(chan bool)
+	p := open(t, true, func(w http.ResponseWriter, r *http.Request) {
+		arrived <- true
+		echo(w, r)
+	})
+	for range 3 {
+		var all []net.Conn
+		for range callers {
+			c := p.dial(t)
+			send(t, c, push)
+			all = append(all, c)
+		}
+		for range callers {
+			<-arrived
+		}
+		for _, c := range all {
+			wantAnswer(t, bufio.NewReader(c), "/v1/push {}")
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		await(t, "the end of all connections", func() bool {
+			p.fast.mu.Lock()
+			defer p.fast.mu.Unlock()
+			return len(p.fast.open) == 0
+		})
+		await(t, "the end of most goroutines", func() bool { return p.fast.waiting.Load() <= maxWaiting })
+	}
 }
 
 // TestStop stops a port with connections in every state.
