@@ -61,9 +61,12 @@ func (a *App) Start() error {
 		if err := a.push.shorten(); err != nil {
 			return err
 		}
-		a.serve(a.push)
 	}
-	a.serve(public)
+	for _, e := range []*endpoint{public, a.push} {
+		if e != nil {
+			a.serve(e)
+		}
+	}
 	a.hub.Open()
 	if a.gate == nil {
 		a.log.Warn("auth.mode is open: whoever reaches the public port may log in as any user and read what is pushed to that user; " +
