@@ -32,19 +32,26 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, dst []byte) ([
 		}
 		n, err := body.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
+		if err == nil {
+			continue
+		}
 		if errors.Is(err, io.EOF) {
 			return dst, nil
 		}
-		if tooMany := (*http.MaxBytesError)(nil); errors.As(err, &tooMany) {
-			return dst, s.bodyTooLarge()
-		}
-		if errors.Is(err, errCrowd) {
-			return dst, crowded()
-		}
-		if err != nil {
-			return dst, &problem{kind: badBody, text: "The body ended before its end: send it whole."}
-		}
+		return dst, s.bodyProblem(err)
 	}
+}
+
+// bodyProblem is the answer to a body that could not be read.
+func (s *Server) bodyProblem(err error) *problem {
+	var tooMany *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMany):
+		return s.bodyTooLarge()
+	case errors.Is(err, errCrowd):
+		return crowded()
+	}
+	return &problem{kind: badBody, text: "The body ended before its end: send it whole."}
 }
 
 // bodyTooLarge is the answer to a body over the limit.

@@ -108,7 +108,7 @@ func FuzzParseBody(f *testing.F) {
 				t.Fatalf("an unset variable has a value: %+v", v)
 			}
 		}
-		users, bad := audience(&first.to)
+		users, bad := audience(&first.to, new([1]string))
 		if bad == nil && users == nil && len(first.to.text) > 0 {
 			t.Fatalf("%q became everybody", first.to.text)
 		}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -115,7 +114,8 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	if f.typ.invalid != "" || f.typ.values != nil || string(f.typ.text) != "publish" {
 		return false, fail("type has to be publish" + hint(r, f))
 	}
-	users, bad := audience(&f.to)
+	p := &parcel{message: hub.Message{Event: legacyEvent, ShowID: s.showIDs}}
+	users, bad := audience(&f.to, &p.user)
 	if bad != nil {
 		return false, bad
 	}
@@ -123,9 +123,10 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 		return false, fail("content has to be one string")
 	}
 	sc.escaped = appendEscaped(sc.escaped[:0], f.content.text)
-	argument := appendJSONString(make([]byte, 0, len(sc.escaped)+len(sc.escaped)/8+2), sc.escaped)
-	if s.maxContent > 0 && int64(len(argument)) > s.maxContent {
-		return false, fail(fmt.Sprintf("content has %d bytes once escaped, and at most %d can be sent", len(argument), s.maxContent))
+	p.args[0] = appendJSONString(p.buffer(len(sc.escaped)+len(sc.escaped)/8+2), sc.escaped)
+	p.message.Args = p.args[:]
+	if size := len(p.args[0]); s.maxContent > 0 && int64(size) > s.maxContent {
+		return false, fail(fmt.Sprintf("content has %d bytes once escaped, and at most %d can be sent", size, s.maxContent))
 	}
 	to := hub.Audience{Users: users, All: users == nil}
 	if denied := who.reaches(&to); denied != nil {
@@ -134,10 +135,7 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	if bad := who.spend(); bad != nil {
 		return false, bad
 	}
-	result, err := s.pusher.Push(r.Context(), hub.Push{
-		To:      to,
-		Message: &hub.Message{Event: legacyEvent, Args: []json.RawMessage{argument}, ShowID: s.showIDs},
-	})
+	result, err := s.pusher.Push(r.Context(), hub.Push{To: to, Message: &p.message})
 	if err != nil {
 		return false, fail(err.Error())
 	}
@@ -147,16 +145,17 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	return users == nil || result.Delivered > 0, nil
 }
 
-// audience returns the users that to names, or nil for every connected socket. An empty list is refused: who computed
-// one hardly meant everybody.
-func audience(to *variable) ([]string, *problem) {
+// audience returns the users that to names, or nil for every connected socket; a single one is put into room. An empty list
+// is refused: who computed one hardly meant everybody.
+func audience(to *variable, room *[1]string) ([]string, *problem) {
 	switch {
 	case to.invalid != "":
 		return nil, fail("to: " + to.invalid)
 	case to.values == nil && len(to.text) == 0:
 		return nil, nil
 	case to.values == nil:
-		return []string{string(to.text)}, nil
+		room[0] = string(to.text)
+		return room[:], nil
 	case len(to.values.values) == 0:
 		return nil, fail("to is an empty list: name a user, or leave it out to reach everybody")
 	}

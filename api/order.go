@@ -39,6 +39,7 @@ type parcel struct {
 	message hub.Message
 	args    [1]json.RawMessage
 	user    [1]string
+	room    [128]byte // for the arguments, if they fit
 }
 
 // The bits of order.given, and of the fields of an audience.
@@ -292,11 +293,11 @@ func (s *Server) pack(o *order, data, args []byte) *fault {
 	case args != nil && args[0] != '[':
 		return invalid("args", "has to be an array")
 	case args != nil:
-		if bad := l.liftAll(&p.message, args); bad != nil {
+		if bad := l.liftAll(&p.message, p.buffer(len(args)), args); bad != nil {
 			return bad
 		}
 	case data != nil:
-		lifted, bad := l.lift(make([]byte, 0, len(data)), data, "data")
+		lifted, bad := l.lift(p.buffer(len(data)), data, "data")
 		if bad != nil {
 			return bad
 		}
@@ -316,9 +317,16 @@ func (s *Server) pack(o *order, data, args []byte) *fault {
 	return nil
 }
 
-// liftAll gives m the elements of an array as its arguments.
-func (l *lifter) liftAll(m *hub.Message, args []byte) *fault {
-	buf := make([]byte, 0, len(args))
+// buffer returns memory for arguments of n bytes.
+func (p *parcel) buffer(n int) []byte {
+	if n <= len(p.room) {
+		return p.room[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+// liftAll gives m the elements of an array as its arguments, in the memory of buf.
+func (l *lifter) liftAll(m *hub.Message, buf, args []byte) *fault {
 	for element := range elements(args) {
 		from := len(buf)
 		var bad *fault

@@ -409,3 +409,22 @@ func TestRouting(t *testing.T) {
 		checkAnswer(t, do(s, "GET", path+"type=publish&to=u&content=x", "", ""), "offline")
 	}
 }
+
+func TestFrequent(t *testing.T) {
+	for request, want := range map[string]bool{
+		"POST /v1/push":       true,
+		"GET /":               true,
+		"POST /":              true,
+		"GET /v1/push":        false,
+		"PUT /":               false,
+		"POST /v1/push/batch": false,
+		"POST /v1/push/":      false,
+		"GET /healthz":        false,
+		"POST /else":          false,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		if got := Frequent(method, path); got != want {
+			t.Errorf("%s: %v, want %v", request, got, want)
+		}
+	}
+}

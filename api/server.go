@@ -239,6 +239,12 @@ func (s *Server) SetAccess(a Access) error {
 	return nil
 }
 
+// Frequent says whether a request is one of those that back ends make most: a push in the JSON form or, to the path that
+// web-msg-sender had, in the legacy form. Their handlers read the body, answer as a whole, and keep nothing of either.
+func Frequent(method, path string) bool {
+	return method == http.MethodPost && (path == "/v1/push" || path == "/") || method == http.MethodGet && path == "/"
+}
+
 // ServeHTTP answers one request of the push port.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {

@@ -30,11 +30,12 @@ var arrows = map[string][]string{
 	"fallback":           {"io/engineio", "io/wsconn", "io/hub"},
 	"api":                {"io/hub", "io/jobs", "io/wsconn", "api/schedule"},
 	"api/client":         {},
+	"api/fastpath":       {},
 	"api/schedule":       {},
 	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
-		"fallback", "api", "api/auth", "api/schedule", "api/webhook", "web", "configs",
+		"fallback", "api", "api/auth", "api/fastpath", "api/schedule", "api/webhook", "web", "configs",
 	},
 	"app/cli": {"app", "configs", "api/client", "io/socketio", "io/socketio/client"},
 	"":        {"app/cli"}, // main

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"crier/api"
+	"crier/api/fastpath"
 	"crier/configs"
 	"crier/web"
 )
@@ -25,6 +27,7 @@ type endpoint struct {
 	server      *http.Server
 	certificate *certificate // nil: no TLS
 	newcomers   *newcomers
+	fast        *fastpath.Listener // nil: net/http has all connections
 	serving     sync.WaitGroup
 }
 
@@ -54,6 +57,11 @@ func (a *App) Start() error {
 	a.site.Store(site)
 	public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
 	a.schedules.Start(a.api.PushScheduled)
+	if a.push != nil {
+		if err := a.push.shorten(); err != nil {
+			return err
+		}
+	}
 	for _, e := range []*endpoint{public, a.push} {
 		if e != nil {
 			a.serve(e)
@@ -102,6 +110,16 @@ func listenError(setting, addr string, err error) error {
 	return fmt.Errorf("cannot listen on %s (setting `%s`): %s", addr, setting, advice)
 }
 
+// shorten gives the port's most frequent requests a shorter way to its handler.
+func (e *endpoint) shorten() error {
+	fast, err := fastpath.New(fastpath.Options{Listener: e.listener, Server: e.server, Takes: api.Frequent})
+	if err != nil {
+		return err
+	}
+	e.fast, e.listener = fast, fast
+	return nil
+}
+
 // serve serves e until it is shut down; an earlier end is reported through Err.
 func (a *App) serve(e *endpoint) {
 	l := e.listener
@@ -139,6 +157,9 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 	}
 	if lerr := e.listener.Close(); lerr != nil && !errors.Is(lerr, net.ErrClosed) {
 		err = errors.Join(err, lerr)
+	}
+	if e.fast != nil {
+		err = errors.Join(err, e.fast.Wait(ctx))
 	}
 	e.serving.Wait()
 	return err

@@ -16,6 +16,10 @@ import (
 // Callers make one HTTP request after the other, each on a connection of its own that is kept
 // alive. One goroutine drives them all.
 type Callers struct {
+	// Fresh has each request made on a new connection.
+	Fresh bool
+
+	addr  netip.AddrPort
 	epoll int
 	list  map[int]*callerConn // by descriptor
 }
@@ -35,22 +39,46 @@ func NewCallers(addr netip.AddrPort, path string, shares []*Users) (*Callers, er
 	if err != nil {
 		return nil, fmt.Errorf("making an epoll descriptor: %w", err)
 	}
-	c := &Callers{epoll: epoll, list: make(map[int]*callerConn)}
+	c := &Callers{addr: addr, epoll: epoll, list: make(map[int]*callerConn)}
 	for _, users := range shares {
-		conn, err := Dial{Addr: addr}.Connect()
+		err := c.connect(&callerConn{
+			users: users,
+			head:  fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: ", path, addr),
+		})
 		if err != nil {
 			return nil, errors.Join(err, c.Close())
 		}
-		c.list[conn.fd] = &callerConn{
-			fd: conn.fd, users: users,
-			head: fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: ", path, addr),
-		}
-		event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(conn.fd)}
-		if err := syscall.EpollCtl(epoll, syscall.EPOLL_CTL_ADD, conn.fd, &event); err != nil {
-			return nil, errors.Join(fmt.Errorf("watching a socket: %w", err), c.Close())
-		}
 	}
 	return c, nil
+}
+
+// connect gives one a connection.
+func (c *Callers) connect(one *callerConn) error {
+	conn, err := Dial{Addr: c.addr}.Connect()
+	if err != nil {
+		return err
+	}
+	one.fd = conn.fd
+	c.list[one.fd] = one
+	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(one.fd)}
+	if err := syscall.EpollCtl(c.epoll, syscall.EPOLL_CTL_ADD, one.fd, &event); err != nil {
+		return fmt.Errorf("watching a socket: %w", err)
+	}
+	return nil
+}
+
+// next sends the next push of one.
+func (c *Callers) next(one *callerConn) error {
+	if c.Fresh {
+		delete(c.list, one.fd)
+		if err := reset(one.fd); err != nil {
+			return fmt.Errorf("closing a connection: %w", err)
+		}
+		if err := c.connect(one); err != nil {
+			return err
+		}
+	}
+	return one.request()
 }
 
 // Close ends the connections.
@@ -90,7 +118,7 @@ func (c *Callers) Run(ctx context.Context, d time.Duration) (pushes int, err err
 			pushes++
 			if !more {
 				waiting--
-			} else if err := one.request(); err != nil {
+			} else if err := c.next(one); err != nil {
 				return pushes, err
 			}
 		}

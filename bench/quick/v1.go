@@ -30,7 +30,7 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 	}
 	defer func() { err = errors.Join(err, bare.Stop()) }()
 
-	var handler, push, lines, stream rates
+	var handler, push, bareOnce, once, lines, stream rates
 	for range b.rounds {
 		for _, way := range []struct {
 			rates  *rates
@@ -38,8 +38,10 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 			shares int
 			send   sender
 		}{
-			{&handler, bare.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, bare.addr, users) }},
-			{&push, s.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, s.push, users) }},
+			{&handler, bare.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, bare.addr, users, false) }},
+			{&push, s.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, s.push, users, false) }},
+			{&bareOnce, bare.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, bare.addr, users, true) }},
+			{&once, s.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, s.push, users, true) }},
 			{&lines, s.Child, 1, func(users []*load.Users) (int, error) { return overLink(load.DialLines(s.push, users[0])) }},
 			{&stream, s.Child, 1, func(users []*load.Users) (int, error) { return overLink(load.DialStream(s.push, users[0])) }},
 		} {
@@ -50,9 +52,12 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 	}
 	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, in bare handlers", callers), 0.6, push.over(handler))
 	b.table.note("– if only the server's processor counted", "%.2f", median(ratios(handler.each, push.each)))
+	b.table.note("– with a new connection for each push", "%.2f", once.over(bareOnce))
 	b.table.atLeast("/v1/push/batch, one link of lines, in /v1/push", 2.5, lines.over(push))
 	b.table.atLeast("/v1/stream, one WebSocket, in /v1/push", 2.5, stream.over(push))
+	b.table.note("one link of lines, in bare handlers; one WebSocket", "%.2f; %.2f", lines.over(handler), stream.over(handler))
 	b.table.note("– a second, and µs of processor: bare; /v1/push", "%v; %v", handler, push)
+	b.table.note("– the same with new connections", "%v; %v", bareOnce, once)
 	b.table.note("– the same of lines; of /v1/stream", "%v; %v", lines, stream)
 	return nil
 }
@@ -96,11 +101,12 @@ func (r *rates) add(f *load.Fleet, server *proc.Child, shares int, send sender, 
 // over is the median, over the rounds, of the rate as a multiple of another.
 func (r rates) over(other rates) float64 { return median(ratios(r.pushes, other.pushes)) }
 
-func call(ctx context.Context, addr netip.AddrPort, users []*load.Users) (pushes int, err error) {
+func call(ctx context.Context, addr netip.AddrPort, users []*load.Users, fresh bool) (pushes int, err error) {
 	c, err := load.NewCallers(addr, "/v1/push", users)
 	if err != nil {
 		return 0, err
 	}
+	c.Fresh = fresh
 	defer func() { err = errors.Join(err, c.Close()) }()
 	return c.Run(ctx, pushFor)
 }

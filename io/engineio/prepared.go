@@ -17,6 +17,7 @@ type Prepared struct {
 	binary  bool      // at least one binary packet
 	size    int
 	parts   []*Prepared // of which it was joined; then there are no packets
+	frame   []byte      // forms[formFrames4], if PrepareText has made it
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -64,6 +65,23 @@ func Join(parts ...*Prepared) *Prepared {
 		p.binary = p.binary || part.binary
 		p.size += part.size
 	}
+	return p
+}
+
+// Headroom is how many bytes [PrepareText] needs in front of a text: for the
+// header of a WebSocket frame and the type of the packet.
+const Headroom = 11
+
+// PrepareText is [Prepare] of buf[Headroom:] without attachments. The frame that
+// most sessions get is made around the text, which saves copying it. buf now
+// belongs to the message.
+func PrepareText(buf []byte, jsonAt int) *Prepared {
+	p := Prepare(buf[Headroom:], jsonAt)
+	var room [Headroom]byte
+	front := append(wsconn.AppendTextHeader(room[:0], 1+p.size), '0'+byte(Message))
+	p.frame = buf[Headroom-len(front):]
+	copy(p.frame, front)
+	p.forms[formFrames4].Store(&p.frame)
 	return p
 }
 

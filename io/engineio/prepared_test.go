@@ -184,3 +184,21 @@ func TestJoin(t *testing.T) {
 		}
 	}
 }
+
+// TestPrepareText compares with Prepare, around the lengths at which a frame's header grows.
+func TestPrepareText(t *testing.T) {
+	for _, n := range []int{2, 124, 125, 65534, 65535, 70000} {
+		text := "2" + strings.Repeat("é", n/2)[:n-1-(n-1)%2]
+		text += strings.Repeat("x", n-len(text))
+		want := Prepare([]byte(text), 1)
+		got := PrepareText(append(make([]byte, Headroom), text...), 1)
+		if got.Size() != want.Size() || got.Packets() != 1 || got.Binary() {
+			t.Errorf("%d bytes: size %d, %d packets", n, got.Size(), got.Packets())
+		}
+		for f := range formCount {
+			if g, w := got.form(f), want.form(f); !bytes.Equal(g, w) {
+				t.Errorf("%d bytes, %s: %.40q, want %.40q", n, formNames[f], g, w)
+			}
+		}
+	}
+}

@@ -31,6 +31,8 @@ type Message struct {
 	ask      *Ask                    // set before the message is delivered
 	offset   string                  // likewise
 	variants atomic.Pointer[variant] // the first; each is static once it is there
+	room     variant                 // for one of them, which saves an object
+	taken    atomic.Bool             // room is
 }
 
 // Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
@@ -81,7 +83,8 @@ func (m *Message) Encoded(key any, encode func(*Message) any) any {
 	if v := first.find(key); v != nil {
 		return v.value
 	}
-	made := &variant{key: key, value: encode(m)}
+	made := m.newVariant()
+	made.key, made.value = key, encode(m)
 	for {
 		made.next = first
 		if m.variants.CompareAndSwap(first, made) {
@@ -92,6 +95,14 @@ func (m *Message) Encoded(key any, encode func(*Message) any) any {
 			return v.value
 		}
 	}
+}
+
+// newVariant returns memory for one.
+func (m *Message) newVariant() *variant {
+	if m.taken.CompareAndSwap(false, true) {
+		return &m.room
+	}
+	return new(variant)
 }
 
 // find returns the variant for key, or nil. There are a handful at most.

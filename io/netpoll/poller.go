@@ -48,6 +48,12 @@ type Handler interface {
 	Closed(err error)
 }
 
+// Wrapper is what a net.Conn may implement in addition that stands before another one for a time only.
+type Wrapper interface {
+	// Bare returns the other one once reading, writing and closing it is the same, and nil before that.
+	Bare() net.Conn
+}
+
 // Options configures a Poller.
 type Options struct {
 	// ReadBuffer is the size in bytes of a read buffer, that is, of the largest
@@ -86,10 +92,15 @@ func New(o Options) *Poller {
 // Add takes over c, which nobody else may read, write or close from now on, and
 // makes pc its Conn. pc must be zero, and may be a part of something larger of
 // h's, which saves an object. It does not read before Start. A *net.TCPConn or *net.UnixConn is read without a
-// buffer while idle; a wrapper around one is not recognised and is read by a
+// buffer while idle; a wrapper around one, unless it is a Wrapper, is not recognised and is read by a
 // blocking goroutine. After Close the error is ErrPollerClosed, and c is still
 // the caller's.
 func (p *Poller) Add(pc *Conn, c net.Conn, h Handler) error {
+	if w, ok := c.(Wrapper); ok {
+		if bare := w.Bare(); bare != nil {
+			c = bare
+		}
+	}
 	raw, err := rawConn(c)
 	if err != nil {
 		return fmt.Errorf("adding connection: %w", err)

@@ -129,3 +129,32 @@ func stackInUse() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.StackInuse)
 }
+
+// veil is a Wrapper.
+type veil struct {
+	net.Conn
+	bare net.Conn
+}
+
+func (v veil) Bare() net.Conn { return v.bare }
+
+func TestWrapper(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		wrap   func(net.Conn) net.Conn
+		direct bool
+	}{
+		{"none", func(c net.Conn) net.Conn { return c }, true},
+		{"one that is done", func(c net.Conn) net.Conn { return veil{c, c} }, true},
+		{"one that is not", func(c net.Conn) net.Conn { return veil{c, nil} }, false},
+		{"another kind", func(c net.Conn) net.Conn { return struct{ net.Conn }{c} }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := newPoller(t, Options{})
+			server, _ := tcpPair(t)
+			if got := add(t, p, c.wrap(server), newRecorder()).Direct(); got != c.direct {
+				t.Errorf("Direct is %v, want %v", got, c.direct)
+			}
+		})
+	}
+}

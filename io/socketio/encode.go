@@ -2,11 +2,30 @@ package socketio
 
 import (
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 
 	"crier/io/engineio"
 	"crier/io/hub"
 )
+
+// prepareEvent encodes p with an event as its data and attachments behind it: in two allocations if there are none.
+func prepareEvent(p Packet, event string, args []json.RawMessage, attachments [][]byte) *engineio.Prepared {
+	if len(attachments) > 0 {
+		return prepare(p, eventList(event, args), attachments)
+	}
+	size := engineio.Headroom + 32 + len(p.Namespace) + len(event)
+	for _, a := range args {
+		size += len(a) + 1
+	}
+	text := AppendPacket(make([]byte, engineio.Headroom, size), p)
+	jsonAt := len(text) - engineio.Headroom
+	text = appendQuoted(append(text, '['), event)
+	for _, a := range args {
+		text = append(append(text, ','), a...)
+	}
+	return engineio.PrepareText(append(text, ']'), jsonAt)
+}
 
 // prepare encodes p with the given list as its data and attachments behind it.
 func prepare(p Packet, list []json.RawMessage, attachments [][]byte) *engineio.Prepared {
@@ -54,23 +73,27 @@ func eventList(event string, args []json.RawMessage) []json.RawMessage {
 }
 
 // listOf is the list of a message of the hub.
-func listOf(m *hub.Message) []json.RawMessage {
-	list := eventList(m.Event, m.Args)
+func listOf(m *hub.Message) []json.RawMessage { return eventList(m.Event, argsOf(m)) }
+
+// argsOf are the arguments of a message of the hub, with its id behind them if clients are to see that.
+func argsOf(m *hub.Message) []json.RawMessage {
 	if m.ShowID {
-		list = append(list, quoted(m.ID))
+		return append(slices.Clip(m.Args), quoted(m.ID))
 	}
-	return list
+	return m.Args
 }
 
 // quoted returns a name as a JSON string.
-func quoted(name string) json.RawMessage {
+func quoted(name string) json.RawMessage { return appendQuoted(make([]byte, 0, len(name)+2), name) }
+
+// appendQuoted appends a name as a JSON string.
+func appendQuoted(dst []byte, name string) []byte {
 	for i := range len(name) {
 		if c := name[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
-			return JSON(name).json
+			return append(dst, JSON(name).json...)
 		}
 	}
-	q := make(json.RawMessage, 0, len(name)+2)
-	q = append(q, '"')
-	q = append(q, name...)
-	return append(q, '"')
+	dst = append(dst, '"')
+	dst = append(dst, name...)
+	return append(dst, '"')
 }

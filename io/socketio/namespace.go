@@ -143,7 +143,7 @@ func (n *Namespace) prepare(m *hub.Message) any {
 		return (*engineio.Prepared)(nil)
 	}
 	p := Packet{Type: PacketEvent, Namespace: n.name}
-	return prepare(p, listOf(m), m.Attachments)
+	return prepareEvent(p, m.Event, argsOf(m), m.Attachments)
 }
 
 // prepared returns m as it goes to every socket of the namespace, encoded once;

@@ -22,6 +22,10 @@ func AppendText(dst, payload []byte) []byte {
 	return append(appendHeader(dst, finText, len(payload)), payload...)
 }
 
+// AppendTextHeader appends the header of the frame that AppendText makes of a
+// payload of n bytes. It has 10 bytes at most.
+func AppendTextHeader(dst []byte, n int) []byte { return appendHeader(dst, finText, n) }
+
 // AppendBinary appends one unmasked binary frame, as a server sends it (RFC
 // 6455 §5.2), to dst.
 func AppendBinary(dst, payload []byte) []byte {

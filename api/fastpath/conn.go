@@ -1,0 +1,219 @@
+package fastpath
+
+import (
+	"bytes"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// bufferSize is the most bytes that a request may have, with its body.
+	bufferSize = 8 << 10
+	// patience is how long the rest of a request may take to come. Some clients send the body behind the head, in a packet
+	// of its own; for who is slower than that net/http can wait.
+	patience = time.Second
+	// slack is how much longer than its time-out an idle connection may stay, so that its deadline need not be set anew
+	// for each request.
+	slack = time.Second
+	// maxBlank is how many line ends an old client may send behind the body of a POST (RFC 9112, section 2.2). net/http
+	// skips as many.
+	maxBlank = 4
+)
+
+// conn is a connection while the listener has it. All but idle is owned by the connection's goroutine.
+type conn struct {
+	listener *Listener
+	nc       net.Conn
+	remote   string
+	idle     atomic.Bool // it waits for a request
+
+	buf    [bufferSize]byte
+	have   int       // bytes in buf
+	blank  int       // line ends that may be skipped
+	until  time.Time // the read deadline; zero: unknown
+	now    time.Time // when the latest answer was sent
+	broken bool      // a handler runs, or has not returned
+
+	head     head
+	values   [maxLines]string
+	header   http.Header
+	url      url.URL
+	body     body
+	context  *requestContext
+	template *http.Request // has context
+	request  *http.Request
+	response response
+}
+
+// newConn returns a conn to be used for one connection after the other.
+func newConn(l *Listener) *conn {
+	c := &conn{listener: l, header: make(http.Header), request: new(http.Request)}
+	c.head.takes = l.takes
+	c.response = response{header: make(http.Header), stopping: &l.stopping}
+	c.renew()
+	return c
+}
+
+// renew gives the next request a context that nobody has seen.
+func (c *conn) renew() {
+	c.context = &requestContext{conn: c}
+	c.template = (&http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(c.context)
+}
+
+// serve answers the requests of nc until it ends, or the server has it.
+func (c *conn) serve(nc net.Conn) {
+	c.nc, c.remote, c.now = nc, nc.RemoteAddr().String(), time.Now()
+	c.have, c.blank, c.until = 0, 0, time.Time{}
+	limit := c.listener.server.ReadHeaderTimeout
+	for c.receive(limit) && c.answer() {
+		limit = c.listener.server.IdleTimeout
+	}
+}
+
+// receive waits for a request and reads it; false means that none is to be answered here.
+func (c *conn) receive(limit time.Duration) bool {
+	for {
+		if c.have > 0 {
+			n, v := c.head.parse(c.buf[:c.have], len(c.buf))
+			switch {
+			case v == whole:
+				c.body = body{rest: c.buf[n:c.have]}
+				return !c.listener.stopping.Load()
+			case v == foreign, c.have == len(c.buf):
+				c.handOver()
+				return false
+			}
+		}
+		if !c.read(limit) {
+			if c.have > 0 {
+				c.handOver() // which meets the same error, or waits longer
+			}
+			return false
+		}
+	}
+}
+
+// read reads once, for as long as limit if nothing has come yet.
+func (c *conn) read(limit time.Duration) bool {
+	fresh := c.have == 0
+	if !fresh {
+		limit = patience
+	}
+	if !c.bound(limit, fresh) {
+		return false
+	}
+	c.idle.Store(fresh)
+	if fresh && c.listener.stopping.Load() { // Close has seen idle, or is seen
+		return false
+	}
+	n, err := c.nc.Read(c.buf[c.have:])
+	c.idle.Store(false)
+	c.have += n
+	if fresh {
+		c.skipBlank()
+	}
+	return err == nil
+}
+
+// bound sets the read deadline, unless it is right already, give or take the slack.
+func (c *conn) bound(limit time.Duration, idle bool) bool {
+	if idle {
+		if left := c.until.Sub(c.now); limit > 0 && left >= limit && left <= limit+slack {
+			return true
+		}
+		c.until = c.now.Add(limit + slack)
+	} else {
+		c.until = time.Now().Add(limit)
+	}
+	if limit == 0 {
+		c.until = time.Time{}
+	}
+	return c.nc.SetReadDeadline(c.until) == nil
+}
+
+// skipBlank drops line ends in front of a request.
+func (c *conn) skipBlank() {
+	n := 0
+	for n < c.have && c.blank > 0 && (c.buf[n] == '\r' || c.buf[n] == '\n') {
+		n++
+		c.blank--
+	}
+	if n > 0 {
+		c.have = copy(c.buf[:], c.buf[n:c.have])
+	}
+}
+
+// answer has the request in hand answered, and reports whether another may come.
+func (c *conn) answer() bool {
+	c.fill()
+	c.response.reset(c.head.close)
+	c.broken = true
+	c.listener.server.Handler.ServeHTTP(&c.response, c.request)
+	c.broken = false
+	if !c.release() {
+		return false
+	}
+	c.now = time.Now()
+	_, err := c.nc.Write(c.response.finish(c.now))
+	return err == nil && !c.response.close && !c.listener.stopping.Load()
+}
+
+// fill makes the request from what was parsed.
+func (c *conn) fill() {
+	for !c.context.begin() { // somebody has kept it, and asked when its request was over
+		c.renew()
+	}
+	h := &c.head
+	clear(c.header)
+	h.fill(c.header, &c.values)
+	c.url = h.url
+	r := c.request
+	*r = *c.template
+	r.Method, r.URL, r.RequestURI, r.Host = h.method, &c.url, h.target, h.host
+	r.Header, r.RemoteAddr, r.Close = c.header, c.remote, h.close
+	r.ContentLength, r.Body = int64(h.length), &c.body
+	if h.length == 0 {
+		r.Body = http.NoBody
+	}
+	c.blank = 0
+	if h.method == http.MethodPost {
+		c.blank = maxBlank
+	}
+}
+
+// release takes the request back from the handler.
+func (c *conn) release() bool {
+	c.have = 0
+	asked, err := c.context.end()
+	if asked {
+		c.have = copy(c.buf[:], c.context.early[:c.context.count])
+		c.skipBlank()
+		c.until = time.Time{}
+		c.renew()
+	}
+	return err == nil
+}
+
+// handOver gives the connection to the server, with what has been read.
+func (c *conn) handOver() {
+	h := &handed{Conn: c.nc, early: bytes.Clone(c.buf[:c.have])}
+	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
+		return // it has been closed
+	}
+	c.nc = nil
+	c.listener.pass(h)
+}
+
+// logPanic logs what a handler has panicked with, as net/http does.
+func (c *conn) logPanic(reason any) {
+	if reason == any(http.ErrAbortHandler) {
+		return
+	}
+	stack := make([]byte, 64<<10)
+	stack = stack[:runtime.Stack(stack, false)]
+	c.listener.logf("http: panic serving %v: %v\n%s", c.remote, reason, stack)
+}

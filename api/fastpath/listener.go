@@ -1,0 +1,229 @@
+package fastpath
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxWaiting is how many goroutines wait for a connection.
+const maxWaiting = 64
+
+// Options says what a Listener needs.
+type Options struct {
+	// Listener is the port. Required. The Listener closes it.
+	Listener net.Listener
+
+	// Server is what serves the Listener. Its Handler answers what is taken here too, and must keep nothing of such a request
+	// or its ResponseWriter beyond its return: they are used again. It cannot hijack, flush or send informational
+	// answers. ReadHeaderTimeout, IdleTimeout (up to a second later) and ErrorLog count here; ConnState hears only of
+	// connections that the server gets. ReadTimeout, WriteTimeout, BaseContext and ConnContext must not be set, nor MaxHeaderBytes
+	// to less than 8 KB. Required.
+	Server *http.Server
+
+	// Takes says which requests are taken. Required.
+	Takes func(method, path string) bool
+}
+
+// Listener is a net.Listener for an http.Server, which gets the connections that are not, or no longer, served here.
+type Listener struct {
+	// static
+	inner   net.Listener
+	server  *http.Server
+	takes   func(method, path string) bool
+	handed  chan net.Conn
+	failed  chan error
+	closing chan struct{} // closed by Close
+
+	work     chan net.Conn // to a goroutine that waits for its next connection
+	stopping atomic.Bool
+	waiting  atomic.Int32   // goroutines that do
+	running  sync.WaitGroup // these, those that have a connection, and the one that accepts
+
+	// guarded by mu
+	mu   sync.Mutex
+	open map[*conn]net.Conn
+}
+
+// New returns a Listener, which accepts from now on. The caller must call Close, as [http.Server.Shutdown] does, and then Wait.
+func New(o Options) (*Listener, error) {
+	switch {
+	case o.Listener == nil || o.Server == nil || o.Server.Handler == nil || o.Takes == nil:
+		return nil, errors.New("fastpath: Listener, Server, its Handler and Takes are required")
+	case o.Server.ReadTimeout != 0 || o.Server.WriteTimeout != 0 || o.Server.BaseContext != nil || o.Server.ConnContext != nil:
+		return nil, errors.New("fastpath: the server must have no ReadTimeout, WriteTimeout, BaseContext or ConnContext")
+	case o.Server.MaxHeaderBytes != 0 && o.Server.MaxHeaderBytes < bufferSize:
+		return nil, fmt.Errorf("fastpath: the server's MaxHeaderBytes must not be under %d", bufferSize)
+	}
+	l := &Listener{
+		inner:   o.Listener,
+		server:  o.Server,
+		takes:   o.Takes,
+		handed:  make(chan net.Conn),
+		failed:  make(chan error),
+		closing: make(chan struct{}),
+		work:    make(chan net.Conn),
+		open:    make(map[*conn]net.Conn),
+	}
+	l.running.Go(l.accept)
+	return l, nil
+}
+
+// Addr returns the address of the port.
+func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
+
+// Accept returns the next connection that is for the server, or the error of the port.
+func (l *Listener) Accept() (net.Conn, error) {
+	select {
+	case nc := <-l.handed:
+		return nc, nil
+	case err := <-l.failed:
+		return nil, err
+	case <-l.closing:
+		return nil, net.ErrClosed
+	}
+}
+
+// accept accepts until the port is closed. An error goes to the server, which waits a little before it asks again, or ends.
+func (l *Listener) accept() {
+	for {
+		nc, err := l.inner.Accept()
+		if err == nil {
+			l.start(nc)
+			continue
+		}
+		select {
+		case l.failed <- err:
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// start has a connection served, by a goroutine that waits if there is one.
+func (l *Listener) start(nc net.Conn) {
+	select {
+	case l.work <- nc:
+	default:
+		l.running.Go(func() { l.run(nc) })
+	}
+}
+
+// run serves connections. A few goroutines are kept when theirs has ended, with their memory: to grow the stack of a new one
+// would take a tenth of a push on a connection of its own.
+func (l *Listener) run(nc net.Conn) {
+	c := newConn(l)
+	for l.serve(c, nc) {
+		if l.waiting.Add(1) > maxWaiting {
+			l.waiting.Add(-1)
+			return
+		}
+		select {
+		case nc = <-l.work:
+			l.waiting.Add(-1)
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// serve serves one connection, and reports whether c can be used again: not when it ends by a panic.
+func (l *Listener) serve(c *conn, nc net.Conn) bool {
+	l.mu.Lock()
+	l.open[c] = nc
+	l.mu.Unlock()
+	defer l.leave(c)
+	c.serve(nc)
+	return true
+}
+
+// leave forgets a connection and, unless the server has it, closes it. It must be deferred: a handler that panics ends its
+// connection only, and may leave c in any state.
+func (l *Listener) leave(c *conn) {
+	if reason := recover(); reason != nil {
+		c.logPanic(reason)
+	}
+	l.mu.Lock()
+	delete(l.open, c)
+	l.mu.Unlock()
+	if c.broken {
+		c.release()
+	}
+	if c.nc != nil {
+		if err := c.nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			l.logf("http: closing the connection of %v: %v", c.remote, err)
+		}
+		c.nc = nil
+	}
+}
+
+// pass gives a connection to the server or, when there is none any more, closes it.
+func (l *Listener) pass(nc net.Conn) {
+	select {
+	case l.handed <- nc:
+	case <-l.closing:
+		if err := nc.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			l.logf("http: closing the connection of %v: %v", nc.RemoteAddr(), err)
+		}
+	}
+}
+
+// Close closes the port and the connections that wait for a request; requests under way are answered, and their connections
+// closed then. It does not wait.
+func (l *Listener) Close() error {
+	if l.stopping.Swap(true) {
+		return nil
+	}
+	close(l.closing)
+	err := l.inner.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, nc := range l.open {
+		if !c.idle.Load() {
+			continue
+		}
+		if nc.SetReadDeadline(time.Unix(1, 0)) != nil {
+			continue // it has ended meanwhile
+		}
+	}
+	return err
+}
+
+// Wait waits, after Close, for the requests under way. When ctx ends it cuts them off and says so.
+func (l *Listener) Wait(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) == 0 {
+		return nil
+	}
+	errs := []error{fmt.Errorf("waiting for %d requests: %w", len(l.open), ctx.Err())}
+	for _, nc := range l.open {
+		errs = append(errs, nc.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// logf logs to the server's ErrorLog.
+func (l *Listener) logf(format string, args ...any) {
+	if l.server.ErrorLog != nil {
+		l.server.ErrorLog.Printf(format, args...)
+		return
+	}
+	log.Printf(format, args...)
+}
