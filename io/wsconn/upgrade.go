@@ -41,7 +41,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Upgrader turns HTTP requests into WebSocket connections, which share its
+// Upgrader turns HTTP requests into WebSocket connections and streams, which share its
 // options and buffers. Its methods may be called concurrently.
 type Upgrader struct {
 	// static
@@ -58,7 +58,7 @@ type Upgrader struct {
 
 // Stats counts what an Upgrader's connections did.
 type Stats struct {
-	Open      int64  // connections whose handler has not been told Closed
+	Open      int64  // connections whose handler has not been told of the end
 	QueueFull uint64 // times that Send returned ErrQueueFull
 }
 
@@ -138,7 +138,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 
 // attach makes a Conn of a connection after the handshake.
 func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
-	c := &Conn{up: u, in: in}
+	c := &Conn{output: output{up: u}, in: in}
 	if err := u.o.Poller.Add(&c.nc, conn, (*events)(c)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

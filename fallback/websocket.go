@@ -1,0 +1,132 @@
+package fallback
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"crier/io/hub"
+	"crier/io/wsconn"
+)
+
+// socket is the line of a client on a WebSocket.
+type socket struct {
+	client *Client
+	conn   *wsconn.Conn
+	timer  wsconn.Timer // for the heartbeat
+
+	opened  atomic.Bool // the client has its place; what it says before is not heard
+	waiting atomic.Bool // a ping has not been answered
+	pinged  bool        // owned by Tick: the last one pinged
+}
+
+// serveWebSocket lets a client in on a WebSocket. As pages cannot see how a
+// handshake is refused, they are told by the close frame.
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	q, err := newRequest(r, true)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	l := &socket{client: s.newClient()}
+	l.client.line = l
+	conn, err := s.o.Upgrader.Upgrade(w, r, subprotocol(r), func(c *wsconn.Conn) wsconn.Handler {
+		l.conn = c
+		return l
+	})
+	if err != nil { // the caller has been answered
+		s.log.Debug("websocket handshake failed", "error", err)
+		return
+	}
+	enter, err := s.handler.Admit(q)
+	if err == nil {
+		err = l.client.open(enter)
+	}
+	if err != nil {
+		s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
+		conn.Start() // somebody has to read, or the close frame may be lost to a reset
+		l.close(reasonOf(err))
+		return
+	}
+	l.opened.Store(true)
+	s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
+	conn.Start()
+}
+
+// subprotocol is the header that confirms the first subprotocol that the client
+// names, if any. It means nothing; but a browser gives up when none is confirmed
+// (WebSockets Standard, "establish a WebSocket connection").
+func subprotocol(r *http.Request) http.Header {
+	first, _, _ := strings.Cut(r.Header.Get("Sec-WebSocket-Protocol"), ",")
+	if first = strings.TrimSpace(first); first == "" {
+		return nil
+	}
+	return http.Header{"Sec-WebSocket-Protocol": {first}}
+}
+
+// send implements [line].
+func (l *socket) send(w *wire, volatile bool) error {
+	if volatile && !l.conn.Writable() {
+		return hub.ErrSlow
+	}
+	return sendError(l.conn.Send(w.form(formFrame), 1))
+}
+
+// sendError is the error of a Send of package wsconn as a line's.
+func sendError(err error) error {
+	switch {
+	case errors.Is(err, wsconn.ErrQueueFull):
+		return errFull
+	case err != nil:
+		return hub.ErrGone
+	default:
+		return nil
+	}
+}
+
+func (l *socket) hears() bool      { return true }
+func (l *socket) close(why Reason) { l.conn.Close(why.close(), why.Text) }
+func (l *socket) abort()           { l.conn.Abort() }
+func (l *socket) left()            { l.client.server.wheel.Stop(&l.timer) }
+
+// Message implements [wsconn.Handler].
+func (l *socket) Message(_ ws.OpCode, payload []byte) error {
+	l.waiting.Store(false)
+	if !l.opened.Load() {
+		return nil
+	}
+	if err := l.client.receive(payload); err != nil {
+		why := reasonOf(err)
+		return &wsconn.CloseError{Code: why.close(), Reason: why.Text}
+	}
+	return nil
+}
+
+// Pong implements [wsconn.PongHandler].
+func (l *socket) Pong([]byte) { l.waiting.Store(false) }
+
+// Closed implements [wsconn.Handler].
+func (l *socket) Closed(error) { l.client.gone() }
+
+// Tick implements [wsconn.Timed]: it pings, and ends who has not answered in time.
+func (l *socket) Tick(now time.Time) time.Time {
+	o := &l.client.server.o
+	if l.pinged {
+		l.pinged = false
+		if l.waiting.Load() {
+			l.abort()
+			return time.Time{}
+		}
+		return now.Add(max(o.PingInterval-o.PingTimeout, 0))
+	}
+	l.pinged = true
+	l.waiting.Store(true)
+	if err := l.conn.Send(wsconn.AppendPing(nil, nil), 0); errors.Is(err, wsconn.ErrClosed) {
+		return time.Time{}
+	}
+	return now.Add(o.PingTimeout)
+}
