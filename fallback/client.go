@@ -170,13 +170,16 @@ func (c *Client) answered(id json.RawMessage, args []json.RawMessage) {
 }
 
 // open gives the client, whose line is ready, its place in the hub. enter is
-// what the handler admitted it with. After an error it has none.
-func (c *Client) open(enter func(*Client) error) error {
+// what the handler admitted it with, after the last message that it has got.
+// After an error it has no place.
+func (c *Client) open(enter func(*Client) error, after string) error {
 	var err error
 	if c.member, err = c.server.hub.Connect(c); err != nil {
+		c.line.left()
 		return err
 	}
 	if c.server.add(c) {
+		c.resume(after)
 		err = enter(c)
 	} else {
 		err = Stopping
@@ -218,4 +221,12 @@ func (c *Client) leave() {
 	c.server.handler.Closed(c)
 	c.member.Gone()
 	c.server.remove(c)
+}
+
+// resume tells a client what it has missed since the message of that id, if it
+// names one: that something may be missing, as nothing is kept for who is away.
+func (c *Client) resume(after string) {
+	if after != "" {
+		c.say(missedWire(after))
+	}
 }

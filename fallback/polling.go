@@ -197,12 +197,7 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 		})
 		return
 	}
-	body := x.answer(w.Header(), payload, framing)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
-	if err == nil || errors.Is(err, http.ErrNotSupported) {
-		_, err = w.Write(body)
-	}
+	err := writeAnswer(w, x.answer(w.Header(), payload, framing))
 	switch {
 	case last:
 		t.session.Finished()

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -95,7 +96,9 @@ type Server struct {
 
 	mu      sync.Mutex
 	clients map[*Client]struct{}
-	held    int // goroutines of spawn
+	comets  map[string]*comet       // by their secret
+	socks   map[string]*sockSession // by their name
+	held    int                     // goroutines of spawn
 	closed  bool
 	drained chan struct{} // made by Close; closed when nothing is left
 }
@@ -115,12 +118,14 @@ func New(o Options) (*Server, error) {
 		o: o, hub: o.Hub, handler: o.Handler, log: o.Logger,
 		wheel:   wsconn.NewWheel(0, 0),
 		clients: make(map[*Client]struct{}),
+		comets:  make(map[string]*comet),
+		socks:   make(map[string]*sockSession),
 	}, nil
 }
 
 // Serves reports whether a path is one of the server's.
 func Serves(path string) bool {
-	return path == "/ws"
+	return path == "/ws" || path == "/sse" || path == "/comet" || path == "/sockjs" || strings.HasPrefix(path, "/sockjs/")
 }
 
 // ServeHTTP implements [http.Handler].
@@ -136,9 +141,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/ws":
-		s.serveWebSocket(w, r)
+		s.serveWebSocket(w, r, false)
+	case "/sse":
+		s.serveEvents(w, r)
+	case "/comet":
+		s.servePoll(w, r)
 	default:
-		http.NotFound(w, r)
+		s.serveSockJS(w, r, strings.TrimPrefix(r.URL.Path, "/sockjs"))
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type socket struct {
 	client *Client
 	conn   *wsconn.Conn
+	sock   bool         // in the frames of SockJS
 	timer  wsconn.Timer // for the heartbeat
 
 	opened  atomic.Bool // the client has its place; what it says before is not heard
@@ -26,13 +27,13 @@ type socket struct {
 
 // serveWebSocket lets a client in on a WebSocket. As pages cannot see how a
 // handshake is refused, they are told by the close frame.
-func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock bool) {
 	q, err := newRequest(r, true)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	l := &socket{client: s.newClient()}
+	l := &socket{client: s.newClient(), sock: sock}
 	l.client.line = l
 	conn, err := s.o.Upgrader.Upgrade(w, r, subprotocol(r), func(c *wsconn.Conn) wsconn.Handler {
 		l.conn = c
@@ -44,7 +45,9 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	enter, err := s.handler.Admit(q)
 	if err == nil {
-		err = l.client.open(enter)
+		l.sockFrame("o")
+		s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
+		err = l.client.open(enter, q.after)
 	}
 	if err != nil {
 		s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
@@ -53,7 +56,6 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.opened.Store(true)
-	s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
 	conn.Start()
 }
 
@@ -73,7 +75,21 @@ func (l *socket) send(w *wire, volatile bool) error {
 	if volatile && !l.conn.Writable() {
 		return hub.ErrSlow
 	}
-	return sendError(l.conn.Send(w.form(formFrame), 1))
+	f := formFrame
+	if l.sock {
+		f = formSockFrame
+	}
+	return sendError(l.conn.Send(w.form(f), 1))
+}
+
+// sockFrame sends a frame of SockJS that brings no message. An error shows in the connection's end.
+func (l *socket) sockFrame(text string) {
+	if !l.sock {
+		return
+	}
+	if err := l.conn.Send(wsconn.AppendText(nil, []byte(text)), 0); err != nil {
+		l.client.server.log.Debug("a WebSocket has ended", "error", err)
+	}
 }
 
 // sendError is the error of a Send of package wsconn as a line's.
@@ -88,20 +104,28 @@ func sendError(err error) error {
 	}
 }
 
-func (l *socket) hears() bool      { return true }
-func (l *socket) close(why Reason) { l.conn.Close(why.close(), why.Text) }
-func (l *socket) abort()           { l.conn.Abort() }
-func (l *socket) left()            { l.client.server.wheel.Stop(&l.timer) }
+// close implements [line].
+func (l *socket) close(why Reason) {
+	l.sockFrame(sockClose(why))
+	l.conn.Close(why.close(), why.Text)
+}
+
+func (l *socket) hears() bool { return true }
+func (l *socket) abort()      { l.conn.Abort() }
+func (l *socket) left()       { l.client.server.wheel.Stop(&l.timer) }
 
 // Message implements [wsconn.Handler].
 func (l *socket) Message(_ ws.OpCode, payload []byte) error {
 	l.waiting.Store(false)
-	if !l.opened.Load() {
+	if !l.opened.Load() || l.sock && len(payload) == 0 {
 		return nil
 	}
-	if err := l.client.receive(payload); err != nil {
-		why := reasonOf(err)
-		return &wsconn.CloseError{Code: why.close(), Reason: why.Text}
+	hear := l.client.receive
+	if l.sock {
+		hear = l.client.hear
+	}
+	if err := hear(payload); err != nil {
+		l.close(reasonOf(err))
 	}
 	return nil
 }
@@ -125,6 +149,7 @@ func (l *socket) Tick(now time.Time) time.Time {
 	}
 	l.pinged = true
 	l.waiting.Store(true)
+	l.sockFrame("h")
 	if err := l.conn.Send(wsconn.AppendPing(nil, nil), 0); errors.Is(err, wsconn.ErrClosed) {
 		return time.Time{}
 	}

@@ -75,6 +75,13 @@ func textWire(text []byte) *wire {
 	return w
 }
 
+// missedWire says that there may have been messages since the one of that id
+// which the client does not get any more.
+func missedWire(after string) *wire {
+	arg := append(appendJSONString([]byte(`{"after":`), after), '}')
+	return &wire{event: "missed", args: []json.RawMessage{arg}}
+}
+
 // ackWire acknowledges an event: {"ack","args"}. id is what the client called it.
 func ackWire(id json.RawMessage, args []json.RawMessage) *wire {
 	text := append([]byte(`{"ack":`), id...)
@@ -189,11 +196,15 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// sockArray is a message of SockJS: a["text"]. It is in ASCII, as browsers change some of the other characters.
-func (w *wire) sockArray() []byte {
+// sockString is the text as a JSON string in ASCII: browsers change some of the other characters.
+func (w *wire) sockString() []byte {
 	text := w.form(formText)
-	b := append(make([]byte, 0, len(text)+len(text)/4+8), "a["...)
-	return append(appendString(b, text), ']')
+	return appendString(make([]byte, 0, len(text)+len(text)/4+8), text)
+}
+
+// sockArray is a frame of SockJS: a["text"].
+func (w *wire) sockArray() []byte {
+	return append(append([]byte("a["), w.sockString()...), ']')
 }
 
 func appendArray(dst []byte, list []json.RawMessage) []byte {
