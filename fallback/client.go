@@ -33,12 +33,11 @@ type line interface {
 	send(w *wire, volatile bool) error
 	// hears reports whether the client can say something.
 	hears() bool
-	// close tells the client why, as far as that can be, and ends; then, maybe a
-	// little later, it calls [Client.gone].
+	// close tells the client why, as far as that can be, and ends.
 	close(why Reason)
 	// abort ends at once.
 	abort()
-	// left is called once, at the end: timers stop.
+	// left is called once, after the end: timers stop. Before it, the line calls [Client.gone].
 	left()
 }
 

@@ -29,6 +29,7 @@ var (
 type comet struct {
 	client *Client
 	secret string       // names the line in cursors; unlike the client's id, nobody else knows it
+	uid    string       // whose it is; set before anybody knows the secret
 	timer  wsconn.Timer // ends the line when no poll comes; after a Kick, when it can be forgotten
 
 	mu    sync.Mutex // taken before that of the wheel, and before the server's
@@ -122,7 +123,7 @@ func (s *Server) cometOf(q *Request) (l *comet, count uint64, missed bool) {
 	s.mu.Lock()
 	l = s.comets[secret]
 	s.mu.Unlock()
-	if err != nil || l == nil || q.Query.Has("uid") && q.Query.Get("uid") != l.client.Member().UID() {
+	if err != nil || l == nil || q.Query.Has("uid") && q.Query.Get("uid") != l.uid {
 		return nil, 0, true
 	}
 	return l, count, false
@@ -143,6 +144,7 @@ func (s *Server) openComet(q *Request) (*comet, error) {
 		s.forget(l)
 		return nil, err
 	}
+	l.uid = l.client.Member().UID()
 	return l, nil
 }
 

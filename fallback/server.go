@@ -194,18 +194,25 @@ func (s *Server) remove(c *Client) {
 	s.checkDrainedLocked()
 }
 
+// hold counts something that Close waits for, until release: a connection that has not ended, or a goroutine.
+func (s *Server) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held++
+}
+
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held--
+	s.checkDrainedLocked()
+}
+
 // spawn runs f in a goroutine that Close waits for.
 func (s *Server) spawn(f func()) {
-	s.mu.Lock()
-	s.held++
-	s.mu.Unlock()
+	s.hold()
 	go func() {
-		defer func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.held--
-			s.checkDrainedLocked()
-		}()
+		defer s.release()
 		f()
 	}()
 }
@@ -223,9 +230,9 @@ func (s *Server) checkDrainedLocked() {
 }
 
 // Close disconnects every client, so that it comes back (to whoever listens
-// then). It waits until they have gone, but at most a second, and not longer
-// than ctx; then it cuts the rest off, whose end the poller of the Upgrader
-// waits for.
+// then). It waits until all have been told and their connections have ended, but
+// at most a second, and not longer than ctx; then it cuts off who is still there. The
+// poller of the Upgrader has the rest.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closed = true

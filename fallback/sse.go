@@ -92,6 +92,7 @@ func (l *events) close(why Reason) {
 	}
 	l.note("event: disconnect\ndata: [%s]\n\n", why.details())
 	l.out.Close()
+	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 
 func (l *events) abort() { l.out.Abort() }

@@ -23,13 +23,19 @@ type stream interface {
 // newStream answers a request with the headers of w and a stream. ended is
 // called once, when the client has gone or the stream is at its end.
 func (s *Server) newStream(w http.ResponseWriter, r *http.Request, ended func()) (stream, error) {
-	taken, err := s.o.Upgrader.Stream(w, func(error) { ended() })
+	s.hold()
+	over := func() {
+		ended()
+		s.release()
+	}
+	taken, err := s.o.Upgrader.Stream(w, func(error) { over() })
 	switch {
 	case err == nil:
 		return ownStream{taken}, nil
 	case errors.Is(err, http.ErrNotSupported):
-		return newBody(w, r, s.o.QueueBytes, s.o.QueueMessages, ended), nil
+		return newBody(w, r, s.o.QueueBytes, s.o.QueueMessages, over), nil
 	default:
+		s.release()
 		return nil, err
 	}
 }

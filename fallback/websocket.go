@@ -36,6 +36,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 	l := &socket{client: s.newClient(), sock: sock}
 	l.client.line = l
 	conn, err := s.o.Upgrader.Upgrade(w, r, subprotocol(r), func(c *wsconn.Conn) wsconn.Handler {
+		s.hold() // until Closed, which can come at any time from now on
 		l.conn = c
 		return l
 	})
@@ -108,6 +109,7 @@ func sendError(err error) error {
 func (l *socket) close(why Reason) {
 	l.sockFrame(sockClose(why))
 	l.conn.Close(why.close(), why.Text)
+	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 
 func (l *socket) hears() bool { return true }
@@ -134,7 +136,10 @@ func (l *socket) Message(_ ws.OpCode, payload []byte) error {
 func (l *socket) Pong([]byte) { l.waiting.Store(false) }
 
 // Closed implements [wsconn.Handler].
-func (l *socket) Closed(error) { l.client.gone() }
+func (l *socket) Closed(error) {
+	l.client.gone()
+	l.client.server.release()
+}
 
 // Tick implements [wsconn.Timed]: it pings, and ends who has not answered in time.
 func (l *socket) Tick(now time.Time) time.Time {
