@@ -193,7 +193,9 @@ func (d *desk) do(method, path, body string, more ...string) answer {
 	return answer{resp.StatusCode, string(b), resp.Header, errors.Join(err, resp.Body.Close())}
 }
 
-func (d *desk) get(path string, more ...string) answer { return d.do(http.MethodGet, path, "", more...) }
+func (d *desk) get(path string, more ...string) answer {
+	return d.do(http.MethodGet, path, "", more...)
+}
 
 // goGet leaves a GET waiting.
 func (d *desk) goGet(path string) <-chan answer {
