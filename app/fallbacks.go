@@ -170,6 +170,7 @@ func (a *App) buildFallbacks(c clients, f forwarding) error {
 		MaxPayload:    a.cfg.SocketIO.MaxPayload,
 		QueueBytes:    int(a.cfg.Limits.QueueBytes),
 		QueueMessages: a.cfg.Limits.QueueMessages,
+		Silence:       a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout,
 		Logger:        a.log,
 	})
 	if err != nil {

@@ -37,6 +37,9 @@ func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error)) (*Stream, er
 
 // stream begins the answer.
 func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) (*Stream, error) {
+	if err := limitSilence(conn, u.o.Silence); err != nil {
+		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
 	s := &Stream{output: output{up: u}, ended: ended}
 	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
 		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))

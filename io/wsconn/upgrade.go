@@ -37,6 +37,10 @@ type Options struct {
 	// CloseTimeout bounds Close, the sending of what waits included. Zero means
 	// 5 s.
 	CloseTimeout time.Duration
+	// Silence is for how long the system of a stream's client may leave what was
+	// written unacknowledged, where ours can tell (Linux): a client that answers
+	// nothing is known to be gone by that alone. Zero means 45 s.
+	Silence time.Duration
 	// Logger gets debug messages. Nil means none.
 	Logger *slog.Logger
 }
@@ -67,7 +71,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	if o.Poller == nil {
 		return nil, errors.New("websocket upgrader: no poller")
 	}
-	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 {
+	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
 		return nil, errors.New("websocket upgrader: negative limit")
 	}
 	setDefault(&o.MaxPayload, 1_000_000)
@@ -75,6 +79,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	setDefault(&o.QueueMessages, 1000)
 	setDefault(&o.WriteTimeout, 30*time.Second)
 	setDefault(&o.CloseTimeout, 5*time.Second)
+	setDefault(&o.Silence, 45*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
