@@ -25,8 +25,6 @@ type door interface {
 	// admitClient says whether a client without Socket.IO may connect, and then
 	// logs it in if that says who it is.
 	admitClient(r *fallback.Request) (enter func(*fallback.Client) error, err error)
-	// closed is told that such a client has gone.
-	closed(c *fallback.Client)
 	// login handles a login event. It returns the user that the client is
 	// bound to, and whether it has become so just now.
 	login(e said) (uid string, fresh bool, err error)

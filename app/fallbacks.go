@@ -66,7 +66,11 @@ func (o outsiders) Event(e *fallback.Event) {
 }
 
 // Closed implements [fallback.Handler].
-func (o outsiders) Closed(c *fallback.Client) { o.door.closed(c) }
+func (outsiders) Closed(c *fallback.Client) {
+	if v, ok := c.Data().(*guest); ok { // the gate has let it in
+		v.move(false)
+	}
+}
 
 // admitClient implements [door].
 func (d openDoor) admitClient(r *fallback.Request) (func(*fallback.Client) error, error) {
@@ -84,8 +88,6 @@ func (d openDoor) admitClient(r *fallback.Request) (func(*fallback.Client) error
 		return c.Member().Login(uid)
 	}, nil
 }
-
-func (openDoor) closed(*fallback.Client) {}
 
 // admitClient implements [door].
 func (g *gate) admitClient(r *fallback.Request) (func(*fallback.Client) error, error) {
@@ -119,13 +121,6 @@ func (g *gate) admitClient(r *fallback.Request) (func(*fallback.Client) error, e
 		v.move(err == nil)
 		return err
 	}, nil
-}
-
-// closed implements [door].
-func (g *gate) closed(c *fallback.Client) {
-	if c.Data() != nil { // it was let in
-		guestOf(c).move(false)
-	}
 }
 
 // reasonOf is what a client is told of err, which is one that errorCode knows, or a reason.

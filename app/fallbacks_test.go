@@ -329,3 +329,27 @@ func TestOutsideTimes(t *testing.T) {
 	c = p.plainWS("/ws", "token="+soon, nil)
 	same(t, "frame", c.next(), "close 4401 the token has expired")
 }
+
+// A stop tells everybody, and does not wait for polls and streams.
+func TestOutsideStop(t *testing.T) {
+	rec := listen(t, nil)
+	p := start(t, rec.tell(0))
+	c := p.plainWS("/ws", "uid=7", nil)
+	stream, poll := make(chan string, 1), make(chan string, 1)
+	go func() { stream <- p.get("http://" + p.Addr() + "/sse?uid=7") }()
+	go func() { poll <- p.get("http://" + p.Addr() + "/comet?uid=7&wait=60") }()
+	await(t, "all are there", func() bool { return p.hub.Stats().Connections == 3 })
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	if got := c.next(); !strings.HasPrefix(got, "close 4503 ") {
+		t.Error(got)
+	}
+	for _, told := range []string{take(t, "the end of the stream", stream), take(t, "the answer to the poll", poll)} {
+		if !strings.Contains(told, `"code":"stopping"`) {
+			t.Errorf("%q does not say why", told)
+		}
+	}
+	rec.want(t, "user.online", "7", "")
+	rec.want(t, "user.offline", "7", "disconnect")
+}

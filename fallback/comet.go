@@ -29,7 +29,7 @@ var (
 type comet struct {
 	client *Client
 	secret string       // names the line in cursors; unlike the client's id, nobody else knows it
-	uid    string       // whose it is; set before anybody knows the secret
+	uid    string       // whose it is; guarded by the server's mu
 	timer  wsconn.Timer // ends the line when no poll comes; after a Kick, when it can be forgotten
 
 	mu    sync.Mutex // taken before that of the wheel, and before the server's
@@ -121,8 +121,8 @@ func (s *Server) cometOf(q *Request) (l *comet, count uint64, missed bool) {
 	secret, number, _ := strings.Cut(q.after, ".")
 	count, err := strconv.ParseUint(number, 10, 64)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	l = s.comets[secret]
-	s.mu.Unlock()
 	if err != nil || l == nil || q.Query.Has("uid") && q.Query.Get("uid") != l.uid {
 		return nil, 0, true
 	}
@@ -144,6 +144,8 @@ func (s *Server) openComet(q *Request) (*comet, error) {
 		s.forget(l)
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	l.uid = l.client.Member().UID()
 	return l, nil
 }

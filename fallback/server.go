@@ -98,7 +98,7 @@ type Server struct {
 	clients map[*Client]struct{}
 	comets  map[string]*comet       // by their secret
 	socks   map[string]*sockSession // by their name
-	held    int                     // goroutines of spawn
+	held    int                     // by hold
 	closed  bool
 	drained chan struct{} // made by Close; closed when nothing is left
 }

@@ -126,7 +126,7 @@ func (s *Server) skipBody(w http.ResponseWriter, r *http.Request) bool {
 	if r.ContentLength == 0 {
 		return true
 	}
-	if _, err := s.readPost(w, r, 4<<10); err != nil {
+	if _, err := readPost(w, r, s.o.MaxPayload); err != nil {
 		s.refuse(w, r, err)
 		return false
 	}
@@ -134,8 +134,9 @@ func (s *Server) skipBody(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // readPost reads the body of a POST. The error is a [Reason].
-func (s *Server) readPost(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(postTimeout))
+func readPost(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	c := http.NewResponseController(w)
+	err := c.SetReadDeadline(time.Now().Add(postTimeout))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return nil, badRequest("the connection cannot be read")
 	}
@@ -147,6 +148,9 @@ func (s *Server) readPost(w http.ResponseWriter, r *http.Request, limit int64) (
 		return nil, Reason{http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body has more than %d bytes (setting `socketio.max_payload`)", limit)}
 	case err != nil:
 		return nil, badRequest("the body did not arrive in full")
+	}
+	if err := c.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) { // the answer may take longer
+		return nil, badRequest("the connection cannot be read")
 	}
 	return body, nil
 }

@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -130,16 +131,22 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 	l.box = outbox{}
 	l.stream = one
 	l.armLocked(sockBeat)
-	l.give(one, first, messages)
+	if full := l.give(one, first, messages); full {
+		l.client.server.slow.Add(1)
+		l.closeLocked(TooSlow)
+		return
+	}
 	l.checkLocked(one)
 }
 
-// give sends on a stream; an error shows in its end.
-func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) {
+// give sends on a stream, and reports whether its queue was too full for that. Any other error shows in its end.
+func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) (full bool) {
 	one.sent += len(piece)
-	if err := one.out.Send(piece, messages); err != nil {
-		l.client.server.log.Debug("a stream has ended", "error", err)
+	err := one.out.Send(piece, messages)
+	if err != nil {
+		l.client.server.log.Debug("a stream does not take more", "error", err)
 	}
+	return errors.Is(err, wsconn.ErrQueueFull)
 }
 
 // checkLocked ends a stream that has brought enough; the client begins another.
@@ -237,7 +244,7 @@ func (s *Server) serveSockSend(w http.ResponseWriter, r *http.Request, name stri
 		return
 	}
 	defer l.endSend()
-	data, err := s.readPost(w, r, s.o.MaxPayload)
+	data, err := readPost(w, r, s.o.MaxPayload)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
