@@ -110,7 +110,7 @@ func TestPlainWebSocket(t *testing.T) {
 	c.want("pong")
 	same(t, "push", p.push("7", "<hi>"), "ok")
 	c.want(`{"id":"ID","event":"new_msg","args":["&lt;hi&gt;"]}`)
-	p.v1(`{"to":{"rooms":["b"]},"event":"e","args":[{"$binary":"AAE="},1]}`)
+	p.pushV1(`{"to":{"rooms":["b"]},"event":"e","args":[{"$binary":"AAE="},1]}`)
 	c.want(`{"id":"ID","event":"e","args":[{"$binary":"AAE="},1]}`)
 	c.send(`{"event":"unsubscribe","args":["b"],"ack":"x"}`)
 	c.want(`{"ack":"x","args":[{"ok":true,"room":"b"}]}`)
@@ -122,8 +122,8 @@ func TestPlainWebSocket(t *testing.T) {
 	}
 }
 
-// v1 pushes with /v1 and returns the answer.
-func (p *program) v1(push string) string {
+// pushV1 pushes with /v1 and returns the answer.
+func (p *program) pushV1(push string) string {
 	p.t.Helper()
 	a := p.do(http.MethodPost, "http://"+p.PushAddr()+"/v1/push", push)
 	same(p.t, "status of "+a.body, a.status, http.StatusOK)
@@ -292,7 +292,7 @@ func TestOutsidePush(t *testing.T) {
 	c := p.plainWS("/ws", "uid=7", nil)
 	await(t, "both are there", func() bool { return p.hub.Stats().Connections == 2 })
 	answered := make(chan string)
-	go func() { answered <- p.v1(`{"to":{"users":["7"]},"event":"ask","data":1,"ack":"20s"}`) }()
+	go func() { answered <- p.pushV1(`{"to":{"users":["7"]},"event":"ask","data":1,"ack":"20s"}`) }()
 	id := strings.TrimSuffix(page.wantPrefix("42"), `["ask",1]`)
 	page.send("43" + id + `["page"]`)
 	c.want(`{"id":"ID","event":"ask","args":[1],"ack":1}`)
