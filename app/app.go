@@ -56,6 +56,7 @@ type App struct {
 	schedules *schedule.Book
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
+	fallbacks *fallback.Server
 	api       *api.Server
 	counter   *counter
 	tidy      *tidy
@@ -117,11 +118,15 @@ func (a *App) build() error {
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
-	a.tidy = newTidy(func() int { return a.sockets.Engine().Stats().Sessions }, debug.FreeOSMemory)
+	a.tidy = newTidy(func() int { return a.hub.Stats().Sockets }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
-	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
-	forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}.
-		register(a.sockets.Main(), a.cfg.Forward.Events)
+	c := clients{door: a.door(), counter: a.counter, log: a.log}
+	f := forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}
+	c.register(a.sockets.Main())
+	attend(a.sockets.Main(), f.events(a.cfg.Forward.Events))
+	if err := a.buildFallbacks(c, f); err != nil {
+		return err
+	}
 	return a.buildAPI()
 }
 
@@ -279,6 +284,9 @@ func (a *App) stop(ctx context.Context) error {
 		answers, cancelAnswers := context.WithTimeout(sessions, forwardTimeout)
 		defer cancelAnswers()
 		a.forwarder.Close(answers)
+	}
+	if a.fallbacks != nil {
+		errs = append(errs, a.fallbacks.Close(sessions))
 	}
 	if a.sockets != nil {
 		errs = append(errs, a.sockets.Close(sessions))

@@ -6,11 +6,12 @@ import (
 	"log/slog"
 
 	"crier/api/auth"
+	"crier/fallback"
 	"crier/io/hub"
 	"crier/io/socketio"
 )
 
-// clients handles what browsers send in the main namespace.
+// clients handles what browsers send: in the main namespace, or without Socket.IO.
 type clients struct {
 	door    door
 	counter *counter
@@ -21,12 +22,15 @@ type clients struct {
 type door interface {
 	// admit is the middleware of the main namespace. It logs the client in if that says who it is.
 	admit(s *socketio.Socket) error
-	// login handles a login event. It returns the user that the socket is
+	// admitClient says whether a client without Socket.IO may connect, and then
+	// logs it in if that says who it is.
+	admitClient(r *fallback.Request) (enter func(*fallback.Client) error, err error)
+	// login handles a login event. It returns the user that the client is
 	// bound to, and whether it has become so just now.
-	login(e *socketio.Event) (uid string, fresh bool, err error)
-	logout(s *socketio.Socket)
+	login(e said) (uid string, fresh bool, err error)
+	logout(v visitor)
 	// mayMove says why the client must not enter or leave the room by itself, or nil.
-	mayMove(s *socketio.Socket, room string) error
+	mayMove(v visitor, room string) error
 }
 
 // openDoor believes everybody (auth.mode open).
@@ -42,11 +46,11 @@ func (openDoor) admit(s *socketio.Socket) error {
 	return err
 }
 
-func (openDoor) login(e *socketio.Event) (uid string, fresh bool, err error) {
+func (openDoor) login(e said) (uid string, fresh bool, err error) {
 	if uid, err = parseUID(e.JSON(0)); err != nil {
 		return "", false, err
 	}
-	m := e.Socket.Member()
+	m := e.from().Member()
 	if bound := m.UID(); bound != "" {
 		return bound, false, nil
 	}
@@ -56,22 +60,13 @@ func (openDoor) login(e *socketio.Event) (uid string, fresh bool, err error) {
 	return m.UID(), true, nil
 }
 
-func (openDoor) logout(s *socketio.Socket) { s.Member().Logout() }
+func (openDoor) logout(v visitor) { v.Member().Logout() }
 
-func (d openDoor) mayMove(*socketio.Socket, string) error {
+func (d openDoor) mayMove(visitor, string) error {
 	if !d.mayJoin {
 		return errForbidden
 	}
 	return nil
-}
-
-// reply is what an acknowledgement says.
-type reply struct {
-	OK    bool   `json:"ok"`
-	UID   string `json:"uid,omitempty"`
-	Room  string `json:"room,omitempty"`
-	Error string `json:"error,omitempty"`
-	Code  string `json:"code,omitempty"`
 }
 
 var (
@@ -80,6 +75,31 @@ var (
 	errForbidden = errors.New("clients may not enter rooms here (setting `rooms.client_join`)")
 )
 
+// events are those that are handled here, by name.
+func (c clients) events() map[string]listener {
+	return map[string]listener{
+		"login": func(e said) {
+			uid, fresh, err := c.door.login(e)
+			if fresh {
+				c.counter.show(e.from())
+			}
+			c.answer(e, reply{UID: uid}, err)
+		},
+		"logout": func(e said) {
+			c.door.logout(e.from())
+			c.answer(e, reply{}, nil)
+		},
+		"subscribe": func(e said) { c.room(e, (*hub.Member).Join) },
+		"unsubscribe": func(e said) {
+			c.room(e, func(m *hub.Member, room string) error {
+				m.Leave(room)
+				return nil
+			})
+		},
+	}
+}
+
+// register has those of the namespace handled.
 func (c clients) register(n *socketio.Namespace) {
 	n.Use(func(s *socketio.Socket) error {
 		if err := c.door.admit(s); err != nil {
@@ -89,61 +109,34 @@ func (c clients) register(n *socketio.Namespace) {
 	})
 	n.OnConnect(func(s *socketio.Socket) {
 		if s.Member().UID() != "" {
-			c.counter.show(s)
+			c.counter.show(socket{s})
 		}
 	})
-	n.On("login", func(e *socketio.Event) {
-		uid, fresh, err := c.door.login(e)
-		if fresh {
-			c.counter.show(e.Socket)
-		}
-		c.answer(e, reply{UID: uid}, err)
-	})
-	n.On("logout", func(e *socketio.Event) {
-		c.door.logout(e.Socket)
-		c.answer(e, reply{}, nil)
-	})
-	n.On("subscribe", func(e *socketio.Event) { c.room(e, (*hub.Member).Join) })
-	n.On("unsubscribe", func(e *socketio.Event) {
-		c.room(e, func(m *hub.Member, room string) error {
-			m.Leave(room)
-			return nil
-		})
-	})
+	attend(n, c.events())
 }
 
-func (c clients) room(e *socketio.Event, move func(*hub.Member, string) error) {
+func (c clients) room(e said, move func(*hub.Member, string) error) {
 	var room string
 	decodeErr := json.Unmarshal(e.JSON(0), &room) // Decode would take bytes, as base64
-	err := c.door.mayMove(e.Socket, room)
+	err := c.door.mayMove(e.from(), room)
 	switch {
 	case err != nil:
 	case decodeErr != nil:
 		err = errNoRoom
 	default:
-		err = move(e.Socket.Member(), room)
+		err = move(e.from().Member(), room)
 	}
 	c.answer(e, reply{Room: room}, err)
 }
 
 // answer acknowledges an event with how it went.
-func (c clients) answer(e *socketio.Event, r reply, err error) {
+func (c clients) answer(e said, r reply, err error) {
 	if err != nil {
 		r = reply{Error: err.Error(), Code: errorCode(err)}
 	} else {
 		r.OK = true
 	}
-	acknowledge(e, socketio.JSON(r), c.log)
-}
-
-// acknowledge answers an event, if the client asked for it.
-func acknowledge(e *socketio.Event, arg socketio.Arg, log *slog.Logger) {
-	if !e.WantsAck() {
-		return
-	}
-	if err := e.Ack(arg); err != nil {
-		log.Debug("acknowledgement not sent", "event", e.Name, "error", err)
-	}
+	acknowledge(e, r.json(), c.log)
 }
 
 // refusal is the connect_error of a client whose uid cannot be: a client of 2.x

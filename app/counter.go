@@ -71,13 +71,17 @@ func (c *counter) run(interval time.Duration) {
 	}
 }
 
-// show sends the current figures to one socket.
-func (c *counter) show(s *socketio.Socket) {
+// show sends the current figures to one client.
+func (c *counter) show(v visitor) {
 	if c.form == "off" {
 		return
 	}
-	if err := s.Emit("update_online_count", c.arg(c.now())); err != nil {
-		c.log.Debug("the online count was not sent to a socket", "error", err)
+	m, err := socketio.NewMessage("update_online_count", c.arg(c.now()))
+	if err == nil {
+		err = v.Member().Conn().Deliver(m)
+	}
+	if err != nil {
+		c.log.Debug("the online count was not sent to a client", "error", err)
 	}
 }
 

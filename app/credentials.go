@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -33,11 +34,17 @@ func (g *gate) offer(s *socketio.Socket) (auth.Request, error) {
 		return r, err
 	}
 	if h != nil {
-		if r.Token = h.Query.Get("token"); r.Token == "" {
-			r.Token = bearer(h.Header.Get("Authorization"))
-		}
+		r.Token = requestToken(h)
 	}
 	return r, nil
+}
+
+// requestToken is the token that the request of a connection brings along, or "".
+func requestToken(h *socketio.Handshake) string {
+	if token := h.Query.Get("token"); token != "" {
+		return token
+	}
+	return bearer(h.Header.Get("Authorization"))
 }
 
 // requestOf is what is known of a client without what it says about itself; h may be nil.
@@ -126,11 +133,19 @@ func offeredUID(s *socketio.Socket) (string, error) {
 	if data := s.Auth(); data != nil && json.Unmarshal(data, &said) == nil && said.UID != nil && string(said.UID) != "null" {
 		return parseUID(said.UID)
 	}
-	if h := s.Handshake(); h != nil && h.Query.Has("uid") {
-		uid := h.Query.Get("uid")
-		return uid, hub.CheckUID(uid)
+	if h := s.Handshake(); h != nil {
+		return queryUID(h.Query)
 	}
 	return "", nil
+}
+
+// queryUID is the uid that a query names, or "".
+func queryUID(query url.Values) (string, error) {
+	if !query.Has("uid") {
+		return "", nil
+	}
+	uid := query.Get("uid")
+	return uid, hub.CheckUID(uid)
 }
 
 // parseUID takes a uid from JSON: a string, or an integer, whose digits it

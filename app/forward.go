@@ -7,12 +7,11 @@ import (
 
 	"crier/api/webhook"
 	"crier/io/hub"
-	"crier/io/socketio"
 )
 
 var errTooLarge = errors.New("the event is too large to be handed on: name an attachment once")
 
-// forwarding hands events of browsers to the business API.
+// forwarding hands events of clients to the business API.
 type forwarding struct {
 	forwarder  *webhook.Forwarder
 	loginFirst bool
@@ -41,26 +40,28 @@ func (a *App) buildForwarder() error {
 	return err
 }
 
-// register has the named events of the namespace handed on.
-func (f forwarding) register(n *socketio.Namespace, events []string) {
-	for _, name := range events {
-		n.On(name, f.hand)
+// events are those of that name, all handed on.
+func (f forwarding) events(names []string) map[string]listener {
+	events := make(map[string]listener, len(names))
+	for _, name := range names {
+		events[name] = f.hand
 	}
+	return events
 }
 
 // hand handles one event.
-func (f forwarding) hand(e *socketio.Event) {
+func (f forwarding) hand(e said) {
 	if err := f.forward(e); err != nil {
 		acknowledge(e, failure(err), f.log)
 	}
 }
 
-func (f forwarding) forward(e *socketio.Event) error {
-	uid := e.Socket.Member().UID()
+func (f forwarding) forward(e said) error {
+	uid := e.from().Member().UID()
 	if uid == "" && f.loginFirst {
 		return hub.ErrLoginFirst
 	}
-	event := webhook.ClientEvent{UID: uid, Connection: e.Socket.ID(), Event: e.Name, Args: make([]json.RawMessage, e.Len())}
+	event := webhook.ClientEvent{UID: uid, Connection: e.from().ID(), Event: e.name(), Args: make([]json.RawMessage, e.Len())}
 	var size int64
 	for i := range event.Args {
 		var err error
@@ -72,19 +73,18 @@ func (f forwarding) forward(e *socketio.Event) error {
 		}
 	}
 	return f.forwarder.Forward(event, func(answer json.RawMessage, err error) {
-		arg := socketio.Raw(answer)
 		switch {
 		case err != nil:
-			arg = failure(err)
+			answer = failure(err)
 		case answer == nil:
-			arg = socketio.JSON(reply{OK: true})
+			answer = reply{OK: true}.json()
 		}
-		acknowledge(e, arg, f.log)
+		acknowledge(e, answer, f.log)
 	})
 }
 
 // failure is what a client is told: which kind of failure it is, and nothing else about the business API.
-func failure(err error) socketio.Arg {
+func failure(err error) json.RawMessage {
 	for _, kind := range []struct {
 		err  error
 		code string
@@ -98,8 +98,8 @@ func failure(err error) socketio.Arg {
 		{webhook.ErrBadAnswer, "bad_answer"},
 	} {
 		if errors.Is(err, kind.err) {
-			return socketio.JSON(reply{Error: kind.err.Error(), Code: kind.code})
+			return reply{Error: kind.err.Error(), Code: kind.code}.json()
 		}
 	}
-	return socketio.JSON(reply{Error: webhook.ErrUnavailable.Error(), Code: "unavailable"})
+	return reply{Error: webhook.ErrUnavailable.Error(), Code: "unavailable"}.json()
 }

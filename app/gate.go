@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"crier/api/auth"
 	"crier/configs"
+	"crier/fallback"
 	"crier/io/hub"
 	"crier/io/socketio"
 	"crier/io/wsconn"
@@ -81,15 +83,11 @@ func (g *gate) admit(s *socketio.Socket) error {
 	if err != nil {
 		return err
 	}
-	v := &guest{gate: g, socket: s}
+	v := &guest{gate: g, visitor: socket{s}}
 	if g.callback {
 		v.handshake = s.Handshake()
 	}
-	id, err := g.identify(r)
-	anonymous := r.UID == "" && r.Token == ""
-	if anonymous && (errors.Is(err, errTokenRequired) || errors.Is(err, auth.ErrRefused) || errors.Is(err, auth.ErrExpired)) {
-		err = nil // it may still log in by the event
-	}
+	id, err := g.identifyOrWait(r)
 	return g.receive(v, id, err)
 }
 
@@ -110,23 +108,29 @@ func (g *gate) admitElsewhere(s *socketio.Socket) error {
 			}
 		}
 	}
-	return g.receive(&guest{gate: g, socket: s}, id, err)
+	return g.receive(&guest{gate: g, visitor: socket{s}}, id, err)
 }
 
 // receive admits a guest, logged in if it has a name.
 func (g *gate) receive(v *guest, id auth.Identity, err error) error {
 	if err != nil {
 		if g.ctx.Err() != nil { // stopping: who were told no would stay away
-			v.socket.Session().Close()
+			v.visitor.Close(fallback.Stopping)
 		}
 		return err
 	}
-	v.socket.SetData(v)
-	if id.UID == "" {
-		v.expect(nil, time.Now().Add(g.timeout))
-		return nil
+	return v.settle(id)
+}
+
+// identifyOrWait is identify for a client that may still log in by the event:
+// one that says nothing has no UID yet.
+func (g *gate) identifyOrWait(r auth.Request) (auth.Identity, error) {
+	id, err := g.identify(r)
+	anonymous := r.UID == "" && r.Token == ""
+	if anonymous && (errors.Is(err, errTokenRequired) || errors.Is(err, auth.ErrRefused) || errors.Is(err, auth.ErrExpired)) {
+		return auth.Identity{}, nil
 	}
-	return v.login(id)
+	return id, err
 }
 
 // identify asks who a client is. r.UID must be the answer if it is not empty.
@@ -149,11 +153,11 @@ func (g *gate) identify(r auth.Request) (auth.Identity, error) {
 }
 
 // login implements [door]: login, uid, token. The uid may be null.
-func (g *gate) login(e *socketio.Event) (uid string, fresh bool, err error) {
-	if bound := e.Socket.Member().UID(); bound != "" {
+func (g *gate) login(e said) (uid string, fresh bool, err error) {
+	if bound := e.from().Member().UID(); bound != "" {
 		return bound, false, nil
 	}
-	v := guestOf(e.Socket)
+	v := guestOf(e.from())
 	r := g.requestOf(v.handshake)
 	if arg := e.JSON(0); arg != nil && string(arg) != "null" {
 		if r.UID, err = parseUID(arg); err != nil {
@@ -173,21 +177,24 @@ func (g *gate) login(e *socketio.Event) (uid string, fresh bool, err error) {
 }
 
 // logout implements [door]. The client is as if it had just come.
-func (g *gate) logout(s *socketio.Socket) {
-	if m := s.Member(); m.UID() != "" {
+func (g *gate) logout(v visitor) {
+	if m := v.Member(); m.UID() != "" {
 		m.Logout()
-		guestOf(s).expect(nil, time.Now().Add(g.timeout))
+		guestOf(v).expect(nil, time.Now().Add(g.timeout))
 	}
 }
 
 // mayMove implements [door].
-func (g *gate) mayMove(s *socketio.Socket, room string) error {
+func (g *gate) mayMove(v visitor, room string) error { return g.mayEnter(guestOf(v).identity(), room) }
+
+// mayEnter says why somebody must not enter the room by himself, or nil.
+func (g *gate) mayEnter(id auth.Identity, room string) error {
 	switch {
 	case g.roomsFrom == "deny":
 		return errForbidden
-	case s.Member().UID() == "":
+	case id.UID == "":
 		return hub.ErrLoginFirst
-	case g.roomsFrom == "token" && room != "" && !guestOf(s).mayEnter(room):
+	case g.roomsFrom == "token" && room != "" && !slices.Contains(id.Rooms, room):
 		return errNotNamed
 	}
 	return nil

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -10,33 +9,43 @@ import (
 	"crier/io/wsconn"
 )
 
-// guest is what the gate knows of a socket that it has admitted, beside the user: the socket's Data.
+// guest is what the gate knows of a visitor that it has admitted, beside the user: the visitor's Data.
 type guest struct {
 	// static
 	gate      *gate
-	socket    *socketio.Socket
+	visitor   visitor
 	handshake *socketio.Handshake // kept for a callback's later questions; else nil
 
-	timer wsconn.Timer // filed in gate.wheel for due, while the socket is in its namespace
+	timer wsconn.Timer // filed in gate.wheel for due, while the visitor is here
 
 	mu    sync.Mutex // taken before that of the wheel
-	here  bool       // in its namespace
+	here  bool       // connected; a socket, in its namespace
 	rooms []string   // that the token names; nil where that does not matter
 	due   time.Time  // when it must have logged in or, logged in, when that ends; the zero time is never
 }
 
-// guestOf returns what the gate knows of a socket.
-func guestOf(s *socketio.Socket) *guest {
-	v, ok := s.Data().(*guest)
-	if !ok { // every namespace asks the gate first, and nobody else sets Data
-		panic("app: a socket that the gate has not admitted")
+// guestOf returns what the gate knows of a visitor.
+func guestOf(v interface{ Data() any }) *guest {
+	g, ok := v.Data().(*guest)
+	if !ok { // everybody asks the gate first, and nobody else sets Data
+		panic("app: a visitor that the gate has not admitted")
 	}
-	return v
+	return g
+}
+
+// settle makes the guest the visitor's data, and logs it in if it has a name.
+func (v *guest) settle(id auth.Identity) error {
+	v.visitor.SetData(v)
+	if id.UID == "" {
+		v.expect(nil, time.Now().Add(v.gate.timeout))
+		return nil
+	}
+	return v.login(id)
 }
 
 // login logs the guest in, who must not be.
 func (v *guest) login(id auth.Identity) error {
-	if err := v.socket.Member().Login(id.UID); err != nil {
+	if err := v.visitor.Member().Login(id.UID); err != nil {
 		return err
 	}
 	if v.gate.roomsFrom != "token" {
@@ -58,17 +67,10 @@ func (v *guest) expect(rooms []string, due time.Time) {
 func (v *guest) identity() auth.Identity {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return auth.Identity{UID: v.socket.Member().UID(), Rooms: v.rooms, Expires: v.due}
+	return auth.Identity{UID: v.visitor.Member().UID(), Rooms: v.rooms, Expires: v.due}
 }
 
-// mayEnter reports whether the token names the room.
-func (v *guest) mayEnter(room string) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return slices.Contains(v.rooms, room)
-}
-
-// move is told when the socket has joined its namespace, and when it leaves it.
+// move is told when the visitor has come, and when it goes.
 func (v *guest) move(here bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -96,11 +98,12 @@ func (v *guest) Tick(now time.Time) (next time.Time) {
 		return time.Time{}
 	case now.Before(due):
 		return due
-	case v.socket.Member().UID() != "":
+	case v.visitor.Member().UID() != "":
 		v.gate.log.Debug("closed a client whose token has expired")
+		v.visitor.Close(reasonOf(auth.ErrExpired))
 	default:
 		v.gate.log.Debug("closed a client that has not logged in (setting `auth.login_timeout`)")
+		v.visitor.Close(loginTimeout)
 	}
-	v.socket.Session().Close()
 	return time.Time{}
 }

@@ -17,6 +17,7 @@ import (
 	"crier/api"
 	"crier/api/fastpath"
 	"crier/configs"
+	"crier/fallback"
 	"crier/web"
 )
 
@@ -204,6 +205,8 @@ func (a *App) publicHandler(scripts []string, script http.Handler) http.Handler 
 			script.ServeHTTP(w, r)
 		case p == path, p+"/" == path:
 			a.sockets.ServeHTTP(w, r)
+		case fallback.Serves(p):
+			a.fallbacks.ServeHTTP(w, r)
 		case strings.HasPrefix(p, path+"1/"):
 			http.Error(w, "Socket.IO 0.9 clients are not supported: load socket.io-client 1.0 or newer, "+
 				"such as "+path+"socket.io.js of this server", http.StatusBadRequest)

@@ -41,8 +41,8 @@ func (g *gate) allowBack(s *socketio.Socket, p *hub.Past) bool {
 	if g == nil || g.roomsFrom != "token" {
 		return true
 	}
-	v := guestOf(s)
-	return !slices.ContainsFunc(p.Rooms(), func(room string) bool { return !v.mayEnter(room) })
+	id := guestOf(s).identity()
+	return !slices.ContainsFunc(p.Rooms(), func(room string) bool { return g.mayEnter(id, room) != nil })
 }
 
 // saveRecovery keeps what clients can get that are away, now that all are.

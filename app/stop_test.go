@@ -137,7 +137,7 @@ func TestStopDeliversWhatIsQueued(t *testing.T) {
 	count := 0
 	for queued := 0; queued < 3; count++ {
 		same(t, "push", p.do("POST", "http://"+p.PushAddr()+"/", form, "Content-Type", formType).body, "ok")
-		if running("wsconn.(*Conn).flush") { // the kernel takes no more, and the page takes nothing
+		if running("wsconn.(*output).flush") { // the kernel takes no more, and the page takes nothing
 			queued++
 		}
 	}

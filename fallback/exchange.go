@@ -2,10 +2,12 @@ package fallback
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"crier/io/engineio"
 )
@@ -70,4 +72,14 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	var body bytes.Buffer
 	_, err := io.Copy(&body, http.MaxBytesReader(w, r.Body, limit))
 	return body.Bytes(), err
+}
+
+// writeAnswer writes the whole body of an answer; the client may take answerTimeout for it.
+func writeAnswer(w http.ResponseWriter, body []byte) error {
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
+	if err == nil || errors.Is(err, http.ErrNotSupported) {
+		_, err = w.Write(body)
+	}
+	return err
 }

@@ -149,32 +149,39 @@ func newRigFor(t testing.TB, tcp bool, o engineio.Options, h engineio.Handler) *
 	if r.srv, err = engineio.New(o, h); err != nil {
 		t.Fatal(err)
 	}
-	var l net.Listener
+	r.dial, r.client = serve(t, tcp, r.srv)
+	t.Cleanup(func() { closeServer(t, r.srv) })
+	return r
+}
+
+// serve has h answer requests, on TCP if tcp, else without sockets, and returns who can make them.
+func serve(t testing.TB, tcp bool, h http.Handler) (dial func() (net.Conn, error), client *http.Client) {
+	t.Helper()
+	n := &network{conns: make(chan net.Conn), done: make(chan struct{})}
+	var l net.Listener = n
+	dial = n.dial
 	if tcp {
+		var err error
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			t.Fatal(err)
 		}
-		r.dial = func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }
-	} else {
-		n := &network{conns: make(chan net.Conn), done: make(chan struct{})}
-		l, r.dial = n, n.dial
+		dial = func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }
 	}
-	r.client = &http.Client{Transport: &http.Transport{
-		DialContext:         func(context.Context, string, string) (net.Conn, error) { return r.dial() },
+	client = &http.Client{Transport: &http.Transport{
+		DialContext:         func(context.Context, string, string) (net.Conn, error) { return dial() },
 		MaxIdleConnsPerHost: 100,
 	}}
-	web := &http.Server{Handler: r.srv}
+	web := &http.Server{Handler: h}
 	served := make(chan error, 1)
 	go func() { served <- web.Serve(l) }()
 	t.Cleanup(func() {
-		closeServer(t, r.srv)
 		if err := web.Close(); err != nil {
 			t.Error(err)
 		}
 		<-served
-		r.client.CloseIdleConnections()
+		client.CloseIdleConnections()
 	})
-	return r
+	return dial, client
 }
 
 func closeServer(t testing.TB, srv *engineio.Server) {
@@ -305,9 +312,10 @@ func (p *peer) wantEnded(reason engineio.Reason) {
 
 // socket is the client's side of a WebSocket.
 type socket struct {
-	t    testing.TB
-	conn net.Conn
-	got  chan string // text as it is, "binary …" or "close"; closed at the end
+	t      testing.TB
+	conn   net.Conn
+	header http.Header // of the handshake's answer, from desk.frames
+	got    chan string // text as it is, "binary …" or "close"; closed at the end
 }
 
 // ws opens a WebSocket and reads it until it ends.

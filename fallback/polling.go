@@ -216,12 +216,7 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 
 // write sends an answer; last means that it closes the session.
 func (t *polling) write(w http.ResponseWriter, x exchange, a *answer, last bool) {
-	body := x.answer(w.Header(), a.payload, a.framing)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
-	if err == nil || errors.Is(err, http.ErrNotSupported) {
-		_, err = w.Write(body)
-	}
+	err := writeAnswer(w, x.answer(w.Header(), a.payload, a.framing))
 	switch {
 	case last:
 		t.session.Finished()

@@ -56,13 +56,8 @@ func (e *events) complete(op ws.OpCode, payload []byte) error {
 // Closed is the last event.
 func (e *events) Closed(err error) {
 	c := (*Conn)(e)
+	err = c.finish(err)
 	c.mu.Lock()
-	c.state.Store(uint32(closed))
-	c.out = nil
-	if c.cause == nil {
-		c.cause = err
-	}
-	err = c.cause
 	c.dead = c.h == nil
 	dead := c.dead
 	c.mu.Unlock()

@@ -18,15 +18,15 @@ const (
 
 // flush empties the queue; it runs in a goroutine that lives as long as the
 // queue does.
-func (c *Conn) flush() {
-	step := c.flushStream
-	if c.nc.Direct() {
-		step = c.flushDirect
+func (o *output) flush() {
+	step := o.flushStream
+	if o.nc.Direct() {
+		step = o.flushDirect
 	}
 	for {
 		more, err := step()
 		if err != nil {
-			c.abort(fmt.Errorf("flushing: %w", err))
+			o.abort(fmt.Errorf("flushing: %w", err))
 			return
 		}
 		if !more {
@@ -37,96 +37,96 @@ func (c *Conn) flush() {
 
 // flushDirect writes what a socket takes, and then waits until it takes more.
 // No buffer is held while it waits.
-func (c *Conn) flushDirect() (more bool, err error) {
-	c.mu.Lock()
-	q := c.out
+func (o *output) flushDirect() (more bool, err error) {
+	o.mu.Lock()
+	q := o.out
 	if q == nil { // aborted
-		c.mu.Unlock()
+		o.mu.Unlock()
 		return false, nil
 	}
-	buf := c.up.joins.Get().(*[]byte)
-	n, err := c.nc.TryWrite(q.join(*buf))
-	c.up.joins.Put(buf)
+	buf := o.up.joins.Get().(*[]byte)
+	n, err := o.nc.TryWrite(q.join(*buf))
+	o.up.joins.Put(buf)
 	q.advance(n)
 	if q.empty() {
-		return false, c.drained() // unlocks
+		return false, o.drained() // unlocks
 	}
 	if !errors.Is(err, netpoll.ErrWouldBlock) {
-		c.mu.Unlock()
+		o.mu.Unlock()
 		return err == nil, err
 	}
 	first := q.first()
-	err = c.extend()
-	c.mu.Unlock()
+	err = o.extend()
+	o.mu.Unlock()
 	if err == nil {
-		n, err = c.nc.WriteSome(first)
+		n, err = o.nc.WriteSome(first)
 	}
 	if err != nil {
 		return false, err
 	}
-	return c.written(q, n)
+	return o.written(q, n)
 }
 
 // flushStream writes by blocking calls.
-func (c *Conn) flushStream() (more bool, err error) {
-	buf := c.up.records.Get().(*[]byte)
-	defer c.up.records.Put(buf)
-	c.mu.Lock()
-	q := c.out
+func (o *output) flushStream() (more bool, err error) {
+	buf := o.up.records.Get().(*[]byte)
+	defer o.up.records.Put(buf)
+	o.mu.Lock()
+	q := o.out
 	if q == nil { // aborted
-		c.mu.Unlock()
+		o.mu.Unlock()
 		return false, nil
 	}
 	p := q.join(*buf)
-	err = c.extend()
-	c.mu.Unlock()
+	err = o.extend()
+	o.mu.Unlock()
 	if err != nil {
 		return false, err
 	}
-	n, err := c.nc.Write(p)
+	n, err := o.nc.Write(p)
 	if err != nil {
 		return false, err
 	}
-	return c.written(q, n)
+	return o.written(q, n)
 }
 
 // written takes n bytes off the queue, which was unlocked meanwhile.
-func (c *Conn) written(q *queue, n int) (more bool, err error) {
-	c.mu.Lock()
-	if c.out != q { // aborted
-		c.mu.Unlock()
+func (o *output) written(q *queue, n int) (more bool, err error) {
+	o.mu.Lock()
+	if o.out != q { // aborted
+		o.mu.Unlock()
 		return false, nil
 	}
 	q.advance(n)
 	if q.empty() {
-		return false, c.drained() // unlocks
+		return false, o.drained() // unlocks
 	}
-	c.mu.Unlock()
+	o.mu.Unlock()
 	return true, nil
 }
 
 // extend gives the peer another WriteTimeout to take some bytes, unless the
 // connection is closing: then it has had its last deadline. mu is held.
-func (c *Conn) extend() error {
-	if c.load() != open {
+func (o *output) extend() error {
+	if o.load() != open {
 		return nil
 	}
-	return c.nc.SetWriteDeadline(time.Now().Add(c.up.o.WriteTimeout))
+	return o.nc.SetWriteDeadline(time.Now().Add(o.up.o.WriteTimeout))
 }
 
 // drained drops the empty queue and unlocks mu.
-func (c *Conn) drained() error {
-	q := c.out
-	c.out = nil
+func (o *output) drained() error {
+	q := o.out
+	o.out = nil
 	if q.reset() {
-		c.up.queues.Put(q)
+		o.up.queues.Put(q)
 	}
-	if c.load() == open {
-		err := c.nc.SetWriteDeadline(time.Time{})
-		c.mu.Unlock()
+	if o.load() == open {
+		err := o.nc.SetWriteDeadline(time.Time{})
+		o.mu.Unlock()
 		return err
 	}
-	c.mu.Unlock()
-	c.endOutput()
+	o.mu.Unlock()
+	o.endOutput()
 	return nil
 }

@@ -37,11 +37,15 @@ type Options struct {
 	// CloseTimeout bounds Close, the sending of what waits included. Zero means
 	// 5 s.
 	CloseTimeout time.Duration
+	// Silence is for how long the system of a stream's client may leave what was
+	// written unacknowledged, where ours can tell (Linux): a client that answers
+	// nothing is known to be gone by that alone. Zero means 45 s.
+	Silence time.Duration
 	// Logger gets debug messages. Nil means none.
 	Logger *slog.Logger
 }
 
-// Upgrader turns HTTP requests into WebSocket connections, which share its
+// Upgrader turns HTTP requests into WebSocket connections and streams, which share its
 // options and buffers. Its methods may be called concurrently.
 type Upgrader struct {
 	// static
@@ -58,7 +62,7 @@ type Upgrader struct {
 
 // Stats counts what an Upgrader's connections did.
 type Stats struct {
-	Open      int64  // connections whose handler has not been told Closed
+	Open      int64  // connections whose handler has not been told of the end
 	QueueFull uint64 // times that Send returned ErrQueueFull
 }
 
@@ -67,7 +71,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	if o.Poller == nil {
 		return nil, errors.New("websocket upgrader: no poller")
 	}
-	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 {
+	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
 		return nil, errors.New("websocket upgrader: negative limit")
 	}
 	setDefault(&o.MaxPayload, 1_000_000)
@@ -75,6 +79,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	setDefault(&o.QueueMessages, 1000)
 	setDefault(&o.WriteTimeout, 30*time.Second)
 	setDefault(&o.CloseTimeout, 5*time.Second)
+	setDefault(&o.Silence, 45*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -138,7 +143,7 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 
 // attach makes a Conn of a connection after the handshake.
 func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
-	c := &Conn{up: u, in: in}
+	c := &Conn{output: output{up: u}, in: in}
 	if err := u.o.Poller.Add(&c.nc, conn, (*events)(c)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}

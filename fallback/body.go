@@ -1,0 +1,161 @@
+package fallback
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"crier/io/wsconn"
+)
+
+const (
+	// writeTimeout is how long a client may take to take what is written to it.
+	writeTimeout = 30 * time.Second
+	// farewellTimeout is the same once the stream is closing.
+	farewellTimeout = 5 * time.Second
+)
+
+// body is a stream that net/http writes, where it keeps the connection to itself:
+// over HTTP/2. The request's own goroutine writes what others queue.
+type body struct {
+	// static
+	w                     http.ResponseWriter
+	out                   *http.ResponseController
+	left                  <-chan struct{} // closed when the client has gone
+	maxBytes, maxMessages int
+	ended                 func()
+	wake                  chan struct{} // holds a token when there is something to do
+
+	mu       sync.Mutex
+	queue    [][]byte
+	waiting  load // queue, and what is being written
+	writing  load
+	closing  bool // no more is taken
+	inFlight bool // serve writes
+}
+
+// load is how much there is of something.
+type load struct{ bytes, messages int }
+
+func newBody(w http.ResponseWriter, r *http.Request, maxBytes, maxMessages int, ended func()) *body {
+	return &body{
+		w: w, out: http.NewResponseController(w), left: r.Context().Done(),
+		maxBytes: maxBytes, maxMessages: maxMessages,
+		ended: ended, wake: make(chan struct{}, 1),
+	}
+}
+
+// Send implements [stream].
+func (b *body) Send(piece []byte, messages int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closing:
+		return wsconn.ErrClosed
+	case b.waiting.bytes > 0 && (b.waiting.bytes+len(piece) > b.maxBytes || b.waiting.messages+messages > b.maxMessages):
+		return wsconn.ErrQueueFull
+	}
+	b.queue = append(b.queue, piece)
+	b.waiting.bytes += len(piece)
+	b.waiting.messages += messages
+	b.wakeUp()
+	return nil
+}
+
+// Writable implements [stream].
+func (b *body) Writable() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting.bytes == 0 && !b.closing
+}
+
+// Close implements [stream].
+func (b *body) Close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closing {
+		b.closing = true
+		b.hurryLocked(farewellTimeout)
+	}
+}
+
+// Abort implements [stream].
+func (b *body) Abort() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closing, b.queue = true, nil
+	b.hurryLocked(0)
+}
+
+// hurryLocked bounds a write under way.
+func (b *body) hurryLocked(in time.Duration) {
+	if b.inFlight {
+		b.limit(time.Now().Add(in))
+	}
+	b.wakeUp()
+}
+
+func (b *body) wakeUp() {
+	select {
+	case b.wake <- struct{}{}:
+	default: // it knows
+	}
+}
+
+// limit sets the time at which a write fails, if the connection can do that.
+func (b *body) limit(at time.Time) {
+	if err := b.out.SetWriteDeadline(at); err != nil {
+		return // then the connection bounds it, or nothing does
+	}
+}
+
+// serve implements [stream]: it writes until the end.
+func (b *body) serve() {
+	defer b.ended()
+	b.w.WriteHeader(http.StatusOK)
+	for {
+		piece, last := b.take()
+		if err := b.write(piece); err != nil || last {
+			b.Abort()
+			return
+		}
+		select {
+		case <-b.wake:
+		case <-b.left:
+			b.Abort()
+		}
+	}
+}
+
+// take returns what is queued, once what was taken before has been written. last
+// says that no more will come.
+func (b *body) take() (piece []byte, last bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting.bytes -= b.writing.bytes
+	b.waiting.messages -= b.writing.messages
+	b.writing = b.waiting
+	piece = slices.Concat(b.queue...)
+	b.queue = nil
+	b.inFlight = true
+	timeout := writeTimeout
+	if b.closing {
+		timeout = farewellTimeout
+	}
+	b.limit(time.Now().Add(timeout))
+	return piece, b.closing
+}
+
+// write writes a piece, maybe an empty one, and the headers before the first.
+func (b *body) write(piece []byte) error {
+	_, err := b.w.Write(piece)
+	if err == nil {
+		err = b.out.Flush()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.inFlight = false
+	b.limit(time.Time{})
+	return err
+}

@@ -1,0 +1,265 @@
+package fallback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crier/io/engineio"
+	"crier/io/hub"
+	"crier/io/wsconn"
+)
+
+// closeGrace is how long Close lets clients take what is queued for them.
+const closeGrace = time.Second
+
+// Handler is what the program makes of clients. Its methods are called by many
+// goroutines at once.
+type Handler interface {
+	// Admit says who may connect, by the request that a client comes with; it may
+	// take its time. A refusal is a [Reason]. enter is called when the client has its
+	// place in the hub, and can still refuse it.
+	Admit(r *Request) (enter func(*Client) error, refusal error)
+	// Event handles an event. Those of one client come one at a time, in their order,
+	// and hold up only that client.
+	Event(e *Event)
+	// Closed is called once for every client that was let into the hub, when it has
+	// gone, before it leaves the hub; also if enter refused it. It must be quick.
+	Closed(c *Client)
+}
+
+// Options configures a [Server].
+type Options struct {
+	Hub     *hub.Hub // required
+	Handler Handler  // required
+	// Plain returns the arguments of a message that has attachments, with {"$binary":"<base64>"} in the place of each.
+	// Required.
+	Plain func(*hub.Message) ([]json.RawMessage, error)
+	// Upgrader makes WebSockets and streams; it bounds what is queued for them, and what they bring. Required.
+	Upgrader *wsconn.Upgrader
+	Origins  engineio.Origins
+	// PingInterval is how often a WebSocket is pinged, PingTimeout how long an answer may take; both together are how
+	// long a comet client may be away between two polls. 25 s, 20 s.
+	PingInterval, PingTimeout time.Duration
+	MaxPayload                int64 // bytes of a POST; 1,000,000
+	QueueBytes                int   // what waits for one client between two requests, or on a stream over HTTP/2; 1 MiB
+	QueueMessages             int   // 1,000
+	Logger                    *slog.Logger
+}
+
+func (o *Options) check() error {
+	if o.Hub == nil || o.Handler == nil || o.Plain == nil || o.Upgrader == nil {
+		return errors.New("fallback: Options need a Hub, a Handler, Plain and an Upgrader")
+	}
+	if o.PingInterval < 0 || o.PingTimeout < 0 || o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 {
+		return errors.New("fallback: a limit in Options is negative")
+	}
+	setDefault(&o.PingInterval, 25*time.Second)
+	setDefault(&o.PingTimeout, 20*time.Second)
+	setDefault(&o.MaxPayload, 1_000_000)
+	setDefault(&o.QueueBytes, 1<<20)
+	setDefault(&o.QueueMessages, 1000)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Server serves clients that speak no Socket.IO. It is an [http.Handler] for the
+// paths that [Serves] names.
+type Server struct {
+	// static
+	o       Options
+	hub     *hub.Hub
+	handler Handler
+	log     *slog.Logger
+	wheel   *wsconn.Wheel
+
+	questions atomic.Uint64
+	slow      atomic.Uint64
+
+	mu      sync.Mutex
+	clients map[*Client]struct{}
+	comets  map[string]*comet       // by their secret
+	socks   map[string]*sockSession // by their name
+	held    int                     // by hold
+	closed  bool
+	drained chan struct{} // made by Close; closed when nothing is left
+}
+
+// Stats counts what a server has done.
+type Stats struct {
+	Clients       int    // connected now
+	SlowConsumers uint64 // clients disconnected because they were too far behind
+}
+
+// New returns a server, which must be closed in the end.
+func New(o Options) (*Server, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return &Server{
+		o: o, hub: o.Hub, handler: o.Handler, log: o.Logger,
+		wheel:   wsconn.NewWheel(0, 0),
+		clients: make(map[*Client]struct{}),
+		comets:  make(map[string]*comet),
+		socks:   make(map[string]*sockSession),
+	}, nil
+}
+
+// Serves reports whether a path is one of the server's.
+func Serves(path string) bool {
+	return path == "/ws" || path == "/sse" || path == "/comet" || path == "/sockjs" || strings.HasPrefix(path, "/sockjs/")
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if err := s.o.Origins.Check(r); err != nil {
+		s.refuse(w, r, Reason{http.StatusForbidden, "bad_origin", err.Error()})
+		return
+	}
+	s.o.Origins.AllowCORS(w.Header(), r)
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	switch r.URL.Path {
+	case "/ws":
+		s.serveWebSocket(w, r, false)
+	case "/sse":
+		s.serveEvents(w, r)
+	case "/comet":
+		s.servePoll(w, r)
+	default:
+		s.serveSockJS(w, r, strings.TrimPrefix(r.URL.Path, "/sockjs"))
+	}
+}
+
+// refuse answers a request that brings no client.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
+	writeError(w, err)
+}
+
+// allows answers requests of other methods, and reports whether the method is the one that is allowed.
+func (s *Server) allows(method string, w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == method {
+		return true
+	}
+	w.Header().Set("Allow", method+", OPTIONS")
+	s.refuse(w, r, Reason{http.StatusMethodNotAllowed, "bad_method", fmt.Sprintf("%s takes %s", r.URL.Path, method)})
+	return false
+}
+
+// newClient makes a client, whose line the caller sets.
+func (s *Server) newClient() *Client { return &Client{server: s, id: engineio.NewID()} }
+
+// Stats returns the server's counts.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load()}
+}
+
+// add lists a client; not once the server has closed.
+func (s *Server) add(c *Client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.clients[c] = struct{}{}
+	}
+	return !s.closed
+}
+
+func (s *Server) remove(c *Client) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, c)
+	s.checkDrainedLocked()
+}
+
+// hold counts something that Close waits for, until release: a connection that has not ended, or a goroutine.
+func (s *Server) hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held++
+}
+
+func (s *Server) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held--
+	s.checkDrainedLocked()
+}
+
+// spawn runs f in a goroutine that Close waits for.
+func (s *Server) spawn(f func()) {
+	s.hold()
+	go func() {
+		defer s.release()
+		f()
+	}()
+}
+
+// checkDrainedLocked tells Close that nothing is left to wait for.
+func (s *Server) checkDrainedLocked() {
+	if s.drained == nil || len(s.clients) > 0 || s.held > 0 {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
+	}
+}
+
+// Close disconnects every client, so that it comes back (to whoever listens
+// then). It waits until all have been told and their connections have ended, but
+// at most a second, and not longer than ctx; then it cuts off who is still there. The
+// poller of the Upgrader has the rest.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+	}
+	s.checkDrainedLocked()
+	s.mu.Unlock()
+	for _, c := range s.list() {
+		c.line.close(Stopping)
+	}
+	grace := time.NewTimer(closeGrace)
+	defer grace.Stop()
+	select {
+	case <-s.drained:
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	for _, c := range s.list() {
+		c.line.abort()
+	}
+	s.wheel.Close()
+	return nil
+}
+
+func (s *Server) list() []*Client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.clients))
+}

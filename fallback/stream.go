@@ -1,0 +1,46 @@
+package fallback
+
+import (
+	"errors"
+	"net/http"
+
+	"crier/io/wsconn"
+)
+
+// stream is an answer that lasts: a [wsconn.Stream] or, over HTTP/2, a [body].
+// All but serve may be called by many goroutines at once, and never wait. The
+// errors of Send are those of package wsconn.
+type stream interface {
+	Send(piece []byte, messages int) error
+	Writable() bool
+	Close() // behind what waits already
+	Abort()
+	// serve keeps the stream going; it may return at once or at its end. It has to be
+	// called after newStream, unless Close or Abort is.
+	serve()
+}
+
+// newStream answers a request with the headers of w and a stream. ended is
+// called once, when the client has gone or the stream is at its end.
+func (s *Server) newStream(w http.ResponseWriter, r *http.Request, ended func()) (stream, error) {
+	s.hold()
+	over := func() {
+		ended()
+		s.release()
+	}
+	taken, err := s.o.Upgrader.Stream(w, func(error) { over() })
+	switch {
+	case err == nil:
+		return ownStream{taken}, nil
+	case errors.Is(err, http.ErrNotSupported):
+		return newBody(w, r, s.o.QueueBytes, s.o.QueueMessages, over), nil
+	default:
+		s.release()
+		return nil, err
+	}
+}
+
+// ownStream is a stream on a connection that has been taken over.
+type ownStream struct{ *wsconn.Stream }
+
+func (s ownStream) serve() { s.Start() }

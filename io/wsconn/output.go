@@ -1,0 +1,198 @@
+package wsconn
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"crier/io/netpoll"
+)
+
+// state of a connection's output. It only grows.
+type state uint32
+
+const (
+	open    state = iota
+	closing       // the last bytes are queued or written; input is ignored
+	closed        // the socket is closed
+)
+
+// output is what a connection sends through: everything but what it means. Its
+// methods may be called concurrently.
+type output struct {
+	// static
+	up *Upgrader
+	nc netpoll.Conn
+
+	// owned as Conn.in is
+	told bool // Handler.Closed was called
+
+	// guarded by mu, also where it is before it
+	started bool
+	dead    bool // the socket of a Conn ended before that had a handler
+	hangup  bool // close the socket after the last bytes
+	mu      sync.Mutex
+	state   atomic.Uint32 // written under mu, read by anybody
+	out     *queue        // nil: nothing waits. Otherwise a flusher is running
+	cause   error         // for those who are told of the end
+}
+
+// Send writes whole frames of a server (see AppendText), or a piece of a stream,
+// which may be several joined, and counts them as the given number of messages. It never blocks:
+// what the kernel does not take at once is kept by reference and written
+// later, so frames must never change; they may be shared with other
+// connections.
+//
+// ErrQueueFull says that unsent bytes or messages would exceed the limits;
+// nothing of frames was taken, and the owner is expected to close. While
+// nothing waits, one Send of any size is accepted. ErrClosed (possibly wrapped)
+// says that the connection is closing or broken.
+func (o *output) Send(frames []byte, messages int) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	o.mu.Lock()
+	if o.load() != open {
+		o.mu.Unlock()
+		return ErrClosed
+	}
+	if q := o.out; q != nil {
+		defer o.mu.Unlock()
+		if q.bytes+len(frames) > o.up.o.QueueBytes || q.messages+messages > o.up.o.QueueMessages {
+			o.up.queueFull.Add(1)
+			return ErrQueueFull
+		}
+		q.push(frames, messages)
+		return nil
+	}
+	err := o.write(frames, messages)
+	o.mu.Unlock()
+	if err != nil {
+		o.abort(err)
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	return nil
+}
+
+// Writable reports whether the connection is open and nothing waits to be
+// written, as a message that may be dropped wants to know.
+func (o *output) Writable() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.out == nil && o.load() == open
+}
+
+// Queued returns how many bytes wait to be written.
+func (o *output) Queued() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.out == nil {
+		return 0
+	}
+	return o.out.bytes
+}
+
+// RemoteAddr returns the peer's address.
+func (o *output) RemoteAddr() net.Addr { return o.nc.RemoteAddr() }
+
+// Abort closes the socket at once, without a farewell.
+func (o *output) Abort() { o.abort(net.ErrClosed) }
+
+func (o *output) load() state { return state(o.state.Load()) }
+
+// write writes without blocking and queues the rest. Nothing may wait already;
+// mu is held.
+func (o *output) write(frames []byte, messages int) error {
+	n, err := o.nc.TryWrite(frames)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, netpoll.ErrWouldBlock) {
+		return err
+	}
+	o.enqueue().push(frames[n:], messages)
+	return nil
+}
+
+// enqueue gives the connection a queue and the goroutine that empties it; mu is
+// held.
+func (o *output) enqueue() *queue {
+	q, ok := o.up.queues.Get().(*queue)
+	if !ok {
+		q = new(queue)
+	}
+	o.out = q
+	o.nc.Go(o.flush)
+	return q
+}
+
+// shutdown sends a last frame, if any, and stops everything else. After that the
+// socket is closed (hangup), or only its output, so that the frame is not lost
+// to a reset while the peer still sends.
+func (o *output) shutdown(frame []byte, hangup bool, cause error) {
+	o.mu.Lock()
+	if o.load() != open {
+		o.mu.Unlock()
+		return
+	}
+	o.state.Store(uint32(closing))
+	o.cause = cause
+	o.hangup = hangup || !o.started // nobody reads: nobody would see the end
+	deadline := time.Now().Add(o.up.o.CloseTimeout)
+	err := errors.Join(o.nc.SetReadDeadline(deadline), o.nc.SetWriteDeadline(deadline))
+	if err == nil {
+		if o.out != nil {
+			o.out.push(frame, 0)
+		} else {
+			err = o.write(frame, 0)
+		}
+	}
+	waits := o.out != nil
+	o.mu.Unlock()
+	switch {
+	case err != nil:
+		o.abort(err)
+	case !waits:
+		o.endOutput()
+	}
+}
+
+// endOutput follows the last frame.
+func (o *output) endOutput() {
+	err := o.nc.CloseWrite()
+	o.mu.Lock()
+	hangup := o.hangup
+	o.mu.Unlock()
+	if hangup || err != nil {
+		o.abort(err)
+	}
+}
+
+// abort closes the socket; the first cause given is the one that counts.
+func (o *output) abort(cause error) {
+	o.mu.Lock()
+	if o.cause == nil {
+		o.cause = cause
+	}
+	o.state.Store(uint32(closed))
+	o.out = nil
+	o.mu.Unlock()
+	if err := o.nc.Close(); err != nil {
+		o.up.o.Logger.Debug("closing websocket", "err", err)
+	}
+}
+
+// finish is called when the socket has ended, and returns why.
+func (o *output) finish(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.state.Store(uint32(closed))
+	o.out = nil
+	if o.cause == nil {
+		o.cause = err
+	}
+	return o.cause
+}

@@ -1,0 +1,95 @@
+package wsconn
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Stream is the answer to an HTTP/1 request that ends when the connection does.
+// What the client sends on is ignored. Its methods may be called concurrently.
+type Stream struct {
+	output
+	ended func(error)
+}
+
+// Stream takes over the connection of a request, whose body has been read, and
+// answers it with status 200, the headers of w, and then whatever is given to
+// [Stream.Send], as it is. It is an error that wraps [http.ErrNotSupported] if the
+// connection cannot be taken over, as with HTTP/2; then nothing has happened.
+//
+// ended is called exactly once, by a goroutine of the poller: with io.EOF when the client
+// went, net.ErrClosed after Close or Abort, or a network error. Until then the
+// caller has to call one of Start, Close and Abort.
+func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error)) (*Stream, error) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("taking over a connection: %w", err)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil { // those of the server
+		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
+	return u.stream(conn, w.Header(), ended)
+}
+
+// stream begins the answer.
+func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) (*Stream, error) {
+	if err := limitSilence(conn, u.o.Silence); err != nil {
+		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
+	s := &Stream{output: output{up: u}, ended: ended}
+	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
+		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
+	u.open.Add(1)
+	if err := s.Send(streamHead(header), 0); err != nil {
+		u.o.Logger.Debug("beginning a stream", "err", err) // ended is told
+	}
+	return s, nil
+}
+
+// streamHead is the status line and the headers. Without a length the body
+// lasts until the connection is closed (RFC 9112 §6.3).
+func streamHead(header http.Header) []byte {
+	h := header.Clone()
+	h.Set("Connection", "close")
+	h.Set("Date", time.Now().UTC().Format(http.TimeFormat))
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 200 OK\r\n")
+	h.Write(&head) // never fails: it is memory
+	head.WriteString("\r\n")
+	return head.Bytes()
+}
+
+// Start begins to watch for the client's end.
+func (s *Stream) Start() {
+	s.mu.Lock()
+	start := !s.started && s.load() != closed
+	s.started = s.started || start
+	s.mu.Unlock()
+	if start {
+		s.nc.Start(nil)
+	}
+}
+
+// Close ends the answer behind what waits already, and then the connection: once
+// the client has ended its side, at the latest after CloseTimeout. It never
+// waits. Only the first call counts.
+func (s *Stream) Close() { s.shutdown(nil, false, net.ErrClosed) }
+
+// streamEvents is a Stream as its poller sees it.
+type streamEvents Stream
+
+// Data implements [netpoll.Handler].
+func (*streamEvents) Data([]byte) error { return nil }
+
+// Closed implements [netpoll.Handler].
+func (e *streamEvents) Closed(err error) {
+	s := (*Stream)(e)
+	err = s.finish(err)
+	s.up.open.Add(-1)
+	s.ended(err)
+}
