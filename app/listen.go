@@ -91,7 +91,7 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 	if l == nil {
 		var err error
 		if l, err = net.Listen("tcp", addr); err != nil {
-			return nil, listenError(setting, addr, err)
+			return nil, ListenError(setting, addr, err)
 		}
 	} else if _, port, err := net.SplitHostPort(addr); err != nil || port != strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {
 		a.log.Warn("systemd opened another port than the setting says, which does not count", "port", name, "setting", setting, "value", addr)
@@ -106,8 +106,8 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 	}}, nil
 }
 
-// listenError says what to do about a port that cannot be bound.
-func listenError(setting, addr string, err error) error {
+// ListenError says what to do about the address of a setting that err keeps from being listened on.
+func ListenError(setting, addr string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
