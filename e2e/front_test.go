@@ -4,8 +4,9 @@ import "testing"
 
 // A front is what clients come through to a server under test; nil is nothing.
 type front struct {
-	settings settings // that Crier needs behind it
-	open     func(*testing.T, *server)
+	settings settings                  // that Crier needs behind it
+	options  map[string]any            // that clients need before it
+	open     func(*testing.T, *server) // puts itself before a server
 }
 
 // startCrier starts Crier with more settings, for clients that come as the driver's do.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -110,9 +111,13 @@ func (d *driver) open(t *testing.T, id string, o opening) *socket {
 	t.Helper()
 	s := &socket{driver: d, id: d.prefix() + id, taken: map[string]int{}}
 	d.sockets[id] = s
+	options := o.route.with(o.options)
+	if d.front != nil {
+		maps.Copy(options, d.front.options)
+	}
 	command := map[string]any{
 		"do": "open", "id": s.id, "lib": o.client.lib, "url": o.url,
-		"options": o.route.with(o.options), "watch": append([]string{"new_msg"}, o.watch...),
+		"options": options, "watch": append([]string{"new_msg"}, o.watch...),
 	}
 	if o.login != "" {
 		command["login"] = o.login
