@@ -113,7 +113,7 @@ func (t *polling) Handover() ([]*engineio.Prepared, bool) {
 	if t.post || t.ended {
 		return nil, false
 	}
-	unsent, _ := t.takeLocked()
+	unsent, _ := t.takeLocked(0)
 	t.ended, t.moved = true, true
 	t.wakeLocked()
 	return unsent, true
@@ -146,13 +146,20 @@ func (t *polling) wakeLocked() {
 	}
 }
 
-// takeLocked empties the queue.
-func (t *polling) takeLocked() (queue []*engineio.Prepared, binary bool) {
-	queue = t.queue
-	t.queue, t.bytes, t.count = nil, 0, 0
-	for _, p := range queue {
+// takeLocked empties the queue, or takes at most so many packets of it if most
+// is not 0; one that consists of more comes alone.
+func (t *polling) takeLocked(most int) (queue []*engineio.Prepared, binary bool) {
+	n, packets := 0, 0
+	for ; n < len(t.queue); n++ {
+		p := t.queue[n]
+		if packets += p.Packets(); most > 0 && packets > most && n > 0 {
+			break
+		}
 		binary = binary || p.Binary()
+		t.bytes -= p.Size()
+		t.count -= p.Packets()
 	}
+	queue, t.queue = t.queue[:n:n], t.queue[n:]
 	return queue, binary
 }
 
@@ -191,10 +198,15 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 		}
 	}
 	payload, framing, last := t.payload(x)
-	if payload == nil {
+	switch {
+	case payload == nil:
 		engineio.WriteError(w, &engineio.RequestError{
 			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
 		})
+		return
+	case len(payload) == 0: // the last one to a client that has to find the session gone
+		t.session.Finished()
+		engineio.WriteError(w, &engineio.RequestError{Code: engineio.UnknownSession, Detail: "it has ended"})
 		return
 	}
 	body := x.answer(w.Header(), payload, framing)
@@ -232,8 +244,9 @@ func (t *polling) wait() (woken chan struct{}, ok bool) {
 func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, last bool) {
 	t.mu.Lock()
 	size := t.bytes
-	queue, binary := t.takeLocked()
-	if t.ending {
+	queue, binary := t.takeLocked(t.session.MaxPackets())
+	size -= t.bytes
+	if t.ending && len(t.queue) == 0 {
 		last, t.ended = true, true
 	}
 	nudged, left, moved := t.nudged, t.left, t.moved
@@ -252,6 +265,7 @@ func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, la
 		body = append(body, p.Payload(framing)...)
 	}
 	switch {
+	case last && !left && t.session.BreaksOff(): // it is not told
 	case last && !left:
 		body = engineio.AppendPayload(body, framing, closing)
 	case (last || nudged) && len(body) == 0: // an answer needs a packet

@@ -163,6 +163,9 @@ func (c *Conn) Close(code ws.StatusCode, reason string) {
 	c.shutdown(appendClose(nil, code, reason), false, net.ErrClosed)
 }
 
+// Hangup is Close without a close frame: to the peer the connection breaks off.
+func (c *Conn) Hangup() { c.shutdown(nil, false, net.ErrClosed) }
+
 // Abort closes the socket at once, without a close frame.
 func (c *Conn) Abort() { c.abort(net.ErrClosed) }
 
