@@ -60,6 +60,18 @@ ledger: build e2e/node_modules/.stamp
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# For another machine: ARCH=arm64. The version is the commit's date, unless VERSION=1.2.3. Into another folder: DEB=/tmp/.
+ARCH    ?= $(shell $(GO) env GOARCH)
+VERSION ?= $(shell git log -1 --date=format:%Y%m%d.%H%M%S --format=0~%cd.%h)
+DEB     ?= bin/
+NFPM     = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+
+deb: client
+	mkdir -p bin/deb
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -o bin/deb/crier .
+	$(GO) run . completion bash >bin/deb/completion.bash
+	ARCH=$(ARCH) VERSION='$(VERSION)' $(GO) run $(NFPM) package --config deploy/nfpm.yaml --packager deb --target $(DEB)
+
 fmt:
 	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
