@@ -79,18 +79,16 @@ func behindNginx(certificates *authority) *front {
 		settings: settings{"trusted_proxies": "127.0.0.1"},
 		open: func(t *testing.T, s *server) {
 			t.Helper()
-			address, scheme, listen := freePort(t), "http", ""
-			of := files{}
-			if certificates != nil {
-				scheme, listen, of = "https", " ssl http2", certificates.newFiles(t)
-			} else {
-				of = newAuthority(t).newFiles(t)
+			address, scheme, tls, issuer := freePort(t), "https", " ssl http2", certificates
+			if issuer == nil {
+				scheme, tls, issuer = "http", "", newAuthority(t)
 			}
+			of := issuer.newFiles(t)
 			startNginx(t, edited(
 				t, "../deploy/nginx.conf",
 				"server 127.0.0.1:2120;", "server "+s.public+";",
 				"listen 80;", "listen "+freePort(t)+";",
-				"listen 443 ssl http2;", "listen "+address+listen+";",
+				"listen 443 ssl http2;", "listen "+address+tls+";",
 				"/etc/ssl/shop.example/fullchain.pem", of.cert,
 				"/etc/ssl/shop.example/privkey.pem", of.key,
 			))

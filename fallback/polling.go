@@ -160,6 +160,9 @@ func (t *polling) takeLocked(most int) (queue []*engineio.Prepared, binary bool)
 		t.count -= p.Packets()
 	}
 	queue, t.queue = t.queue[:n:n], t.queue[n:]
+	if len(t.queue) == 0 {
+		t.queue = nil // or it would hold on to what has been sent
+	}
 	return queue, binary
 }
 
