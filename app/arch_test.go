@@ -37,8 +37,9 @@ var arrows = map[string][]string{
 		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
 		"fallback", "api", "api/auth", "api/fastpath", "api/schedule", "api/webhook", "web", "configs",
 	},
-	"app/cli": {"app", "configs", "api/client", "io/socketio", "io/socketio/client"},
-	"":        {"app/cli"}, // main
+	"app/doctor": {"app", "configs", "api/outbound"},
+	"app/cli":    {"app", "app/doctor", "configs", "api/client", "io/socketio", "io/socketio/client"},
+	"":           {"app/cli"}, // main
 }
 
 // outside are packages that nothing of the product imports.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,20 +36,16 @@ type endpoint struct {
 // Start binds the ports and begins to serve. Its errors are sentences for the
 // person at the terminal. After an error call Stop.
 func (a *App) Start() error {
-	public, err := a.listen("public", "listen", a.cfg.Listen)
-	if err != nil {
+	if err := a.bind(); err != nil {
 		return err
 	}
-	a.public = public
 	if a.cfg.TLS.Cert != "" {
-		if public.certificate, err = newCertificate(a.cfg.TLS.Cert, a.cfg.TLS.Key, a.log); err != nil {
+		var err error
+		if a.public.certificate, err = newCertificate(a.cfg.TLS.Cert, a.cfg.TLS.Key, a.log); err != nil {
 			return err
 		}
 	}
-	if !a.cfg.OnePort() {
-		if a.push, err = a.listen("push", "api.listen", a.cfg.API.Listen); err != nil {
-			return err
-		}
+	if a.push != nil {
 		a.push.server.Handler = a.api
 	}
 	site, err := a.newSite(a.cfg)
@@ -56,14 +53,14 @@ func (a *App) Start() error {
 		return err
 	}
 	a.site.Store(site)
-	public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
+	a.public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
 	a.schedules.Start(a.api.PushScheduled)
 	if a.push != nil {
 		if err := a.push.shorten(); err != nil {
 			return err
 		}
 	}
-	for _, e := range []*endpoint{public, a.push} {
+	for _, e := range []*endpoint{a.public, a.push} {
 		if e != nil {
 			a.serve(e)
 		}
@@ -79,11 +76,34 @@ func (a *App) Start() error {
 	return nil
 }
 
-// listen binds one port.
-func (a *App) listen(name, setting, addr string) (*endpoint, error) {
-	l, err := net.Listen("tcp", addr)
+// bind makes the ports ready, those first that were left to this program.
+func (a *App) bind() (err error) {
+	ports := []string{"public", "push"}
+	if a.cfg.OnePort() {
+		ports = ports[:1]
+	}
+	left, err := inherit(ports...)
 	if err != nil {
-		return nil, listenError(setting, addr, err)
+		return err
+	}
+	defer func() { err = errors.Join(err, left.close()) }()
+	if a.public, err = a.listen("public", "listen", a.cfg.Listen, left); err != nil || a.cfg.OnePort() {
+		return err
+	}
+	a.push, err = a.listen("push", "api.listen", a.cfg.API.Listen, left)
+	return err
+}
+
+// listen makes one port ready.
+func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, error) {
+	l := left.take(name)
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", addr); err != nil {
+			return nil, ListenError(setting, addr, err)
+		}
+	} else if _, port, err := net.SplitHostPort(addr); err != nil || port != strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {
+		a.log.Warn("systemd opened another port than the setting says, which does not count", "port", name, "setting", setting, "value", addr)
 	}
 	fresh := &newcomers{}
 	return &endpoint{name: name, listener: l, newcomers: fresh, server: &http.Server{
@@ -95,8 +115,8 @@ func (a *App) listen(name, setting, addr string) (*endpoint, error) {
 	}}, nil
 }
 
-// listenError says what to do about a port that cannot be bound.
-func listenError(setting, addr string, err error) error {
+// ListenError says what to do about the address of a setting that err keeps from being listened on.
+func ListenError(setting, addr string, err error) error {
 	advice := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -194,7 +194,7 @@ func TestListenError(t *testing.T) {
 		"listen tcp: lookup nowhere: no such host":                                             errors.New("listen tcp: lookup nowhere: no such host"),
 		"another program uses this port; stop it, or choose another address":                   syscall.EADDRINUSE,
 	} {
-		got := listenError("listen", "host:80", &net.OpError{Op: "listen", Err: err})
+		got := ListenError("listen", "host:80", &net.OpError{Op: "listen", Err: err})
 		if !strings.HasPrefix(got.Error(), "cannot listen on host:80 (setting `listen`): ") || !strings.Contains(got.Error(), want) {
 			t.Errorf("%v: got %q, want %q", err, got, want)
 		}

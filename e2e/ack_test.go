@@ -8,7 +8,7 @@ import (
 
 // tryAcknowledgement has the client acknowledge a push, with text and bytes.
 func tryAcknowledgement(t *testing.T, d *driver, c client, r route) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	user := d.open(t, "user", opening{client: c, route: r, url: crier.publicURL(""), login: "7", watch: []string{"ask"}})
 	user.loggedIn(t)
 	answer := do(t, http.MethodPost, crier.pushURL("/v1/push"),

@@ -11,7 +11,7 @@ import (
 // tryCredentials logs in without a login event: it says who it is while it connects, in every way that the
 // client has.
 func tryCredentials(t *testing.T, d *driver, c client) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	type way struct {
 		name, uid string
 		opening   opening
@@ -81,7 +81,7 @@ func (s *socket) presented(t *testing.T) presented {
 // tryNamespaceCredentials presents itself to two namespaces of one connection: by a query that goes with the
 // namespace (1.5 to 2.x; before, the connection's is all there is), or by auth.
 func tryNamespaceCredentials(t *testing.T, d *driver, c client) {
-	server := startEcho(t) // a new address: clients share connections by it
+	server := d.startEcho(t) // a new address: clients share connections by it
 	const first, second = "one & " + hard, "two = " + hard
 	open := func(name, namespace, token string) *socket {
 		o := opening{client: c, route: byUpgrade, url: server.publicURL(namespace), options: map[string]any{"forceNew": false}}

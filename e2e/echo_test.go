@@ -57,7 +57,7 @@ func sameArgs(t *testing.T, h happening, want []any) {
 // tryEcho sends and gets binary arguments and acknowledgements, in two namespaces of a server that uses
 // crier/io/socketio as a library.
 func tryEcho(t *testing.T, d *driver, c client, r route) {
-	server := startEcho(t)
+	server := d.startEcho(t)
 	for _, namespace := range []string{"/", "/custom"} {
 		s := d.open(t, namespace, opening{
 			client: c, route: r, url: server.publicURL(namespace),

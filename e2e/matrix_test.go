@@ -12,7 +12,7 @@ const hard = "中文é😀"
 
 // tryProduct does what a page of web-msg-sender's does: it logs in, gets pushes, and sends and gets hard text.
 func tryProduct(t *testing.T, d *driver, c client, r route) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	user := d.open(t, "user", opening{
 		client: c, route: r, url: crier.publicURL(""), login: "1445590039000",
 		watch: []string{"update_online_count"},
@@ -106,7 +106,7 @@ func filler(c client, r route, size int) string {
 
 // tryPayloadLimit sends a message just under the limit, and one over it, which ends that connection alone.
 func tryPayloadLimit(t *testing.T, d *driver, c client, r route) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	neighbour := d.open(t, "neighbour", opening{client: c, route: r, url: crier.publicURL(""), login: "neighbour"})
 	neighbour.loggedIn(t)
 	sender := d.open(t, "sender", opening{client: c, route: r, url: crier.publicURL("")})

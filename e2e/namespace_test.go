@@ -5,7 +5,7 @@ import "testing"
 // tryNamespaces shares one connection between two namespaces, leaves one of them, and opens a connection of its
 // own for a third socket.
 func tryNamespaces(t *testing.T, d *driver, c client, r route) {
-	server := startEcho(t) // a new address: clients share connections by it
+	server := d.startEcho(t) // a new address: clients share connections by it
 	open := func(name, namespace string, forceNew bool) *socket {
 		return d.open(t, name, opening{
 			client: c, route: r, url: server.publicURL(namespace),

@@ -11,9 +11,10 @@ import (
 func TestPlainCurl(t *testing.T) {
 	t.Parallel()
 	curl := tool(t, "curl", "apt-get install curl")
-	cert, key := selfSigned(t)
+	certificates := newAuthority(t)
+	of := certificates.newFiles(t)
 	open := startCrier(t, settings{"presence.count_event": "off"})
-	secure := startCrier(t, settings{"presence.count_event": "off", "tls.cert": cert, "tls.key": key})
+	secure := startCrier(t, settings{"presence.count_event": "off", "tls.cert": of.cert, "tls.key": of.key})
 	for _, tt := range []struct {
 		name   string
 		crier  *server
@@ -27,7 +28,7 @@ func TestPlainCurl(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), curl, "--silent", "--show-error", "--no-buffer", "--include",
-				"--insecure", tt.option, tt.scheme+"://"+tt.crier.public+"/sse?uid=7")
+				"--cacert", certificates.file, tt.option, tt.scheme+"://"+tt.crier.public+"/sse?uid=7")
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 // tryPrivacy has users, two of them pushed to at the same time, who must never get each other's messages,
 // whatever they are called.
 func tryPrivacy(t *testing.T, d *driver, c client) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	open := func(uid string, r route) *socket {
 		return d.open(t, uid, opening{client: c, route: r, url: crier.publicURL(""), login: uid})
 	}

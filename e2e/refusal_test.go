@@ -129,7 +129,7 @@ func TestWrongPath(t *testing.T) {
 // tryNowhere connects to a path that nobody serves, and joins a namespace that nobody made, which is refused in
 // the words of the Node server.
 func tryNowhere(t *testing.T, d *driver, c client) {
-	crier := startCrier(t, nil)
+	crier := d.startCrier(t, nil)
 	d.open(t, "path", opening{
 		client: c, route: byPolling, url: crier.publicURL(""),
 		options: map[string]any{"path": "/push/socket.io"},

@@ -10,8 +10,7 @@ import (
 // tryRestart stops Crier under the client on all its routes and starts it again on the same ports, then kills
 // it and starts it again: each time the client comes back by itself.
 func tryRestart(t *testing.T, d *driver, c client) {
-	crier := startCrier(t, settings{"listen": ownAddress(), "origins": "*"})
-	same := settings{"listen": crier.public, "origins": "*"}
+	crier := d.startCrier(t, settings{"listen": ownAddress(), "origins": "*"})
 	sockets, want := map[string]*socket{}, map[string][]string{} // by the route's name
 	open := func(r route, id string) {
 		sockets[r.name] = d.open(t, r.name+id, opening{client: c, route: r, url: crier.publicURL(""), login: r.name})
@@ -46,7 +45,7 @@ func tryRestart(t *testing.T, d *driver, c client) {
 				t.Errorf("%s: disconnected by %q", r.name, reason)
 			}
 		}
-		crier = startCrier(t, same)
+		crier = crier.again(t)
 		for _, r := range c.routes() {
 			if c.stranded(r) { // somebody reloads the page
 				open(r, " after "+end.name)

@@ -44,6 +44,7 @@ func (s settings) with(more settings) settings {
 type server struct {
 	public string // host:port of the Socket.IO side
 	push   string // host:port of the push side; "" for the echo server
+	base   string // where clients go, without a path
 
 	settings settings // those it was started with, besides free
 
@@ -65,6 +66,7 @@ func startCrier(t *testing.T, more settings) *server {
 	s := launch(t, os.Getenv(crierVariable), free.with(more))
 	s.settings = more
 	s.public = s.address(t, "public")
+	s.base = "http://" + s.public
 	s.push = s.address(t, "push")
 	return s
 }
@@ -74,6 +76,7 @@ func startEcho(t *testing.T) *server {
 	t.Helper()
 	s := launch(t, os.Getenv(echoVariable), nil, "127.0.0.1:0")
 	s.public = s.address(t, "public")
+	s.base = "http://" + s.public
 	return s
 }
 
@@ -139,8 +142,8 @@ func (s *server) kill(t *testing.T) {
 	<-s.exited
 }
 
-// publicURL returns the http address of a path on the Socket.IO side.
-func (s *server) publicURL(path string) string { return "http://" + s.public + path }
+// publicURL returns the address of a path on the Socket.IO side.
+func (s *server) publicURL(path string) string { return s.base + path }
 
 // pushURL returns the http address of a path on the push side.
 func (s *server) pushURL(path string) string { return "http://" + s.push + path }

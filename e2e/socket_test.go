@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -63,14 +64,20 @@ func (h happening) login(t *testing.T) loginAnswer {
 // page for each client's browser bundle.
 type driver struct {
 	script  *script
+	front   *front             // that its sockets go through
 	sockets map[string]*socket // by name, since the last forget
 	rounds  int                // of forget
 }
 
-// startDriver runs clients/driver.mjs until the test ends.
-func startDriver(t *testing.T) *driver {
+// startDriver runs clients/driver.mjs until the test ends. Its clients trust the certificates of authorities, PEM files,
+// of which Node takes one.
+func startDriver(t *testing.T, authorities ...string) *driver {
 	t.Helper()
-	return &driver{script: startScript(t, node(t), "clients/driver.mjs"), sockets: map[string]*socket{}}
+	command := []string{node(t), "clients/driver.mjs"}
+	for _, file := range authorities {
+		command = append([]string{tool(t, "env", "a POSIX system"), "NODE_EXTRA_CA_CERTS=" + file}, command...)
+	}
+	return &driver{script: startScript(t, command[0], command[1:]...), sockets: map[string]*socket{}}
 }
 
 // startPages runs clients/pages.mjs until the test ends.
@@ -105,9 +112,13 @@ func (d *driver) open(t *testing.T, id string, o opening) *socket {
 	t.Helper()
 	s := &socket{driver: d, id: d.prefix() + id, taken: map[string]int{}}
 	d.sockets[id] = s
+	options := o.route.with(o.options)
+	if d.front != nil {
+		maps.Copy(options, d.front.options)
+	}
 	command := map[string]any{
 		"do": "open", "id": s.id, "lib": o.client.lib, "url": o.url,
-		"options": o.route.with(o.options), "watch": append([]string{"new_msg"}, o.watch...),
+		"options": options, "watch": append([]string{"new_msg"}, o.watch...),
 	}
 	if o.login != "" {
 		command["login"] = o.login

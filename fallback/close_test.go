@@ -40,6 +40,52 @@ func TestCloseWithAWaitingGet(t *testing.T) {
 	}
 }
 
+// The client for Python takes a close packet for a goodbye: it has to find the session gone.
+func TestCloseForPython(t *testing.T) {
+	const python = "Python/3.11 aiohttp/3.14.5"
+	const gone = `{"code":1,"message":"Session ID unknown: it has ended"}`
+	bubble(t, engineio.Options{}, func(t *testing.T, r *rig) {
+		p := r.open("EIO=4", "User-Agent", python)
+		got := p.goGet()
+		synctest.Wait()
+		p.session.Close()
+		wantAnswer(t, next(t, got), http.StatusBadRequest, gone)
+		p.wantEnded(engineio.ForcedClose)
+
+		p = r.open("EIO=4", "User-Agent", python)
+		p.send("last")
+		p.session.Close()
+		wantAnswer(t, p.get(), http.StatusOK, "4last")
+		p.wantEnded(engineio.ForcedClose)
+
+		p = r.open("EIO=4", "User-Agent", python)
+		got = p.goGet()
+		synctest.Wait()
+		wantAnswer(t, p.post("1"), http.StatusOK, "ok")
+		wantAnswer(t, next(t, got), http.StatusOK, "6")
+		p.wantEnded(engineio.TransportClose)
+	})
+}
+
+// It takes 16 packets in an answer.
+func TestAnswersForPython(t *testing.T) {
+	bubble(t, engineio.Options{}, func(t *testing.T, r *rig) {
+		p := r.open("EIO=4", "User-Agent", "python-requests/2.34.2")
+		for range 15 {
+			p.send("x")
+		}
+		p.send("two", []byte{1}) // does not fit any more
+		p.send("many", make([][]byte, 20)...)
+		p.send("last")
+		p.session.Close()
+		wantAnswer(t, p.get(), http.StatusOK, strings.Repeat("\x1e4x", 15)[1:])
+		wantAnswer(t, p.get(), http.StatusOK, "4two\x1ebAQ==")
+		wantAnswer(t, p.get(), http.StatusOK, "4many"+strings.Repeat("\x1eb", 20))
+		wantAnswer(t, p.get(), http.StatusOK, "4last")
+		p.wantEnded(engineio.ForcedClose)
+	})
+}
+
 func TestCloseBetweenTwoGets(t *testing.T) {
 	bubble(t, engineio.Options{}, func(t *testing.T, r *rig) {
 		p := r.open("EIO=4")

@@ -229,9 +229,9 @@ type peer struct {
 }
 
 // open opens a session on polling.
-func (r *rig) open(query string) *peer {
+func (r *rig) open(query string, header ...string) *peer {
 	r.t.Helper()
-	a := r.do(context.Background(), http.MethodGet, query, nil)
+	a := r.do(context.Background(), http.MethodGet, query, nil, header...)
 	if a.err != nil || a.status != http.StatusOK {
 		r.t.Fatalf("handshake: %+v", a)
 	}

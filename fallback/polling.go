@@ -119,7 +119,7 @@ func (t *polling) Handover() (unsent []*engineio.Prepared, unconfirmed int, ok b
 	if t.post || t.ended {
 		return nil, 0, false
 	}
-	unsent, _ = t.takeLocked()
+	unsent, _ = t.takeLocked(0)
 	t.ended, t.moved, t.last = true, true, nil
 	t.wakeLocked()
 	return unsent, int(t.queued), true
@@ -152,12 +152,22 @@ func (t *polling) wakeLocked() {
 	}
 }
 
-// takeLocked empties the queue.
-func (t *polling) takeLocked() (queue []*engineio.Prepared, binary bool) {
-	queue = t.queue
-	t.queue, t.bytes, t.count = nil, 0, 0
-	for _, p := range queue {
+// takeLocked empties the queue, or takes at most so many packets of it if most
+// is not 0; one that consists of more comes alone.
+func (t *polling) takeLocked(most int) (queue []*engineio.Prepared, binary bool) {
+	n, packets := 0, 0
+	for ; n < len(t.queue); n++ {
+		p := t.queue[n]
+		if packets += p.Packets(); most > 0 && packets > most && n > 0 {
+			break
+		}
 		binary = binary || p.Binary()
+		t.bytes -= p.Size()
+		t.count -= p.Packets()
+	}
+	queue, t.queue = t.queue[:n:n], t.queue[n:]
+	if len(t.queue) == 0 {
+		t.queue = nil // or it would hold on to what has been sent
 	}
 	return queue, binary
 }
@@ -205,10 +215,15 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 		}
 	}
 	body, last := t.payload(x, stamp)
-	if body == nil {
+	switch {
+	case body == nil:
 		engineio.WriteError(w, &engineio.RequestError{
 			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
 		})
+		return
+	case len(body.payload) == 0: // the last one to a client that has to find the session gone
+		t.session.Finished()
+		engineio.WriteError(w, &engineio.RequestError{Code: engineio.UnknownSession, Detail: "it has ended"})
 		return
 	}
 	t.write(w, x, body, last)
@@ -241,14 +256,17 @@ func (t *polling) wait() (woken chan struct{}) {
 func (t *polling) payload(x exchange, stamp uint64) (a *answer, last bool) {
 	t.mu.Lock()
 	size := t.bytes
-	queue, binary := t.takeLocked()
-	if t.ending {
+	queue, binary := t.takeLocked(t.session.MaxPackets())
+	size -= t.bytes
+	if t.ending && len(t.queue) == 0 {
 		last, t.ended = true, true
 	}
 	nudged, left, moved := t.nudged, t.left, t.moved
 	t.nudged = false
-	t.polled += t.queued
-	t.queued = 0
+	if len(t.queue) == 0 {
+		t.polled += t.queued
+		t.queued = 0
+	}
 	t.mu.Unlock()
 	if moved {
 		return nil, false
@@ -263,6 +281,7 @@ func (t *polling) payload(x exchange, stamp uint64) (a *answer, last bool) {
 		body = append(body, p.Payload(framing)...)
 	}
 	switch {
+	case last && !left && t.session.BreaksOff(): // it is not told
 	case last && !left:
 		body = engineio.AppendPayload(body, framing, closing)
 	case (last || nudged) && len(body) == 0: // an answer needs a packet

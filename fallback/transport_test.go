@@ -31,7 +31,7 @@ func TestOneGetAtATime(t *testing.T) {
 // What a handed-over transport was given and has not sent is returned once;
 // the GET that was to send it does not.
 func TestHandoverTakesTheQueue(t *testing.T) {
-	tr := &polling{max: &limits{bytes: 100, messages: 10}}
+	tr := &polling{session: new(engineio.Session), max: &limits{bytes: 100, messages: 10}}
 	tr.begin(0)
 	woken := tr.wait()
 	p := engineio.Prepare([]byte("x"), 1)

@@ -54,6 +54,12 @@ func start(t *testing.T, dir string, args ...string) program {
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, "crier", args...)
 	cmd.Dir = dir
+	return run(t, cmd)
+}
+
+// run starts a prepared crier.
+func run(t *testing.T, cmd *exec.Cmd) program {
+	t.Helper()
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/urfave/cli/v2"
 
 	"crier/app"
@@ -45,6 +46,7 @@ func serve(c *cli.Context) error {
 	if err := server.Start(); err != nil {
 		return errors.Join(err, stop(server.Stop, signals))
 	}
+	notify(log, daemon.SdNotifyReady)
 	for {
 		select {
 		case err := <-server.Err():
@@ -55,8 +57,16 @@ func serve(c *cli.Context) error {
 				continue
 			}
 			log.Info("stopping", "signal", got.String(), "timeout", stopTimeout)
+			notify(log, daemon.SdNotifyStopping)
 			return stop(server.Stop, signals)
 		}
+	}
+}
+
+// notify tells systemd, if it wants to know (Type=notify), how far this program is (sd_notify(3)).
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd could not be told", "state", state, "error", err)
 	}
 }
 

@@ -11,13 +11,18 @@ import { chromium } from "playwright-core";
 const here = (path) => new URL(path, import.meta.url);
 const print = (line) => process.stdout.write(line + "\n");
 
+// The name of a release that is to think that its browser is old.
+const old = /\+old$/;
+
 // Where a release keeps its bundle.
-function bundle(lib) {
+function bundle(name) {
+  const lib = name.replace(old, "");
   const inDist = here(`../node_modules/${lib}/dist/socket.io.js`);
   return existsSync(inDist) ? inDist : here(`../node_modules/${lib}/socket.io.js`);
 }
 
-const page = `<!doctype html><title>client</title><script src="bundle.js"></script>
+const page = (lib) => `<!doctype html><title>client</title>
+${old.test(lib) ? '<script src="old.js"></script>' : ""}<script src="bundle.js"></script>
 <script type="module">
   import { commands } from "./sockets.mjs";
   window.run = commands(() => window.io, (line) => window.print(JSON.stringify(line)));
@@ -27,7 +32,8 @@ const page = `<!doctype html><title>client</title><script src="bundle.js"></scri
 const server = createServer(async (request, response) => {
   const [, lib, name] = request.url.split("/");
   const answers = {
-    "": ["text/html", () => page],
+    "": ["text/html", () => page(lib)],
+    "old.js": ["text/javascript", () => readFile(here("old.js"))],
     "bundle.js": ["text/javascript", () => readFile(bundle(lib))],
     "sockets.mjs": ["text/javascript", () => readFile(here("sockets.mjs"))],
   };
@@ -44,7 +50,7 @@ const owners = new Map(); // of the sockets: the releases
 
 async function pageOf(lib) {
   if (pages.has(lib)) return pages.get(lib);
-  const context = await browser.newContext();
+  const context = await browser.newContext({ ignoreHTTPSErrors: true }); // the certificates are the tests' own
   context.setDefaultTimeout(0);
   const made = await context.newPage();
   made.on("pageerror", (error) => console.error(`${lib}: ${error.stack}`));

@@ -10,8 +10,11 @@ import (
 // a text answer into the arguments of one call, and browsers take some 65,000 of those.
 const maxTextAnswer = 20 << 10
 
-// A dialect is what a client of revision 3 wants otherwise than the document says. Nothing but the request
-// that opens the session tells; found by trying the clients' browser bundles.
+// fewPackets is all that python-engineio takes in an answer (Payload.max_decode_packets).
+const fewPackets = 16
+
+// A dialect is what a client wants otherwise than the document says. Nothing but the request that opens the
+// session tells; found by trying the clients. b64, twice and bytes are of revision 3.
 type dialect struct {
 	// b64: binary data as base64 text.
 	b64 bool
@@ -19,12 +22,24 @@ type dialect struct {
 	twice bool
 	// bytes: the client, 1.0 to 1.3 in a page, takes no answer to a poll that is not in the binary framing.
 	bytes bool
+	// breaks: the client comes back only after a connection that breaks off. The one for Java is not told of a
+	// close frame by OkHttp, and waits for a heartbeat that does not come; to python-engineio a close packet
+	// is a goodbye.
+	breaks bool
+	// few: an answer to a poll has at most fewPackets.
+	few bool
 }
 
-// dialectOf tells a client's dialect by the query that opens its session.
-func dialectOf(q url.Values) dialect {
+// dialectOf tells a client's dialect by the query and the User-Agent of the request that opens its session.
+func dialectOf(q url.Values, agent string) dialect {
 	d := dialect{b64: q.Get("b64") != "", twice: q.Get("EIO") == "2"}
 	d.bytes = !d.b64 && (d.twice || isOldTimestamp(q.Get("t")))
+	switch {
+	case strings.HasPrefix(agent, "okhttp/"):
+		d.breaks = true
+	case strings.HasPrefix(agent, "python-requests/"), strings.Contains(agent, " aiohttp/"):
+		d.breaks, d.few = true, true
+	}
 	return d
 }
 
@@ -37,6 +52,18 @@ func isOldTimestamp(t string) bool {
 
 func isDigits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// BreaksOff says that the client comes back only after a connection that breaks off, and not when it is told
+// that the session is over.
+func (s *Session) BreaksOff() bool { return s.dialect.breaks }
+
+// MaxPackets is how many packets the client takes in an answer to a poll; 0 = no limit.
+func (s *Session) MaxPackets() int {
+	if s.dialect.few {
+		return fewPackets
+	}
+	return 0
 }
 
 // Framing is the framing that the client takes for an answer of about size bytes to its XMLHttpRequest.

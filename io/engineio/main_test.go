@@ -225,9 +225,9 @@ func (r *rig) handshake(query string, header ...string) (net.Conn, *bufio.Reader
 }
 
 // ws opens a WebSocket and reads it until it ends.
-func (r *rig) ws(query string) *socket {
+func (r *rig) ws(query string, header ...string) *socket {
 	r.t.Helper()
-	conn, br, resp := r.handshake(query)
+	conn, br, resp := r.handshake(query, header...)
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		r.t.Fatalf("status %d", resp.StatusCode)
 	}

@@ -188,9 +188,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
 	case isUpgrade:
-		srv.serveWebSocket(w, r, srv.newSession(query, rev), true)
+		srv.serveWebSocket(w, r, srv.newSession(r, query, rev), true)
 	case s == nil:
-		srv.openPolling(w, r, srv.newSession(query, rev))
+		srv.openPolling(w, r, srv.newSession(r, query, rev))
 	default:
 		srv.continuePolling(w, r, s)
 	}
@@ -287,12 +287,12 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 	t.ServeHTTP(w, r)
 }
 
-func (srv *Server) newSession(q url.Values, rev Revision) *Session {
+func (srv *Server) newSession(r *http.Request, q url.Values, rev Revision) *Session {
 	return &Session{
 		server:  srv,
 		id:      NewID(),
 		rev:     rev,
-		dialect: dialectOf(q),
+		dialect: dialectOf(q, r.UserAgent()),
 	}
 }
 

@@ -65,6 +65,10 @@ func (t *webSocket) send(frames []byte, packets int) error {
 func (t *webSocket) Writable() bool { return t.conn.Writable() }
 
 func (t *webSocket) Close() bool {
+	if t.session.dialect.breaks {
+		t.conn.Hangup()
+		return true
+	}
 	// No status code, as the Node server: clients take it for a lost
 	// connection and come back.
 	t.conn.Close(0, "")

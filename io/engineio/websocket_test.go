@@ -22,9 +22,9 @@ const (
 )
 
 // connect opens a WebSocket session and takes what opening does.
-func (r *rig) connect(query string) (*receiver, *socket) {
+func (r *rig) connect(query string, header ...string) (*receiver, *socket) {
 	r.t.Helper()
-	s := r.ws(query)
+	s := r.ws(query, header...)
 	rc := next(r.t, r.handler.accepted)
 	want(r.t, rc.events, "opened")
 	if text := next(r.t, s.got); !strings.HasPrefix(text, `0{"sid":"`+rc.session.ID()+`"`) {
@@ -74,6 +74,30 @@ func TestWebSocketMessages(t *testing.T) {
 				want(t, s.got, "4中文é😀")
 				send(t, rc.session, "attached", attachment)
 				want(t, s.got, "4attached", c.text)
+			})
+		})
+	}
+}
+
+// The clients for Java and Python come back only after a connection that breaks off: they get what waits, and no close
+// frame.
+func TestWebSocketBreaksOff(t *testing.T) {
+	for agent, frames := range map[string][]string{
+		"okhttp/3.12.12":                 {"4last"},
+		"python-requests/2.34.2":         {"4last"},
+		"Python/3.11 aiohttp/3.14.5":     {"4last"},
+		"Mozilla/5.0 (okhttp/3 aiohttp)": {"4last", "close"},
+		"":                               {"4last", "close"},
+	} {
+		t.Run(agent, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, false, engineio.Options{})
+				rc, s := r.connect(ws4, "User-Agent: "+agent)
+				send(t, rc.session, "last")
+				rc.session.Close()
+				want(t, s.got, frames...)
+				wantEnd(t, s.got)
+				want(t, rc.events, "closed: forced close")
 			})
 		})
 	}

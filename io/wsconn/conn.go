@@ -78,3 +78,6 @@ func (c *Conn) Start() {
 func (c *Conn) Close(code ws.StatusCode, reason string) {
 	c.shutdown(appendClose(nil, code, reason), false, net.ErrClosed)
 }
+
+// Hangup is Close without a close frame: to the peer the connection breaks off.
+func (c *Conn) Hangup() { c.shutdown(nil, false, net.ErrClosed) }
