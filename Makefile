@@ -44,9 +44,9 @@ e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
 bench-quick:
 	$(GO) run ./bench/quick $(ARGS)
 
-# ARGS='-seed 7' repeats a run; -h has the rest.
+# BOOK=callbacks is only one of the books; ARGS='-seed 7' repeats a run; -h has the rest.
 ledger: build e2e/node_modules/.stamp
-	$(GO) run ./e2e/ledger $(ARGS)
+	$(GO) run ./e2e/ledger $(or $(BOOK),all) $(ARGS)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error
