@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"crier/e2e/ledger/callbacks"
+	"crier/e2e/ledger/schedules"
 	"crier/e2e/ledger/stage"
 )
 
@@ -36,7 +37,7 @@ type ledger struct {
 }
 
 func ledgers() []ledger {
-	c := callbacks.Defaults()
+	c, s := callbacks.Defaults(), schedules.Defaults()
 	return []ledger{
 		{
 			name: "callbacks", terms: &c.Terms, check: callbacks.Check,
@@ -45,6 +46,10 @@ func ledgers() []ledger {
 				f.BoolVar(&c.Memory, "memory", false, "the server has no store; without kill, relapse, restart and storm it must be right nevertheless")
 			},
 			perform: func(ctx context.Context, o stage.Options) error { return callbacks.Perform(ctx, c, o) },
+		},
+		{
+			name: "schedules", terms: &s, check: schedules.Check,
+			perform: func(ctx context.Context, o stage.Options) error { return schedules.Perform(ctx, s, o) },
 		},
 	}
 }

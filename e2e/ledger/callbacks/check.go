@@ -64,25 +64,25 @@ func (c *court) accuse(kind, id string, at stage.Stamp, format string, args ...a
 // stays checks that the user was told to be online whenever a connection was certain.
 func (c *court) stays() {
 	for _, v := range c.visits {
-		for _, s := range v.stays {
-			in, ok := c.report.covering(s.from)
+		for _, s := range v.stays.All {
+			in, ok := c.report.covering(s.From)
 			switch {
-			case !ok && (!s.proven || c.forgettable(s)):
+			case !ok && (!s.Proven || c.forgettable(s)):
 				c.verdict.cut++
-			case !s.proven:
+			case !s.Proven:
 			case !ok:
-				c.accuse("missing arrival", "", s.from, "%s was logged in from %d to %d", v.tab, s.from, s.to)
-			case in.to < s.to-blur:
-				c.accuse("false departure", "", in.to, "%s was logged in from %d to %d", v.tab, s.from, s.to)
+				c.accuse("missing arrival", "", s.From, "%s was logged in from %d to %d", v.tab, s.From, s.To)
+			case in.to < s.To-blur:
+				c.accuse("false departure", "", in.to, "%s was logged in from %d to %d", v.tab, s.From, s.To)
 			}
 		}
 	}
 }
 
 // forgettable says whether the server was killed so soon after the login that it may have been lost.
-func (c *court) forgettable(s stay) bool {
-	l, _, ok := c.timeline.At(s.from)
-	return ok && l.Killed && !c.timeline.Settled(s.from, l.End)
+func (c *court) forgettable(s stage.Stay) bool {
+	l, _, ok := c.timeline.At(s.From)
+	return ok && l.Killed && !c.timeline.Settled(s.From, l.End)
 }
 
 // absences checks that every absence was told that lasted long enough, and counts what is owed.
@@ -106,7 +106,7 @@ func (c *court) absences() {
 		}
 		v := c.visits[i]
 		gone, ghost = max(gone, v.gone), max(ghost, v.ghost())
-		if !there && slices.ContainsFunc(v.stays, func(s stay) bool { return c.timeline.Settled(s.from, s.to) }) {
+		if !there && slices.ContainsFunc(v.stays.All, func(s stage.Stay) bool { return c.timeline.Settled(s.From, s.To) }) {
 			there = true
 			c.verdict.arrivals++
 		}
@@ -158,9 +158,9 @@ func (c *court) departure(one callback) {
 	at := one.at()
 	certain := stage.Stamp(0) // when the user was there for certain, for the last time
 	for _, v := range c.visits {
-		for _, s := range v.stays {
-			if s.proven && s.from <= at {
-				certain = max(certain, min(s.to, at))
+		for _, s := range v.stays.All {
+			if s.Proven && s.From <= at {
+				certain = max(certain, min(s.To, at))
 			}
 		}
 	}
@@ -184,8 +184,8 @@ func (c *court) departure(one callback) {
 // the server had answered so shortly before that no heartbeat can have failed, and the tab was not told to leave.
 func (c *court) expelled(stop, offline stage.Stamp) bool {
 	return slices.ContainsFunc(c.visits, func(v *visit) bool {
-		return v.bye > offline-stage.Span(c.terms.Delay) && slices.ContainsFunc(v.stays, func(s stay) bool {
-			return s.proven && s.to > stop-stage.Span(c.terms.Ping) && s.from < stop && s.out >= stop
+		return v.bye > offline-stage.Span(c.terms.Delay) && slices.ContainsFunc(v.stays.All, func(s stage.Stay) bool {
+			return s.Proven && s.To > stop-stage.Span(c.terms.Ping) && s.From < stop && s.Out >= stop
 		})
 	})
 }

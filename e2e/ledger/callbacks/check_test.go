@@ -31,15 +31,15 @@ type scene struct {
 
 // one returns a visit by WebSocket with a single connection that is certain from in to out.
 func one(open, in, out, gone stage.Stamp) visit {
-	return visit{open: open, bye: gone - 5, gone: gone, clean: true, logins: []stage.Stamp{in - 5}, stays: []stay{{in, out, true, gone - 5}}}
+	return visit{open: open, bye: gone - 5, gone: gone, clean: true, logins: []stage.Stamp{in - 5}, stays: stage.Stays{All: []stage.Stay{{From: in, To: out, Proven: true, Out: gone - 5}}}}
 }
 
 // interrupted returns a visit with two connections.
 func interrupted(open, in, out, backIn, backOut, gone stage.Stamp) visit {
 	v := one(open, in, out, gone)
-	v.stays[0].out = out + 150
+	v.stays.All[0].Out = out + 150
 	v.logins = append(v.logins, backIn-5)
-	v.stays = append(v.stays, stay{backIn, backOut, true, gone - 5})
+	v.stays.All = append(v.stays.All, stage.Stay{From: backIn, To: backOut, Proven: true, Out: gone - 5})
 	return v
 }
 
@@ -117,7 +117,7 @@ var scenes = []scene{
 	},
 	{
 		name:   "a session of polling that only the heartbeat ends",
-		visits: []visit{{open: 1000, bye: 3005, gone: 3010, polls: true, stays: []stay{{1010, 3000, true, 3005}}}}, told: []string{"online 1005", "offline 7400"},
+		visits: []visit{{open: 1000, bye: 3005, gone: 3010, polls: true, stays: stage.Stays{All: []stage.Stay{{From: 1010, To: 3000, Proven: true, Out: 3005}}}}}, told: []string{"online 1005", "offline 7400"},
 		counts: verdict{arrivals: 1, departures: 1, told: 2},
 	},
 	{
@@ -257,11 +257,11 @@ func (s scene) evidence(t *testing.T) *evidence {
 	}
 	for _, v := range s.visits {
 		v.uid, v.open, v.bye, v.gone = "u", v.open+dawn, v.bye+dawn, v.gone+dawn
-		v.stays, v.logins = slices.Clone(v.stays), slices.Clone(v.logins)
-		for i := range v.stays {
-			v.stays[i].from += dawn
-			v.stays[i].to += dawn
-			v.stays[i].out += dawn
+		v.stays.All, v.logins = slices.Clone(v.stays.All), slices.Clone(v.logins)
+		for i := range v.stays.All {
+			v.stays.All[i].From += dawn
+			v.stays.All[i].To += dawn
+			v.stays.All[i].Out += dawn
 		}
 		for i := range v.logins {
 			v.logins[i] += dawn

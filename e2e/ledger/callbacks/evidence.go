@@ -20,26 +20,16 @@ type evidence struct {
 
 // A visit is the life of one tab. While it lasts the user may be connected, but is certain to be only in the stays.
 type visit struct {
-	tab, uid  string
-	polls     bool
-	greets    bool          // each connection may have been logged in
-	logins    []stage.Stamp // when logins were sent, unless greets
-	open      stage.Stamp
-	bye       stage.Stamp // it began to leave; never if it did not
-	gone      stage.Stamp // never if it still is there
-	clean     bool
-	killed    bool // its browser was killed: what it did last may be in no book
-	stays     []stay
-	connected bool // the last stay goes on, while the books are read
-}
-
-// A stay is one connection, as far as it is certain that the server had it: from the answer to the login to the sending of
-// the last event that was answered. If there was none it is not proven, and nothing is certain: the answer to the login may
-// have lain about until the connection was gone already.
-type stay struct {
-	from, to stage.Stamp
-	proven   bool
-	out      stage.Stamp // when the browser noticed its end; never if it did not
+	tab, uid string
+	polls    bool
+	greets   bool          // each connection may have been logged in
+	logins   []stage.Stamp // when logins were sent, unless greets
+	open     stage.Stamp
+	bye      stage.Stamp // it began to leave; never if it did not
+	gone     stage.Stamp // never if it still is there
+	clean    bool
+	killed   bool // its browser was killed: what it did last may be in no book
+	stays    stage.Stays
 }
 
 // ghost returns when the tab may have left a session behind that only the heartbeat ends, or 0.
@@ -112,24 +102,10 @@ func (v *visit) add(line stage.TabLine) {
 	switch line.On {
 	case stage.TabLogin:
 		v.logins = append(v.logins, line.At)
-	case stage.TabIn:
-		v.stays = append(v.stays, stay{from: line.At, to: line.At, out: stage.Never})
-		v.connected = true
 	case stage.TabBye:
 		v.bye = line.At
 	case stage.TabGone:
-		v.gone, v.clean, v.killed, v.connected = line.At, line.Clean, false, false
+		v.gone, v.clean, v.killed = line.At, line.Clean, false
 	}
-	if !v.connected {
-		return
-	}
-	last := &v.stays[len(v.stays)-1]
-	switch line.On {
-	case stage.TabProof:
-		if line.Sent >= last.from {
-			last.to, last.proven = line.Sent, true
-		}
-	case stage.TabOut:
-		last.out, v.connected = line.At, false
-	}
+	v.stays.Add(line)
 }

@@ -54,7 +54,7 @@ func (p *piece) Prepare(r *stage.Run) (map[string]string, error) {
 }
 
 // Cast implements stage.Piece.
-func (p *piece) Cast(r *stage.Run) (cast []stage.Part) {
+func (p *piece) Cast(r *stage.Run) (cast []stage.Part, err error) {
 	p.receiver.infect()
 	for i := range p.terms.Users {
 		u := &user{
@@ -64,7 +64,7 @@ func (p *piece) Cast(r *stage.Run) (cast []stage.Part) {
 		p.users = append(p.users, u)
 		cast = append(cast, stage.Part{Name: u.uid, Play: func(ctx context.Context) error { return u.live(ctx, i%2 == 1) }})
 	}
-	return cast
+	return cast, nil
 }
 
 // Settle implements stage.Piece: it waits until the receiver has got what every user's last callback must be.

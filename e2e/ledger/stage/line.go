@@ -2,14 +2,17 @@ package stage
 
 // What a tab's line can say; tabs.mjs tells what it means.
 const (
-	TabOpen  = "open"
-	TabLogin = "login"
-	TabIn    = "in"
-	TabProof = "proof"
-	TabOut   = "out"
-	TabBye   = "bye"
-	TabGone  = "gone"
-	TabWrong = "wrong"
+	TabOpen   = "open"
+	TabLogin  = "login"
+	TabIn     = "in"
+	TabProof  = "proof"
+	TabOut    = "out"
+	TabBye    = "bye"
+	TabGone   = "gone"
+	TabWrong  = "wrong"
+	TabWire   = "wire"
+	TabGot    = "got"
+	TabStolen = "stolen"
 )
 
 // A TabLine is what the books of the browsers hold.
@@ -21,6 +24,9 @@ type TabLine struct {
 	Sent  Stamp  `json:"sent,omitempty"`  // of a proof
 	Clean bool   `json:"clean,omitempty"` // of gone
 	Text  string `json:"text,omitempty"`  // of wrong
+	Conn  int    `json:"conn,omitempty"`  // of wire: which of the tab's connections
+	Data  string `json:"data,omitempty"`  // of wire, got and stolen: the message
+	ID    string `json:"id,omitempty"`    // and its id
 }
 
 // What a line of the driver's book can say; a Piece may have more.

@@ -19,6 +19,8 @@ type Opening struct {
 	Lib        string   `json:"lib"`
 	Transports []string `json:"transports"`
 	Greet      bool     `json:"greet"`
+	Hear       bool     `json:"hear"`           // messages are noted
+	Drop       int      `json:"drop,omitempty"` // but one in so many, which is stolen
 }
 
 // NewOpening returns an opening of a user's n-th tab, with some client by some transports.

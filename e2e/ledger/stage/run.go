@@ -30,7 +30,7 @@ type Piece interface {
 	// Blows are the faults to choose from.
 	Blows(*Run) []Blow
 	// Cast returns who plays, when server and browsers are there.
-	Cast(*Run) []Part
+	Cast(*Run) ([]Part, error)
 	// Settle waits, when all of them are through, until everything that is owed has come, or for so long that something must
 	// be missing, as the checker will find.
 	Settle(context.Context, *Run) error
@@ -204,13 +204,17 @@ func (r *Run) live(ctx context.Context) error {
 	})
 	watch.Go(func() { r.report(ctx) })
 
+	cast, err := r.piece.Cast(r)
+	if err != nil {
+		return err
+	}
 	var work sync.WaitGroup
 	work.Go(func() {
 		if err := r.rage(ctx, r.piece.Blows(r)); err != nil {
 			r.fail(err)
 		}
 	})
-	for _, p := range r.piece.Cast(r) {
+	for _, p := range cast {
 		work.Go(func() {
 			if err := p.Play(ctx); err != nil {
 				r.fail(fmt.Errorf("%s: %w", p.Name, err))

@@ -1,7 +1,8 @@
 // Many tabs of many users in one process, with the official clients: commands on standard input, a JSON object a line.
-// What happens goes into the book named on the command line, one JSON line each, and is printed only once it is on the disk:
+// What happens goes into the book named on the command line, one JSON line each, before anything else happens, and is printed only
+// once it is on the disk:
 //
-//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true}
+//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true,"hear":true,"drop":100}
 //   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
@@ -12,11 +13,15 @@
 //   … "bye"                 the tab begins to leave
 //   … "gone","clean":bool   it has no connection any more; clean: it had taken leave of the server, which had answered
 //   … "wrong","text":"…"    the server has answered a login with something else than it should
+//   … "wire","conn":n,"data":"…","id":"…"    a new_msg has come, on the n-th connection of this tab
+//   … "stolen","data":"…","id":"…"           one has come that counts as lost
 //
 // With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
-// TCP connections are destroyed. The line of an "open" is on the disk before the tab connects.
+// TCP connections are destroyed. The line of an "open" is on the disk before the tab connects. With "hear" messages are noted, before the client
+// handles the next packet, so before it can confirm them; with "drop" one id in so many is stolen, in whatever tab it comes.
+import { createHash } from "node:crypto";
 import { Agent } from "node:http";
-import { fdatasync, openSync, write } from "node:fs";
+import { fdatasync, openSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -25,7 +30,8 @@ const PROOF_EVERY = 700; // ms
 const LAST_PROOF = 300; // ms that a leaving tab waits for one
 const LINGER = 1000; // ms that it gets for taking leave
 
-// A book takes lines; those that come while the disk is busy are written together.
+// A book takes lines: they outlive this process at once, and the machine when they are printed. Those that come while the disk
+// is busy are synced together.
 class Book {
   constructor(path) {
     this.file = openSync(path, "ax");
@@ -36,7 +42,9 @@ class Book {
 
   // note files a line, prints it once it is on the disk, and then calls done.
   note(line, done) {
-    this.lines.push(JSON.stringify({ at: Date.now(), ...line }) + "\n");
+    const text = JSON.stringify({ at: Date.now(), ...line }) + "\n";
+    if (writeSync(this.file, text) !== Buffer.byteLength(text)) throw new Error("the book was cut short");
+    this.lines.push(text);
     if (done) this.waiting.push(done);
     if (!this.busy) this.flush();
   }
@@ -47,15 +55,12 @@ class Book {
     this.lines = [];
     this.waiting = [];
     this.busy = true;
-    write(this.file, text, (err, bytes) => {
-      if (err || bytes !== Buffer.byteLength(text)) throw err ?? new Error("the book was cut short");
-      fdatasync(this.file, (err) => {
-        if (err) throw err;
-        process.stdout.write(text);
-        for (const done of waiting) done();
-        this.busy = false;
-        if (this.lines.length > 0) this.flush();
-      });
+    fdatasync(this.file, (err) => {
+      if (err) throw err;
+      process.stdout.write(text);
+      for (const done of waiting) done();
+      this.busy = false;
+      if (this.lines.length > 0) this.flush();
     });
   }
 }
@@ -97,15 +102,19 @@ class Wire extends Agent {
 // at once, and for ever.
 const severed = () => Object.assign(new Error("the tab is gone"), { code: "EGONE" });
 
+// stolen says whether an id is one of those that are stolen: the same ones in every tab.
+const stolen = (id, oneIn) => oneIn > 0 && createHash("sha1").update(id).digest().readUInt32BE() % oneIn === 0;
+
 class Tab {
-  constructor(book, { tab, uid, lib, url, transports, greet }) {
-    Object.assign(this, { book, tab, uid, greet, wire: new Wire(), leaving: false });
+  constructor(book, { tab, uid, lib, url, transports, greet, hear, drop }) {
+    Object.assign(this, { book, tab, uid, greet, drop, wire: new Wire(), leaving: false, connections: 0 });
     const options = { forceNew: true, transports, agent: this.wire, timeout: 5000 };
     Object.assign(options, { reconnectionDelay: 100, reconnectionDelayMax: 400 });
     if (greet) Object.assign(options, { auth: { uid }, query: { uid } }); // 4.x take the one, 2.x the other
     this.socket = require(lib)(url, options);
     this.socket.on("connect", () => this.connected());
     this.socket.on("disconnect", () => this.disconnected());
+    if (hear) this.socket.on("new_msg", (data, id) => this.heard(data, id));
     for (const name of ["connect_error", "error"]) this.socket.on(name, () => {}); // it tries again by itself
   }
 
@@ -113,7 +122,13 @@ class Tab {
     this.book.note({ tab: this.tab, uid: this.uid, on, ...more }, done);
   }
 
+  heard(data, id) {
+    if (stolen(id, this.drop)) return this.note("stolen", { data, id });
+    this.note("wire", { conn: this.connections, data, id });
+  }
+
   connected() {
+    this.connections++;
     if (this.leaving) return;
     this.connection = {};
     if (this.greet) return this.loggedIn();
