@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"crier/e2e/ledger/callbacks"
+	"crier/e2e/ledger/messages"
 	"crier/e2e/ledger/schedules"
 	"crier/e2e/ledger/stage"
 )
@@ -30,6 +31,7 @@ func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 // A ledger is one of the books that the program can keep.
 type ledger struct {
 	name    string
+	unit    string       // what there are many of
 	terms   *stage.Terms // what flags may change
 	flags   func(*flag.FlagSet)
 	perform func(context.Context, stage.Options) error
@@ -37,10 +39,10 @@ type ledger struct {
 }
 
 func ledgers() []ledger {
-	c, s := callbacks.Defaults(), schedules.Defaults()
+	c, s, m := callbacks.Defaults(), schedules.Defaults(), messages.Defaults()
 	return []ledger{
 		{
-			name: "callbacks", terms: &c.Terms, check: callbacks.Check,
+			name: "callbacks", unit: "arrivals and departures", terms: &c.Terms, check: callbacks.Check,
 			flags: func(f *flag.FlagSet) {
 				f.IntVar(&c.Batch, "batch", 1, "webhook.batch of the server")
 				f.BoolVar(&c.Memory, "memory", false, "the server has no store; without kill, relapse, restart and storm it must be right nevertheless")
@@ -48,8 +50,12 @@ func ledgers() []ledger {
 			perform: func(ctx context.Context, o stage.Options) error { return callbacks.Perform(ctx, c, o) },
 		},
 		{
-			name: "schedules", terms: &s, check: schedules.Check,
+			name: "schedules", unit: "schedules", terms: &s, check: schedules.Check,
 			perform: func(ctx context.Context, o stage.Options) error { return schedules.Perform(ctx, s, o) },
+		},
+		{
+			name: "messages", unit: "messages", terms: &m, check: messages.Check,
+			perform: func(ctx context.Context, o stage.Options) error { return messages.Perform(ctx, m, o) },
 		},
 	}
 }
@@ -88,7 +94,7 @@ func (l ledger) command(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.Dir, "dir", "", "the `folder` for the books; a temporary one unless given")
 	t := l.terms
 	flags.Uint64Var(&t.Seed, "seed", t.Seed, "of everything that is random; another one each time unless given")
-	flags.IntVar(&t.Owed, "owed", t.Owed, "how many "+l.name+" there are to be")
+	flags.IntVar(&t.Owed, "owed", t.Owed, "how many "+l.unit+" there are to be")
 	flags.IntVar(&t.Users, "users", t.Users, "how many there are at a time")
 	flags.IntVar(&t.Faults, "faults", t.Faults, "of the server and whatever else may fail")
 	flags.IntVar(&t.Drop, "drop", 0, "steal one in so `many` on its way: the checker must notice")

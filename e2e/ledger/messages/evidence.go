@@ -1,0 +1,115 @@
+package messages
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"crier/e2e/ledger/stage"
+)
+
+// evidence is what the books of a run say.
+type evidence struct {
+	*stage.Record
+	terms   stage.Terms
+	letters map[string]*letter // by their ids
+	users   map[string]*inbox
+	stolen  map[delivery]bool
+}
+
+// A letter is a message that somebody has pushed.
+type letter struct {
+	id       string
+	from     string
+	n        int
+	users    []string
+	plain    bool // not to be stored
+	accepted bool
+	stored   bool // as the server has said
+}
+
+// An inbox is what has come to one user.
+type inbox struct {
+	uid   string
+	tabs  map[string][]arrival   // in the order of the tab's book
+	first map[string]stage.Stamp // when the helper of any tab has handed on a message, for the first time
+}
+
+// came says whether a message has come to the application.
+func (i *inbox) came(id string) bool {
+	if i == nil {
+		return false
+	}
+	_, is := i.first[id]
+	return is
+}
+
+// An arrival is a message that has come to a tab.
+type arrival struct {
+	id   string
+	data string
+	at   stage.Stamp
+	conn int  // which of the tab's connections brought it
+	got  bool // the helper has handed it on
+}
+
+func newEvidence(r *stage.Record, t stage.Terms) *evidence {
+	return &evidence{Record: r, terms: t, letters: map[string]*letter{}, users: map[string]*inbox{}, stolen: map[delivery]bool{}}
+}
+
+// gather reads the books of a run.
+func gather(dir string) (*evidence, error) {
+	t, err := stage.Load[stage.Terms](dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := stage.ReadRecord(dir)
+	if err != nil {
+		return nil, err
+	}
+	e := newEvidence(r, t)
+	var strange error
+	err = stage.ReadBook(filepath.Join(dir, "publishers.jsonl"), func(l line) {
+		if err := e.letter(l); err != nil && strange == nil {
+			strange = err
+		}
+	})
+	if err == nil {
+		err = strange
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e, r.ReadTabs(dir, e.arrival)
+}
+
+// letter takes a line of the publishers' book into account.
+func (e *evidence) letter(l line) error {
+	one := e.letters[l.ID]
+	switch {
+	case (l.On == sent) == (one != nil):
+		return fmt.Errorf("the publishers' book is wrong about %s", l.ID)
+	case l.On == sent:
+		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain}
+	case l.On == accepted:
+		one.accepted, one.stored = true, l.Stored
+	}
+	return nil
+}
+
+// arrival takes a line of a tab into account.
+func (e *evidence) arrival(l stage.TabLine) {
+	switch l.On {
+	case stage.TabWire:
+		i := e.users[l.UID]
+		if i == nil {
+			i = &inbox{uid: l.UID, tabs: map[string][]arrival{}, first: map[string]stage.Stamp{}}
+			e.users[l.UID] = i
+		}
+		i.tabs[l.Tab] = append(i.tabs[l.Tab], arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn, got: l.Got})
+		if at, is := i.first[l.ID]; l.Got && (!is || l.At < at) {
+			i.first[l.ID] = l.At
+		}
+	case stage.TabStolen:
+		e.stolen[delivery{l.ID, l.UID}] = true
+	}
+}
