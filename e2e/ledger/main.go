@@ -2,7 +2,7 @@
 // books, and afterwards a checker compares what came with what had to. README.md of e2e says what is owed.
 //
 //	ledger BOOK [flags]      a run, whose books are then checked; BOOK is one of callbacks, schedules, messages
-//	ledger BOOK -check DIR   checks the books of an earlier run again
+//	ledger BOOK -check DIR   checks the books of an earlier run with -dir DIR again
 //	ledger all [flags]       all of them, one after the other
 //
 // It exits with 1 if the server did something it must not do, or if the run failed.
@@ -86,12 +86,12 @@ func (l ledger) command(args []string, stdout, stderr io.Writer) int {
 	o := stage.Options{Log: slog.New(slog.NewTextHandler(stderr, nil)).With("book", l.name)}
 	flags := flag.NewFlagSet("ledger "+l.name, flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	check := flags.String("check", "", "only check the books in this `folder`")
+	check := flags.String("check", "", "only check the books that are in this `folder`, as -dir names it")
 	limit := flags.Duration("limit", time.Hour, "give up after so long")
 	without := flags.String("without", "", "faults to leave out, separated by commas; a wrong name lists them")
 	flags.StringVar(&o.Binary, "binary", "bin/crier", "the server")
 	flags.StringVar(&o.Script, "script", "e2e/ledger/stage/tabs.mjs", "the clients; beside it or above there is node_modules")
-	flags.StringVar(&o.Dir, "dir", "", "the `folder` for the books; a temporary one unless given")
+	flags.StringVar(&o.Dir, "dir", "", "the `folder` for the books of all kinds; a temporary one unless given")
 	t := l.terms
 	flags.Uint64Var(&t.Seed, "seed", t.Seed, "of everything that is random; another one each time unless given")
 	flags.IntVar(&t.Owed, "owed", t.Owed, "how many "+l.unit+" there are to be")
@@ -108,7 +108,7 @@ func (l ledger) command(args []string, stdout, stderr io.Writer) int {
 		t.Without = strings.Split(*without, ",")
 	}
 	if *check != "" {
-		return l.finish(*check, stdout, o.Log)
+		return l.finish(filepath.Join(*check, l.name), stdout, o.Log)
 	}
 	dir, err := folder(o.Dir, l.name)
 	if err != nil {
@@ -133,7 +133,8 @@ func folder(given, name string) (string, error) {
 	if given != "" {
 		return filepath.Join(given, name), nil
 	}
-	return os.MkdirTemp("", "ledger-"+name+"-")
+	dir, err := os.MkdirTemp("", "ledger-")
+	return filepath.Join(dir, name), err
 }
 
 // finish checks books, prints the summary and returns the exit code.
