@@ -16,5 +16,5 @@ func Defaults() stage.Terms {
 
 // settings are the server's, by their environment variables. No message is to be evicted.
 func settings() map[string]string {
-	return map[string]string{"INBOX_OPEN": "true", "INBOX_MESSAGE_ID": "true", "INBOX_MAX_PER_USER": "1000000"}
+	return map[string]string{"INBOX_OPEN": "true", "INBOX_MESSAGE_ID": "true", "INBOX_MAX_PER_USER": "100000"}
 }
