@@ -1,7 +1,7 @@
 # make run          build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
 # make test         everything that continuous integration checks
 # make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
-# make ledger       the long proof of the callbacks, under kills and faults, in about 11 minutes (docs/DURABILITY.md)
+# make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go

@@ -52,7 +52,7 @@ func (u *user) play(ctx context.Context) error {
 func (u *user) open(ctx context.Context) error {
 	u.opened++
 	o := stage.NewOpening(u.uid, u.opened, u.random)
-	o.Hear, o.Drop = true, u.run.Terms.Drop
+	o.Hear, o.Drop, o.Recovery = true, u.run.Terms.Drop, u.random.IntN(2) == 0
 	t, err := u.run.Browsers.Open(u.place+u.opened, o)
 	if err != nil {
 		return err

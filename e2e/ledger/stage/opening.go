@@ -19,6 +19,7 @@ type Opening struct {
 	Lib        string   `json:"lib"`
 	Transports []string `json:"transports"`
 	Greet      bool     `json:"greet"`
+	Recovery   bool     `json:"recovery"`       // a 4.x client asks for the recovery of its connection
 	Hear       bool     `json:"hear"`           // messages are noted
 	Drop       int      `json:"drop,omitempty"` // but one in so many, which is stolen
 }

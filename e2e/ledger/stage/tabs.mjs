@@ -2,7 +2,7 @@
 // What happens goes into the book named on the command line, one JSON line each, before anything else happens, and is printed only
 // once it is on the disk:
 //
-//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true,"hear":true,"drop":100}
+//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true,"recovery":true,"hear":true,"drop":100}
 //   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
@@ -17,7 +17,8 @@
 //   … "stolen","data":"…","id":"…"           one has come that counts as lost
 //
 // With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
-// TCP connections are destroyed. The line of an "open" is on the disk before the tab connects. With "hear" messages are noted, before the client
+// TCP connections are destroyed. The line of an "open" is on the disk before the tab connects. With "recovery" a 4.x client asks for what it
+// has missed when it comes back. With "hear" messages are noted, before the client
 // handles the next packet, so before it can confirm them; with "drop" one id in so many is stolen, in whatever tab it comes.
 import { createHash } from "node:crypto";
 import { Agent } from "node:http";
@@ -106,11 +107,12 @@ const severed = () => Object.assign(new Error("the tab is gone"), { code: "EGONE
 const stolen = (id, oneIn) => oneIn > 0 && createHash("sha1").update(id).digest().readUInt32BE() % oneIn === 0;
 
 class Tab {
-  constructor(book, { tab, uid, lib, url, transports, greet, hear, drop }) {
+  constructor(book, { tab, uid, lib, url, transports, greet, recovery, hear, drop }) {
     Object.assign(this, { book, tab, uid, greet, drop, wire: new Wire(), leaving: false, connections: 0 });
     const options = { forceNew: true, transports, agent: this.wire, timeout: 5000 };
     Object.assign(options, { reconnectionDelay: 100, reconnectionDelayMax: 400 });
     if (greet) Object.assign(options, { auth: { uid }, query: { uid } }); // 4.x take the one, 2.x the other
+    if (recovery) options.auth = { ...options.auth, recovery: true };
     this.socket = require(lib)(url, options);
     this.socket.on("connect", () => this.connected());
     this.socket.on("disconnect", () => this.disconnected());
