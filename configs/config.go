@@ -25,6 +25,7 @@ type Config struct {
 	Presence       Presence
 	Limits         Limits
 	Store          Store
+	Inbox          Inbox
 	Log            Log
 }
 
@@ -135,6 +136,15 @@ type Store struct {
 	Path string // of the file; empty: nothing does
 }
 
+// Inbox bounds the messages that are stored for users, and says whether there are any.
+type Inbox struct {
+	MaxPerUser int           // messages of one user
+	MaxBytes   int64         // of all of them
+	TTL        time.Duration // of a message whose push has none
+	Open       bool          // also in auth.mode open
+	MessageID  bool          // clients see the id of every message
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -181,6 +191,7 @@ func Default() *Config {
 		},
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
 		Store:  Store{Path: "data/crier.db"},
+		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
 		Log:    Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }

@@ -85,6 +85,7 @@ func TestTableSetsItsField(t *testing.T) {
 		"webhook.batch": {"2"}, "webhook.retention": {"1h"}, "forward.events": {"a", "b"}, "forward.url": {"http://h"}, "forward.timeout": {"1s"},
 		"presence.offline_delay": {"0"}, "presence.restart_grace": {"1s"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
 		"presence.room_events": {"true"}, "store.path": {"memory"},
+		"inbox.max_per_user": {"5"}, "inbox.max_bytes": {"2MiB"}, "inbox.ttl": {"1h"}, "inbox.open": {"true"}, "inbox.message_id": {"true"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
@@ -120,6 +121,7 @@ func TestDefaults(t *testing.T) {
 		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
 		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
+		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
 	}
 	for _, s := range settings() {
 		if got := strings.Join(s.at(Default()).items(), ","); got != want[s.key] {

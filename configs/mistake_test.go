@@ -167,6 +167,11 @@ func TestMistakesOfValues(t *testing.T) {
 		{"webhook.retention", []string{"0", "3 days", "10000h"}, "must be a duration from 1s to 8760h"},
 		{"presence.restart_grace", []string{"-1s", "25h"}, "must be a duration from 0s to 24h"},
 		{"store.path", []string{"a\x00b"}, "the path of a file"},
+		{"inbox.max_per_user", []string{"0", "-1", "100001", "many"}, "must be a whole number from 1 to 100000"},
+		{"inbox.max_bytes", []string{"0", "1000", "2000000GiB"}, "must be a size from 1MiB to"},
+		{"inbox.ttl", []string{"0", "-1h", "1 day", "10000h"}, "must be a duration from 1s to 8760h"},
+		{"inbox.open", []string{"maybe"}, "must be true or false"},
+		{"inbox.message_id", []string{"2"}, "must be true or false"},
 		{"forward.events", []string{"login", "disconnect", "error", strings.Repeat("x", 256), "a\nb"}, "must be the name of an event that your pages emit"},
 		{"forward.url", []string{"nowhere"}, "must be an http:// or https:// address"},
 		{"forward.timeout", []string{"0", "11m"}, "must be a duration from 1ms to 10m"},
@@ -327,6 +332,11 @@ func TestMistakesTogether(t *testing.T) {
 			"retention of nothing",
 			[]string{"CRIER_WEBHOOK_RETENTION=1h"},
 			`webhook.retention: "1h" has no effect without webhook.url: set that too, or leave this out (env CRIER_WEBHOOK_RETENTION)`,
+		},
+		{
+			"an inbox without a store",
+			[]string{"CRIER_STORE_PATH=memory", "CRIER_INBOX_OPEN=true"},
+			`inbox.open: "true" has no effect without store.path: set that too, or leave this out (env CRIER_INBOX_OPEN)`,
 		},
 		{
 			"restart_grace without a store",

@@ -16,6 +16,7 @@ type Prepared struct {
 	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
 	binary  bool      // at least one binary packet
 	size    int
+	parts   []*Prepared // of which it was joined, instead of packets
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -55,6 +56,17 @@ func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	return p
 }
 
+// Join returns messages as one that is sent, and counted by queues, as a whole.
+// Its parts keep their packets and forms.
+func Join(parts ...*Prepared) *Prepared {
+	p := &Prepared{parts: parts}
+	for _, part := range parts {
+		p.binary = p.binary || part.binary
+		p.size += part.size
+	}
+	return p
+}
+
 // PrepareBinary returns a binary message, for protocols that frame them
 // otherwise than behind a text. data may not be modified afterwards.
 func PrepareBinary(data []byte) *Prepared {
@@ -71,7 +83,13 @@ func control(t PacketType, data string) *Prepared {
 }
 
 // Packets is how many Engine.IO packets the message is made of.
-func (p *Prepared) Packets() int { return len(p.packets) }
+func (p *Prepared) Packets() int {
+	n := len(p.packets)
+	for _, part := range p.parts {
+		n += part.Packets()
+	}
+	return n
+}
 
 // Size is the length of the text and of the attachments in bytes, without framing.
 func (p *Prepared) Size() int { return p.size }
@@ -110,6 +128,7 @@ func (p *Prepared) frames(rev Revision, d dialect) []byte {
 	}
 }
 
+// form returns the encoding f, shared.
 func (p *Prepared) form(f form) []byte {
 	if b := p.forms[f].Load(); b != nil {
 		return *b
@@ -121,7 +140,13 @@ func (p *Prepared) form(f form) []byte {
 }
 
 func (p *Prepared) encode(f form) []byte {
-	out := make([]byte, 0, p.size+16*len(p.packets))
+	out := make([]byte, 0, p.size+16*p.Packets())
+	for i, part := range p.parts {
+		if f == formPayload4 && i > 0 {
+			out = append(out, Separator)
+		}
+		out = append(out, part.form(f)...)
+	}
 	for i, pkt := range p.packets {
 		switch f {
 		case formFrames4:

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,6 +23,7 @@ import (
 //	presence     uid → uvarint version, varint since (µs): users of whom the last change told that they are online
 //	memberships  uid 0x00 room → nothing
 //	schedules    id → what its owner makes of it; not there until it is asked for
+//	inbox        a bucket for each part, see box.go; not there until it is asked for
 const schema = 1
 
 const (
@@ -30,6 +32,7 @@ const (
 	presenceBucket   = "presence"
 	membershipBucket = "memberships"
 	scheduleBucket   = "schedules"
+	inboxBucket      = "inbox"
 
 	schemaKey  = "schema"
 	versionKey = "version"
@@ -226,24 +229,27 @@ func checkTx(path string, tx *bolt.Tx) error {
 	return tx.ForEach(func(name []byte, b *bolt.Bucket) error { return walk(string(name), b) })
 }
 
-// walk reads all that is in a bucket.
-func walk(name string, b *bolt.Bucket) error {
+// walk reads all that is in a bucket. Its path is its name behind those of the buckets that it is in.
+func walk(path string, b *bolt.Bucket) error {
+	top, part, _ := strings.Cut(path, "/")
 	var before []byte
 	return b.ForEach(func(k, v []byte) error {
 		if before != nil && bytes.Compare(before, k) >= 0 {
-			return fmt.Errorf("%w: its part %q is in disorder", ErrDamaged, name)
+			return fmt.Errorf("%w: its part %q is in disorder", ErrDamaged, path)
 		}
 		before = k
 		if v == nil {
-			return walk(name, b.Bucket(k))
+			return walk(path+"/"+string(k), b.Bucket(k))
 		}
-		return checkEntry(name, k, v)
+		return checkEntry(top, part, k, v)
 	})
 }
 
-// checkEntry reads one entry of a part.
-func checkEntry(name string, k, v []byte) (err error) {
+// checkEntry reads one entry of a bucket at the top, or of one in that.
+func checkEntry(name, part string, k, v []byte) (err error) {
 	switch name {
+	case inboxBucket:
+		err = checkInbox(part, k, v)
 	case jobsBucket:
 		_, err = decodeJob(k, v)
 	case presenceBucket:

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"crier/io/hub"
+)
+
+// letterTo is a message of 100 bytes for one user.
+func letterTo(uid, id string) hub.Deposit {
+	return hub.Deposit{
+		Message: &hub.Message{ID: id, Event: "new_msg", Args: []json.RawMessage{json.RawMessage(`"` + strings.Repeat("x", 98) + `"`)}},
+		Users:   []string{uid}, Expires: time.Now().Add(24 * time.Hour),
+	}
+}
+
+// BenchmarkPut is messages a second that are on the disk when their callers are told, by callers at once. Each is for one
+// of 100,000 users, under an id that its caller made up.
+func BenchmarkPut(b *testing.B) {
+	for _, callers := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprint(callers, " callers"), func(b *testing.B) {
+			s := open(b, Options{})
+			q := inbox(b, s, InboxOptions{})
+			before := s.Stats()
+			began := time.Now()
+			var all sync.WaitGroup
+			for c := range callers {
+				all.Go(func() {
+					done := make(chan hub.Deposited, 1)
+					for range (b.N + callers - 1 - c) / callers {
+						id := strconv.FormatUint(rand.Uint64(), 36)
+						q.Put(letterTo(fmt.Sprint("user-", rand.IntN(100_000)), id), func(d hub.Deposited) { done <- d })
+						if d := <-done; d.Err != nil {
+							b.Error(d.Err)
+						}
+					}
+				})
+			}
+			all.Wait()
+			st := s.Stats()
+			seconds := time.Since(began).Seconds()
+			b.ReportMetric(float64(st.Ops-before.Ops)/seconds, "messages/s")
+			b.ReportMetric(float64(st.Commits-before.Commits)/seconds, "commits/s")
+		})
+	}
+}
+
+// BenchmarkFsync is how often a second the disk takes 4 KiB for good: what BenchmarkPut is compared with.
+func BenchmarkFsync(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	if _, err := f.Write(make([]byte, 1<<20)); err != nil {
+		b.Fatal(err)
+	}
+	for n := 0; b.Loop(); n++ {
+		if _, err := f.WriteAt(page, int64(n%256)*4096); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Sync(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "fsyncs/s")
+}
+
+// BenchmarkOpenMillion opens a store with a million messages for 200,000 users.
+func BenchmarkOpenMillion(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "crier.db")
+	s := open(b, Options{Path: path})
+	q := inbox(b, s, InboxOptions{})
+	var all sync.WaitGroup
+	for n := range 1_000_000 {
+		all.Add(1)
+		q.Put(letterTo(fmt.Sprint("user-", rand.IntN(200_000)), fmt.Sprint("kJ3vX-", strconv.FormatInt(int64(n), 36))), func(d hub.Deposited) {
+			if d.Err != nil {
+				b.Error(d.Err)
+			}
+			all.Done()
+		})
+	}
+	all.Wait()
+	if err := q.Close(); err != nil {
+		b.Fatal(err)
+	}
+	shut(b, s)
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size()), "file-bytes")
+	for b.Loop() {
+		s, err := Open(Options{Path: path})
+		if err != nil {
+			b.Fatal(err)
+		}
+		q := inbox(b, s, InboxOptions{})
+		status, err := os.ReadFile("/proc/self/status")
+		if err == nil {
+			for _, line := range strings.Split(string(status), "\n") {
+				if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "VmHWM") || strings.HasPrefix(line, "Rss") {
+					b.Log(line)
+				}
+			}
+		}
+		st, err := q.Stats()
+		b.Log(st, err)
+		q.Close()
+		shut(b, s)
+	}
+}
