@@ -31,8 +31,10 @@ func judge(e *evidence) *verdict {
 		v.letter(e, l)
 	}
 	for _, i := range e.users {
-		for tab, all := range i.tabs {
-			v.tab(e, i.uid, tab, all)
+		for _, t := range i.tabs {
+			c := court{e, v, i.uid, t}
+			c.wire()
+			c.helper()
 		}
 		v.sequence(e, i)
 	}
@@ -68,51 +70,90 @@ func (v *verdict) letter(e *evidence, l *letter) {
 			v.delivered++
 			continue
 		}
-		v.accuse("lost", uid, l.id, 0, "it was accepted, and never came")
+		v.accuse("lost", uid, l.id, 0, "it was accepted, and never came%s", e.users[uid].late(l.id))
 	}
 }
 
-// tab checks what has come to one tab: on the wire for each connection, and behind the helper for all of them.
-func (v *verdict) tab(e *evidence, uid, tab string, all []arrival) {
-	type place struct {
-		conn int // 0: behind the helper
-		from string
+// A court checks one tab.
+type court struct {
+	*evidence
+	verdict *verdict
+	uid     string
+	tab     *tab
+}
+
+func (c court) accuse(kind string, a arrival, format string, args ...any) {
+	c.verdict.accuse(kind, c.uid, a.id, a.at, "%s: "+format, append([]any{c.tab.name}, args...)...)
+}
+
+// known returns the message that an arrival is, or nil if nobody has sent it to the user.
+func (c court) known(a arrival) *letter {
+	l := c.letters[a.id]
+	if l == nil || a.data != a.id || !slices.Contains(l.users, c.uid) {
+		c.accuse("stray", a, "nobody has pushed %q to this user under that id", a.data)
+		return nil
 	}
-	last := map[place]int{}
-	wire, got := map[string]int{}, map[string]bool{} // ids, and on which connection
-	check := func(conn int, l *letter, a arrival) {
-		p := place{conn, l.from}
-		if l.accepted && l.n < last[p] {
-			v.accuse("order", uid, a.id, a.at, "%s: it came behind number %d of %s (connection %d)", tab, last[p], l.from, conn)
-		}
-		if l.accepted {
-			last[p] = max(last[p], l.n)
-		}
+	return l
+}
+
+// A course is the greatest number that has come of each publisher.
+type course map[string]int
+
+// follow checks that the next message is in order.
+func (c court) follow(so course, l *letter, a arrival) {
+	if !l.accepted {
+		return
 	}
-	for _, a := range all {
-		v.arrivals++
-		l := e.letters[a.id]
-		if l == nil || a.data != a.id || !slices.Contains(l.users, uid) {
-			v.accuse("stray", uid, a.id, a.at, "%s: nobody has pushed %q to this user under that id", tab, a.data)
+	if l.n < so[l.from] {
+		c.accuse("order", a, "it came behind number %d of %s (connection %d)", so[l.from], l.from, a.conn)
+	}
+	so[l.from] = max(so[l.from], l.n)
+}
+
+// wire checks what has come on the wire, on each connection.
+func (c court) wire() {
+	handed := map[string]bool{}
+	for _, a := range c.tab.got {
+		handed[a.id] = true
+	}
+	courses, before := map[int]course{}, map[string]int{} // the latter: the connection that brought it last
+	for _, a := range c.tab.wire {
+		c.verdict.arrivals++
+		l := c.known(a)
+		if l == nil {
 			continue
 		}
-		switch before, again := wire[a.id]; {
-		case again && before == a.conn:
-			v.accuse("twice", uid, a.id, a.at, "%s: it came twice on one connection (%d)", tab, a.conn)
+		conn, again := before[a.id]
+		before[a.id] = a.conn
+		if again && conn == a.conn {
+			c.accuse("twice", a, "it came twice on one connection (%d)", conn)
 			continue
-		case again:
-			v.again++
 		}
-		wire[a.id] = a.conn
-		check(a.conn, l, a)
+		if again {
+			c.verdict.again++
+		}
+		if courses[a.conn] == nil {
+			courses[a.conn] = course{}
+		}
+		c.follow(courses[a.conn], l, a)
+		if gone := a.at+blur >= min(c.tab.bye, c.tab.last); !handed[a.id] && !gone {
+			c.accuse("swallowed", a, "the helper has never handed it on")
+		}
+	}
+}
+
+// helper checks what the helper has handed on.
+func (c court) helper() {
+	so, before := course{}, map[string]bool{}
+	for _, a := range c.tab.got {
+		l := c.known(a)
 		switch {
-		case a.got && got[a.id]:
-			v.accuse("duplicate", uid, a.id, a.at, "%s: the helper handed it on again", tab)
-		case a.got:
-			got[a.id] = true
-			check(0, l, a)
-		case !got[a.id]:
-			v.accuse("swallowed", uid, a.id, a.at, "%s: the helper did not hand it on, and had not before", tab)
+		case l == nil:
+		case before[a.id]:
+			c.accuse("duplicate", a, "the helper has handed it on again")
+		default:
+			before[a.id] = true
+			c.follow(so, l, a)
 		}
 	}
 }

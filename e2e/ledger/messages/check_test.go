@@ -94,7 +94,7 @@ var scenes = []scene{
 	},
 	{
 		name: "a stranger's", pushed: []string{"stored"}, came: []string{"1 a 1 10", "7 a 1 20"},
-		want: []string{"stray"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
+		want: []string{"stray", "stray"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
 	},
 	{
 		name: "one that is not stored twice", pushed: []string{"plain"}, came: []string{"1 a 1 10", "1 a 2 20"},
@@ -141,6 +141,7 @@ func (s scene) evidence(t *testing.T) *evidence {
 			}
 		}
 	}
+	last := stage.Stamp(100)
 	for _, text := range s.came {
 		var n, conn int
 		var tab, kept string
@@ -149,7 +150,15 @@ func (s scene) evidence(t *testing.T) *evidence {
 			t.Fatalf("reading %q: %v", text, err)
 		}
 		id := fmt.Sprintf("p.%d", n)
-		e.arrival(stage.TabLine{On: stage.TabWire, UID: "u", Tab: tab, At: at, Conn: conn, ID: id, Data: id, Got: kept == ""})
+		l := stage.TabLine{On: stage.TabWire, UID: "u", Tab: tab, At: at, Conn: conn, ID: id, Data: id}
+		e.arrival(l)
+		if l.On = stage.TabGot; kept == "" {
+			e.arrival(l)
+		}
+		last = max(last, at+100)
+	}
+	for _, tab := range []string{"a", "b"} {
+		e.arrival(stage.TabLine{On: stage.TabOut, UID: "u", Tab: tab, At: last})
 	}
 	return e
 }

@@ -30,8 +30,32 @@ type letter struct {
 // An inbox is what has come to one user.
 type inbox struct {
 	uid   string
-	tabs  map[string][]arrival   // in the order of the tab's book
+	tabs  map[string]*tab
 	first map[string]stage.Stamp // when the helper of any tab has handed on a message, for the first time
+}
+
+// late says in which tab a message has come on the wire, if in any.
+func (i *inbox) late(id string) string {
+	if i == nil {
+		return ""
+	}
+	for _, t := range i.tabs {
+		for _, a := range t.wire {
+			if a.id == id {
+				return fmt.Sprintf(", but on the wire to %s at %d, which began to leave at %d", t.name, a.at, t.bye)
+			}
+		}
+	}
+	return ""
+}
+
+// A tab is what its browser's book says of it, in that order.
+type tab struct {
+	name string
+	wire []arrival
+	got  []arrival   // what the helper has handed on
+	bye  stage.Stamp // it began to leave, and takes nothing more from then on; Never if it did not
+	last stage.Stamp // of its lines
 }
 
 // came says whether a message has come to the application.
@@ -48,8 +72,7 @@ type arrival struct {
 	id   string
 	data string
 	at   stage.Stamp
-	conn int  // which of the tab's connections brought it
-	got  bool // the helper has handed it on
+	conn int // which of the tab's connections brought it; 0 behind the helper
 }
 
 func newEvidence(r *stage.Record, t stage.Terms) *evidence {
@@ -98,15 +121,25 @@ func (e *evidence) letter(l line) error {
 
 // arrival takes a line of a tab into account.
 func (e *evidence) arrival(l stage.TabLine) {
+	i := e.users[l.UID]
+	if i == nil {
+		i = &inbox{uid: l.UID, tabs: map[string]*tab{}, first: map[string]stage.Stamp{}}
+		e.users[l.UID] = i
+	}
+	t := i.tabs[l.Tab]
+	if t == nil {
+		t = &tab{name: l.Tab, bye: stage.Never}
+		i.tabs[l.Tab] = t
+	}
+	t.last = l.At
 	switch l.On {
+	case stage.TabBye:
+		t.bye = l.At
 	case stage.TabWire:
-		i := e.users[l.UID]
-		if i == nil {
-			i = &inbox{uid: l.UID, tabs: map[string][]arrival{}, first: map[string]stage.Stamp{}}
-			e.users[l.UID] = i
-		}
-		i.tabs[l.Tab] = append(i.tabs[l.Tab], arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn, got: l.Got})
-		if at, is := i.first[l.ID]; l.Got && (!is || l.At < at) {
+		t.wire = append(t.wire, arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn})
+	case stage.TabGot:
+		t.got = append(t.got, arrival{id: l.ID, data: l.Data, at: l.At})
+		if at, is := i.first[l.ID]; !is || l.At < at {
 			i.first[l.ID] = l.At
 		}
 	case stage.TabStolen:

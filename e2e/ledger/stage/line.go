@@ -11,6 +11,7 @@ const (
 	TabGone   = "gone"
 	TabWrong  = "wrong"
 	TabWire   = "wire"
+	TabGot    = "got"
 	TabStolen = "stolen"
 )
 
@@ -23,9 +24,8 @@ type TabLine struct {
 	Sent  Stamp  `json:"sent,omitempty"`  // of a proof
 	Clean bool   `json:"clean,omitempty"` // of gone
 	Text  string `json:"text,omitempty"`  // of wrong
-	Got   bool   `json:"got,omitempty"`   // of wire: crier.js has handed it on
 	Conn  int    `json:"conn,omitempty"`  // of wire: which of the tab's connections
-	Data  string `json:"data,omitempty"`  // of wire and stolen: the message
+	Data  string `json:"data,omitempty"`  // of wire, got and stolen: the message
 	ID    string `json:"id,omitempty"`    // and its id
 }
 

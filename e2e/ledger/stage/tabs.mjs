@@ -13,7 +13,8 @@
 //   … "bye"                 the tab begins to leave
 //   … "gone","clean":bool   it has no connection any more; clean: it had taken leave of the server, which had answered
 //   … "wrong","text":"…"    the server has answered a login with something else than it should
-//   … "wire","conn":n,"data":"…","id":"…"    a new_msg has come, on the n-th connection of this tab
+//   … "wire","conn":n,"data":"…","id":"…"    a new_msg has come to the client, on the n-th connection of this tab
+//   … "got","data":"…","id":"…"              it has been handed on to the page
 //   … "stolen","data":"…","id":"…"           one has come that counts as lost
 //
 // With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
@@ -116,7 +117,7 @@ class Tab {
     this.socket = require(lib)(url, options);
     this.socket.on("connect", () => this.connected());
     this.socket.on("disconnect", () => this.disconnected());
-    if (hear) this.socket.on("new_msg", (data, id) => this.heard(data, id));
+    if (hear) this.hear();
     for (const name of ["connect_error", "error"]) this.socket.on(name, () => {}); // it tries again by itself
   }
 
@@ -124,13 +125,23 @@ class Tab {
     this.book.note({ tab: this.tab, uid: this.uid, on, ...more }, done);
   }
 
-  heard(data, id) {
-    if (stolen(id, this.drop)) return this.note("stolen", { data, id });
-    this.note("wire", { conn: this.connections, data, id });
+  // hear notes messages: on the wire as soon as the client's engine has them, whatever becomes of them then.
+  hear() {
+    this.socket.io.on("open", () => {
+      const conn = ++this.connections;
+      this.socket.io.engine.on("data", (packet) => {
+        if (typeof packet !== "string" || !packet.startsWith('2["new_msg",')) return;
+        const [, data, id] = JSON.parse(packet.slice(1));
+        if (stolen(id, this.drop)) this.note("stolen", { data, id });
+        else this.note("wire", { conn, data, id });
+      });
+    });
+    this.socket.on("new_msg", (data, id) => {
+      if (!stolen(id, this.drop)) this.note("got", { data, id });
+    });
   }
 
   connected() {
-    this.connections++;
     if (this.leaving) return;
     this.connection = {};
     if (this.greet) return this.loggedIn();
