@@ -18,6 +18,7 @@ type verdict struct {
 	plain      int // that were accepted and are not
 	owed       int // deliveries of the former
 	delivered  int // of these
+	discarded  int // of these: they have come to the client, which had ended the connection, or did before it handed them on
 	open       int // deliveries of messages whose push was never answered, to be stored or not
 	openCame   int // of these, that came
 	arrivals   int // on the wire, of everything
@@ -32,9 +33,14 @@ func judge(e *evidence) *verdict {
 	}
 	for _, i := range e.users {
 		for _, t := range i.tabs {
-			c := court{e, v, i.uid, t}
-			c.wire()
-			c.helper()
+			court{e, v, i, t}.check()
+		}
+		for page, ids := range i.pages {
+			for id, n := range ids {
+				if n > 1 {
+					v.accuse("duplicate", i.uid, id, i.first[id], "%s: the helper has handed it on %d times", page, n)
+				}
+			}
 		}
 		v.sequence(e, i)
 	}
@@ -66,61 +72,43 @@ func (v *verdict) letter(e *evidence, l *letter) {
 	v.letters++
 	for _, uid := range l.users {
 		v.owed++
-		if e.users[uid].came(l.id) {
+		switch {
+		case e.users[uid].came(l.id):
 			v.delivered++
-			continue
+		case e.users[uid].discarded(l.id):
+			v.discarded++
+		default:
+			v.accuse("lost", uid, l.id, 0, "it was accepted, and never came")
 		}
-		v.accuse("lost", uid, l.id, 0, "it was accepted, and never came%s", e.users[uid].late(l.id))
 	}
 }
 
-// A court checks one tab.
+// A court checks what has come to one tab.
 type court struct {
 	*evidence
 	verdict *verdict
-	uid     string
+	inbox   *inbox
 	tab     *tab
 }
 
 func (c court) accuse(kind string, a arrival, format string, args ...any) {
-	c.verdict.accuse(kind, c.uid, a.id, a.at, "%s: "+format, append([]any{c.tab.name}, args...)...)
+	c.verdict.accuse(kind, c.inbox.uid, a.id, a.at, "%s: "+format, append([]any{c.tab.name}, args...)...)
 }
 
-// known returns the message that an arrival is, or nil if nobody has sent it to the user.
-func (c court) known(a arrival) *letter {
-	l := c.letters[a.id]
-	if l == nil || a.data != a.id || !slices.Contains(l.users, c.uid) {
-		c.accuse("stray", a, "nobody has pushed %q to this user under that id", a.data)
-		return nil
+// check checks each connection.
+func (c court) check() {
+	courses, before := map[int]course{}, map[string]int{} // the latter: the connection that brought a message last
+	later := false                                        // something later was handed on
+	for _, a := range slices.Backward(c.tab.wire) {
+		if later = later || c.tab.got[a.id]; later && c.inbox.pages[c.tab.page][a.id] == 0 {
+			c.accuse("swallowed", a, "the helper has never handed it on")
+		}
 	}
-	return l
-}
-
-// A course is the greatest number that has come of each publisher.
-type course map[string]int
-
-// follow checks that the next message is in order.
-func (c court) follow(so course, l *letter, a arrival) {
-	if !l.accepted {
-		return
-	}
-	if l.n < so[l.from] {
-		c.accuse("order", a, "it came behind number %d of %s (connection %d)", so[l.from], l.from, a.conn)
-	}
-	so[l.from] = max(so[l.from], l.n)
-}
-
-// wire checks what has come on the wire, on each connection.
-func (c court) wire() {
-	handed := map[string]bool{}
-	for _, a := range c.tab.got {
-		handed[a.id] = true
-	}
-	courses, before := map[int]course{}, map[string]int{} // the latter: the connection that brought it last
 	for _, a := range c.tab.wire {
 		c.verdict.arrivals++
-		l := c.known(a)
-		if l == nil {
+		l := c.letters[a.id]
+		if l == nil || a.data != a.id || !slices.Contains(l.users, c.inbox.uid) {
+			c.accuse("stray", a, "nobody has pushed %q to this user under that id", a.data)
 			continue
 		}
 		conn, again := before[a.id]
@@ -136,33 +124,29 @@ func (c court) wire() {
 			courses[a.conn] = course{}
 		}
 		c.follow(courses[a.conn], l, a)
-		if gone := a.at+blur >= min(c.tab.bye, c.tab.last); !handed[a.id] && !gone {
-			c.accuse("swallowed", a, "the helper has never handed it on")
-		}
 	}
 }
 
-// helper checks what the helper has handed on.
-func (c court) helper() {
-	so, before := course{}, map[string]bool{}
-	for _, a := range c.tab.got {
-		l := c.known(a)
-		switch {
-		case l == nil:
-		case before[a.id]:
-			c.accuse("duplicate", a, "the helper has handed it on again")
-		default:
-			before[a.id] = true
-			c.follow(so, l, a)
-		}
+// A course is the greatest number that has come of each publisher.
+type course map[string]int
+
+// follow checks that the next message is in order. One that is not stored may come late when it is pushed again.
+func (c court) follow(so course, l *letter, a arrival) {
+	if !l.accepted || l.plain && l.tries > 1 {
+		return
 	}
+	if l.n < so[l.from] {
+		c.accuse("order", a, "it came behind number %d of %s (connection %d)", so[l.from], l.from, a.conn)
+	}
+	so[l.from] = max(so[l.from], l.n)
 }
 
-// sequence checks that what has come to a user for the first time, in whatever tab, was in order.
+// sequence checks that what has come to a user for the first time, in whatever tab, was in order. Of what is not stored that is
+// not promised: it may lie about in a tab that is stopped, and the next message comes to another.
 func (v *verdict) sequence(e *evidence, i *inbox) {
 	all := map[string][]*letter{} // by the publishers
 	for id := range i.first {
-		if l := e.letters[id]; l != nil && l.accepted {
+		if l := e.letters[id]; l != nil && l.accepted && !l.plain {
 			all[l.from] = append(all[l.from], l)
 		}
 	}

@@ -12,9 +12,10 @@ import (
 type scene struct {
 	name string
 	// pushed are messages p.1, p.2, … of one publisher to the user u, by what became of them: "stored", "plain", "open" or
-	// "open plain"; "refused" is answered as if it had not been stored.
+	// "open plain"; "again" is a plain one that was pushed twice, "refused" is answered as if it had not been stored.
 	pushed []string
-	came   []string // "MESSAGE TAB CONNECTION TIME", with a - behind it if the helper has kept it back
+	came   []string // "MESSAGE TAB CONNECTION TIME", with a - behind it if the helper has kept it back; a' is a, loaded again
+	left   []string // tabs that have left
 	want   []string // kinds of violations
 	counts verdict
 }
@@ -50,11 +51,11 @@ var scenes = []scene{
 	},
 	{
 		name: "out of order on a connection", pushed: []string{"stored", "stored"}, came: []string{"2 a 1 10", "1 a 1 20"},
-		want: []string{"order", "order", "order"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 2}, // on the wire, behind the helper, for the user
+		want: []string{"order", "order"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 2}, // on the wire, and for the user
 	},
 	{
 		name: "out of order on two connections", pushed: []string{"stored", "stored"}, came: []string{"2 a 1 10", "1 a 2 20"},
-		want: []string{"order", "order"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 2},
+		want: []string{"order"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 2},
 	},
 	{
 		name: "out of order in two tabs", pushed: []string{"stored", "stored"}, came: []string{"2 a 1 10", "1 b 1 20"},
@@ -85,16 +86,44 @@ var scenes = []scene{
 		want: []string{"twice"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
 	},
 	{
-		name: "kept back by the helper", pushed: []string{"stored"}, came: []string{"1 a 1 10 -"},
-		want: []string{"lost", "swallowed"}, counts: verdict{letters: 1, owed: 1, arrivals: 1},
+		name: "kept back by the helper", pushed: []string{"stored", "stored"}, came: []string{"1 a 1 10 -", "2 a 1 20"},
+		want: []string{"lost", "swallowed"}, counts: verdict{letters: 2, owed: 2, delivered: 1, arrivals: 2},
 	},
 	{
-		name: "kept back in one tab", pushed: []string{"stored"}, came: []string{"1 a 1 10", "1 b 1 20 -"},
-		want: []string{"swallowed"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
+		name: "kept back in one tab", pushed: []string{"stored", "stored"}, came: []string{"1 a 1 10", "1 b 1 20 -", "2 b 1 30"},
+		want: []string{"swallowed"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 3},
+	},
+	{
+		name: "when the page is loaded again", pushed: []string{"stored"}, came: []string{"1 a 1 10", "1 a' 1 20 -"},
+		counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
+	},
+	{
+		name: "handed on when the page is loaded again", pushed: []string{"stored"}, came: []string{"1 a 1 10", "1 a' 1 20"},
+		want: []string{"duplicate"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
+	},
+	{
+		name: "on the wire when the page had left", pushed: []string{"stored"}, came: []string{"1 a 1 10 -"}, left: []string{"a"},
+		counts: verdict{letters: 1, owed: 1, discarded: 1, arrivals: 1},
+	},
+	{
+		name: "on the wire, and nothing became of it", pushed: []string{"stored"}, came: []string{"1 a 1 10 -"},
+		want: []string{"lost"}, counts: verdict{letters: 1, owed: 1, arrivals: 1},
+	},
+	{
+		name: "not stored, and pushed again behind the next", pushed: []string{"again", "stored"}, came: []string{"2 a 1 10", "1 a 1 20"},
+		counts: verdict{letters: 1, plain: 1, owed: 1, delivered: 1, arrivals: 2},
+	},
+	{
+		name: "not stored, and late in another tab", pushed: []string{"plain", "stored"}, came: []string{"2 a 1 10", "1 b 1 20"},
+		counts: verdict{letters: 1, plain: 1, owed: 1, delivered: 1, arrivals: 2},
+	},
+	{
+		name: "not stored, and out of order on a connection", pushed: []string{"plain", "stored"}, came: []string{"2 a 1 10", "1 a 1 20"},
+		want: []string{"order"}, counts: verdict{letters: 1, plain: 1, owed: 1, delivered: 1, arrivals: 2},
 	},
 	{
 		name: "a stranger's", pushed: []string{"stored"}, came: []string{"1 a 1 10", "7 a 1 20"},
-		want: []string{"stray", "stray"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
+		want: []string{"stray"}, counts: verdict{letters: 1, owed: 1, delivered: 1, arrivals: 2},
 	},
 	{
 		name: "one that is not stored twice", pushed: []string{"plain"}, came: []string{"1 a 1 10", "1 a 2 20"},
@@ -125,15 +154,18 @@ func TestJudge(t *testing.T) {
 // evidence makes of a scene what would be gathered from its books.
 func (s scene) evidence(t *testing.T) *evidence {
 	t.Helper()
-	e := newEvidence(&stage.Record{Timeline: stage.NewTimeline()}, stage.Terms{})
+	tabs := map[string]stage.Line{"a": {Page: "a"}, "b": {Page: "b"}, "a'": {Page: "a"}}
+	e := newEvidence(&stage.Record{Timeline: stage.NewTimeline(), Tabs: tabs}, stage.Terms{})
 	for i, what := range s.pushed {
 		id := fmt.Sprintf("p.%d", i+1)
-		lines := []line{{On: sent, ID: id, From: "p", N: i + 1, Users: []string{"u"}, Plain: what == "plain" || what == "open plain"}}
+		lines := []line{{On: sent, ID: id, From: "p", N: i + 1, Users: []string{"u"}, Plain: what == "plain" || what == "open plain" || what == "again"}}
 		switch what {
 		case "open", "open plain":
 			lines = append(lines, line{On: open, ID: id})
+		case "again":
+			lines = append(lines, line{On: accepted, ID: id, Tries: 2})
 		default:
-			lines = append(lines, line{On: accepted, ID: id, Stored: what == "stored"})
+			lines = append(lines, line{On: accepted, ID: id, Stored: what == "stored", Tries: 1})
 		}
 		for _, l := range lines {
 			if err := e.letter(l); err != nil {
@@ -141,7 +173,6 @@ func (s scene) evidence(t *testing.T) *evidence {
 			}
 		}
 	}
-	last := stage.Stamp(100)
 	for _, text := range s.came {
 		var n, conn int
 		var tab, kept string
@@ -150,15 +181,13 @@ func (s scene) evidence(t *testing.T) *evidence {
 			t.Fatalf("reading %q: %v", text, err)
 		}
 		id := fmt.Sprintf("p.%d", n)
-		l := stage.TabLine{On: stage.TabWire, UID: "u", Tab: tab, At: at, Conn: conn, ID: id, Data: id}
-		e.arrival(l)
-		if l.On = stage.TabGot; kept == "" {
-			e.arrival(l)
+		e.arrival(stage.TabLine{On: stage.TabWire, UID: "u", Tab: tab, At: at, Conn: conn, ID: id, Data: id})
+		if kept == "" {
+			e.arrival(stage.TabLine{On: stage.TabGot, UID: "u", Tab: tab, At: at, ID: id})
 		}
-		last = max(last, at+100)
 	}
-	for _, tab := range []string{"a", "b"} {
-		e.arrival(stage.TabLine{On: stage.TabOut, UID: "u", Tab: tab, At: last})
+	for _, tab := range s.left {
+		e.arrival(stage.TabLine{On: stage.TabBye, UID: "u", Tab: tab})
 	}
 	return e
 }
@@ -176,8 +205,12 @@ func TestMutations(t *testing.T) {
 	}
 	for i := range n {
 		for name, change := range map[string]func([]string) []string{
-			"lost":  func(came []string) []string { return slices.Delete(came, i, i+1) },
-			"order": func(came []string) []string { came[i], came[(i+1)%n] = came[(i+1)%n], came[i]; return came },
+			"lost": func(came []string) []string { return slices.Delete(came, i, i+1) },
+			"order": func(came []string) []string {
+				j := (i + 1) % n
+				came[i], came[j] = fmt.Sprintf("%d a %d %d", j+1, 1+i/10, 100*i), fmt.Sprintf("%d a %d %d", i+1, 1+j/10, 100*j)
+				return came
+			},
 			"duplicate": func(came []string) []string {
 				return append(came, fmt.Sprintf("%d a 9 %d", i+1, 100*n))
 			},

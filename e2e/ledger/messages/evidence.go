@@ -3,6 +3,7 @@ package messages
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"crier/e2e/ledger/stage"
 )
@@ -25,37 +26,38 @@ type letter struct {
 	plain    bool // not to be stored
 	accepted bool
 	stored   bool // as the server has said
+	tries    int
 }
 
 // An inbox is what has come to one user.
 type inbox struct {
 	uid   string
 	tabs  map[string]*tab
-	first map[string]stage.Stamp // when the helper of any tab has handed on a message, for the first time
+	pages map[string]map[string]int // of each page, ids that its helper has handed on, and how often
+	first map[string]stage.Stamp    // when the helper of any tab has handed on a message, for the first time
 }
 
-// late says in which tab a message has come on the wire, if in any.
-func (i *inbox) late(id string) string {
+// discarded says whether a message has come to a tab that had begun to leave, or did before the client could hand it on.
+func (i *inbox) discarded(id string) bool {
 	if i == nil {
-		return ""
+		return false
 	}
 	for _, t := range i.tabs {
-		for _, a := range t.wire {
-			if a.id == id {
-				return fmt.Sprintf(", but on the wire to %s at %d, which began to leave at %d", t.name, a.at, t.bye)
-			}
+		if t.bye < stage.Never && slices.ContainsFunc(t.wire, func(a arrival) bool { return a.id == id }) {
+			return true
 		}
 	}
-	return ""
+	return false
 }
 
 // A tab is what its browser's book says of it, in that order.
 type tab struct {
 	name string
+	page string
 	wire []arrival
-	got  []arrival   // what the helper has handed on
-	bye  stage.Stamp // it began to leave, and takes nothing more from then on; Never if it did not
-	last stage.Stamp // of its lines
+	got  map[string]bool // ids that the helper has handed on
+	bye  stage.Stamp     // it began to leave, and takes nothing more from then on; Never if it did not
+	last stage.Stamp     // of its lines
 }
 
 // came says whether a message has come to the application.
@@ -72,7 +74,7 @@ type arrival struct {
 	id   string
 	data string
 	at   stage.Stamp
-	conn int // which of the tab's connections brought it; 0 behind the helper
+	conn int // which of the tab's connections brought it
 }
 
 func newEvidence(r *stage.Record, t stage.Terms) *evidence {
@@ -114,7 +116,7 @@ func (e *evidence) letter(l line) error {
 	case l.On == sent:
 		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain}
 	case l.On == accepted:
-		one.accepted, one.stored = true, l.Stored
+		one.accepted, one.stored, one.tries = true, l.Stored, l.Tries
 	}
 	return nil
 }
@@ -123,13 +125,17 @@ func (e *evidence) letter(l line) error {
 func (e *evidence) arrival(l stage.TabLine) {
 	i := e.users[l.UID]
 	if i == nil {
-		i = &inbox{uid: l.UID, tabs: map[string]*tab{}, first: map[string]stage.Stamp{}}
+		i = &inbox{uid: l.UID, tabs: map[string]*tab{}, pages: map[string]map[string]int{}, first: map[string]stage.Stamp{}}
 		e.users[l.UID] = i
 	}
 	t := i.tabs[l.Tab]
 	if t == nil {
-		t = &tab{name: l.Tab, bye: stage.Never}
+		order := e.Tabs[l.Tab]
+		t = &tab{name: l.Tab, page: order.Page + " in " + order.Browser, got: map[string]bool{}, bye: stage.Never}
 		i.tabs[l.Tab] = t
+		if i.pages[t.page] == nil {
+			i.pages[t.page] = map[string]int{}
+		}
 	}
 	t.last = l.At
 	switch l.On {
@@ -138,7 +144,8 @@ func (e *evidence) arrival(l stage.TabLine) {
 	case stage.TabWire:
 		t.wire = append(t.wire, arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn})
 	case stage.TabGot:
-		t.got = append(t.got, arrival{id: l.ID, data: l.Data, at: l.At})
+		t.got[l.ID] = true
+		i.pages[t.page][l.ID]++
 		if at, is := i.first[l.ID]; !is || l.At < at {
 			i.first[l.ID] = l.At
 		}

@@ -19,4 +19,5 @@ type line struct {
 	Users  []string    `json:"users,omitempty"`  // to whom
 	Plain  bool        `json:"plain,omitempty"`  // it is not to be stored
 	Stored bool        `json:"stored,omitempty"` // of accepted: what the answer says
+	Tries  int         `json:"tries,omitempty"`  // of accepted: how often it was pushed
 }

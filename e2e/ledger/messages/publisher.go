@@ -27,6 +27,7 @@ type message struct {
 	n     int
 	users []string
 	plain bool
+	tries int
 }
 
 // A publisher pushes one message after the other, each again until it is accepted.
@@ -67,8 +68,9 @@ func (p *publisher) next(most int) ([]message, error) {
 	return all, nil
 }
 
-// push returns what the server is asked for.
-func (m message) push() client.Push {
+// push returns what the server is asked for now.
+func (m *message) push() client.Push {
+	m.tries++
 	store := !m.plain
 	return client.Push{ID: m.id, To: client.Audience{Users: m.users}, Data: m.id, Store: &store}
 }
@@ -79,7 +81,7 @@ func (p *publisher) accept(m message, r client.Result) error {
 		p.owed.accept(m)
 	}
 	p.progress.Done()
-	return p.note(line{On: accepted, ID: m.id, Stored: r.Stored})
+	return p.note(line{On: accepted, ID: m.id, Stored: r.Stored, Tries: m.tries})
 }
 
 // abandon gives up messages now and then, and says whether it has.
@@ -169,8 +171,8 @@ func (p *publisher) batches(ctx context.Context) error {
 // batch pushes an array and returns what is left of it to be pushed again.
 func (p *publisher) batch(ctx context.Context, all []message) ([]message, error) {
 	pushes := make([]client.Push, len(all))
-	for i, m := range all {
-		pushes[i] = m.push()
+	for i := range all {
+		pushes[i] = all[i].push()
 	}
 	call, cancel := context.WithTimeout(ctx, callLimit)
 	answers, err := p.client.Batch(call, pushes)

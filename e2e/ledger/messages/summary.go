@@ -55,8 +55,9 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	fmt.Fprintf(&b, "server      %d kills, %d stops (SIGSTOP), %d restarts (SIGTERM)\n",
 		e.Count[stage.ServerKill], e.Count[stage.ServerStop], e.Count[stage.ServerTerm])
 	fmt.Fprintf(&b, "browsers    %d tabs, %d browsers killed, %d stopped\n", e.Count[stage.TabOrdered], e.Count[stage.BrowserGone], e.Count[stage.BrowserStop])
-	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d arrivals on the wire, of which %d in a tab that had the message already\n",
-		v.owed, v.owed-v.delivered, v.arrivals, v.again)
+	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d had come to a client that ended its connection before it handed them on\n",
+		v.owed, v.owed-v.delivered-v.discarded, v.discarded)
+	fmt.Fprintf(&b, "wire        %d arrivals, of which %d in a tab that had the message already\n", v.arrivals, v.again)
 	fmt.Fprintf(&b, "indeterminate %d deliveries, whose push was not answered, and given up; %d of them came\n", v.open, v.openCame)
 	if e.terms.Drop > 0 {
 		noticed, all := v.noticed(e)

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -11,14 +12,21 @@ import (
 // A user has now one tab or several, and now none, as its random numbers say.
 type user struct {
 	uid    string
-	place  int // of its browsers
+	place  int // of the first browser
 	random *rand.Rand
 	run    *stage.Run
 	opened int
-	tabs   []*stage.Tab // not told to leave
+	pages  []page // not told to leave
 }
 
-// most is how many tabs a user has at a time.
+// A page is in a tab, and may be loaded again.
+type page struct {
+	*stage.Tab
+	name  string
+	place int // of its browser
+}
+
+// most is how many pages a user has at a time.
 const most = 3
 
 // play comes and goes until everything is published.
@@ -26,13 +34,15 @@ func (u *user) play(ctx context.Context) error {
 	for u.run.Progress.SoFar() < u.run.Terms.Owed {
 		var err error
 		switch n := u.random.IntN(10); {
-		case len(u.tabs) == 0 || n < 3 && len(u.tabs) < most:
+		case len(u.pages) == 0 || n < 3 && len(u.pages) < most:
 			err = u.open(ctx)
-		case n < 6:
-			err = u.leave()
-		case n < 7: // all of them, for a while
-			for len(u.tabs) > 0 && err == nil {
-				err = u.leave()
+		case n < 5:
+			_, err = u.leave()
+		case n < 7:
+			err = u.reload(ctx)
+		case n < 8: // all of them, for a while
+			for len(u.pages) > 0 && err == nil {
+				_, err = u.leave()
 			}
 			if err == nil {
 				err = u.pause(ctx, 3*time.Second)
@@ -48,43 +58,60 @@ func (u *user) play(ctx context.Context) error {
 	return nil
 }
 
-// open opens a tab in some browser.
+// open opens a page in another browser than the one before.
 func (u *user) open(ctx context.Context) error {
-	u.opened++
-	o := stage.NewOpening(u.uid, u.opened, u.random)
-	o.Hear, o.Drop, o.Recovery = true, u.run.Terms.Drop, u.random.IntN(2) == 0
-	t, err := u.run.Browsers.Open(u.place+u.opened, o)
+	return u.load(ctx, page{name: fmt.Sprintf("%s page %d", u.uid, u.opened+1), place: u.place + u.opened + 1})
+}
+
+// reload leaves the oldest page and loads it again.
+func (u *user) reload(ctx context.Context) error {
+	p, err := u.leave()
 	if err != nil {
 		return err
 	}
-	alive, err := t.Until(ctx, func(s stage.TabState) bool { return s.Opened })
-	if err == nil && alive {
-		u.tabs = append(u.tabs, t)
+	if _, err := p.Until(ctx, func(stage.TabState) bool { return false }); err != nil {
+		return err
+	}
+	return u.load(ctx, p)
+}
+
+// load opens a tab with a page.
+func (u *user) load(ctx context.Context, p page) error {
+	u.opened++
+	o := stage.NewOpening(u.uid, u.opened, u.random)
+	o.Hear, o.Page, o.Drop, o.Recovery = true, p.name, u.run.Terms.Drop, u.random.IntN(2) == 0
+	var err error
+	if p.Tab, err = u.run.Browsers.Open(p.place, o); err != nil {
+		return err
+	}
+	alive, err := p.Until(ctx, func(s stage.TabState) bool { return s.Opened })
+	if err == nil && alive { // else its browser is being replaced
+		u.pages = append(u.pages, p)
 	}
 	return err
 }
 
-// leave has the oldest tab leave, in some way.
-func (u *user) leave() error {
-	t := u.tabs[0]
-	u.tabs = u.tabs[1:]
-	return t.Leave(u.random)
+// leave has the oldest page leave, in some way.
+func (u *user) leave() (page, error) {
+	p := u.pages[0]
+	u.pages = u.pages[1:]
+	return p, p.Leave(u.random)
 }
 
 func (u *user) pause(ctx context.Context, most time.Duration) error {
 	return stage.Sleep(ctx, time.Duration(u.random.Int64N(int64(most))))
 }
 
-// stay opens another tab, and returns when it is logged in.
+// stay opens another page, and returns when it is logged in.
 func (u *user) stay(ctx context.Context) error {
 	for {
 		if err := u.open(ctx); err != nil {
 			return err
 		}
-		if len(u.tabs) == 0 {
+		if len(u.pages) == 0 {
 			continue
 		}
-		alive, err := u.tabs[len(u.tabs)-1].Until(ctx, func(s stage.TabState) bool { return s.In > 0 })
+		alive, err := u.pages[len(u.pages)-1].Until(ctx, func(s stage.TabState) bool { return s.In > 0 })
 		if err != nil || alive {
 			return err
 		}

@@ -132,7 +132,7 @@ func (s *Browsers) Open(i int, o Opening) (*Tab, error) {
 	b := s.all[i%len(s.all)]
 	s.mu.Unlock()
 	t := newTab(o.Tab, b, len(o.Transports) > 1 || o.Transports[0] != "websocket")
-	line := Line{On: TabOrdered, Browser: b.name, Tab: o.Tab, Lib: o.Lib, Slow: t.polls, Greet: o.Greet}
+	line := Line{On: TabOrdered, Browser: b.name, Tab: o.Tab, Lib: o.Lib, Slow: t.polls, Greet: o.Greet, Page: o.Page}
 	if err := s.diary.Note(line); err != nil {
 		return nil, err
 	}

@@ -25,8 +25,8 @@ type TabLine struct {
 	Clean bool   `json:"clean,omitempty"` // of gone
 	Text  string `json:"text,omitempty"`  // of wrong
 	Conn  int    `json:"conn,omitempty"`  // of wire: which of the tab's connections
-	Data  string `json:"data,omitempty"`  // of wire, got and stolen: the message
-	ID    string `json:"id,omitempty"`    // and its id
+	Data  string `json:"data,omitempty"`  // of wire and stolen: the message
+	ID    string `json:"id,omitempty"`    // and its id; of got, too
 }
 
 // What a line of the driver's book can say; a Piece may have more.
@@ -55,6 +55,7 @@ type Line struct {
 	Tab     string `json:"tab,omitempty"`
 	Lib     string `json:"lib,omitempty"`
 	// Slow tells that the tab may use polling: if it disappears without a word, only the heartbeat tells the server.
-	Slow  bool `json:"slow,omitempty"`
-	Greet bool `json:"greet,omitempty"` // the uid travels with the connection, so that a login leaves no line
+	Slow  bool   `json:"slow,omitempty"`
+	Page  string `json:"page,omitempty"`  // it is this page of the browser, loaded for the first time or again
+	Greet bool   `json:"greet,omitempty"` // the uid travels with the connection, so that a login leaves no line
 }

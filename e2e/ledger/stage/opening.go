@@ -21,6 +21,7 @@ type Opening struct {
 	Greet      bool     `json:"greet"`
 	Recovery   bool     `json:"recovery"`       // a 4.x client asks for the recovery of its connection
 	Hear       bool     `json:"hear"`           // messages are noted
+	Page       string   `json:"page,omitempty"` // and go through crier.js: a page that is loaded for the first time, or again
 	Drop       int      `json:"drop,omitempty"` // but one in so many, which is stolen
 }
 

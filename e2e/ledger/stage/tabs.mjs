@@ -2,7 +2,8 @@
 // What happens goes into the book named on the command line, one JSON line each, before anything else happens, and is printed only
 // once it is on the disk:
 //
-//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true,"recovery":true,"hear":true,"drop":100}
+//   {"do":"open","tab":"t","uid":"u","lib":"sioc-4","url":"http://…","transports":[…],"greet":true,"recovery":true,
+//    "hear":true,"page":"p","drop":100}
 //   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
@@ -14,16 +15,17 @@
 //   … "gone","clean":bool   it has no connection any more; clean: it had taken leave of the server, which had answered
 //   … "wrong","text":"…"    the server has answered a login with something else than it should
 //   … "wire","conn":n,"data":"…","id":"…"    a new_msg has come to the client, on the n-th connection of this tab
-//   … "got","data":"…","id":"…"              it has been handed on to the page
+//   … "got","id":"…"                         crier.js has handed it on to the page, which knows it by what it says
 //   … "stolen","data":"…","id":"…"           one has come that counts as lost
 //
 // With "greet" the uid travels with the connection, and there is no "login"; else it comes in an event. A tab that leaves by fin or rst does not say so: its
 // TCP connections are destroyed. The line of an "open" is on the disk before the tab connects. With "recovery" a 4.x client asks for what it
-// has missed when it comes back. With "hear" messages are noted, before the client
-// handles the next packet, so before it can confirm them; with "drop" one id in so many is stolen, in whatever tab it comes.
+// has missed when it comes back. With "hear" messages are noted, before the client handles the next packet, so before it can confirm
+// them; with "page" they go through crier.js, too, and a tab of a page that there was before is that page, loaded again; with "drop" one id in
+// so many is stolen, in whatever tab it comes.
 import { createHash } from "node:crypto";
 import { Agent } from "node:http";
-import { fdatasync, openSync, writeSync } from "node:fs";
+import { fdatasync, openSync, readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
@@ -107,9 +109,20 @@ const severed = () => Object.assign(new Error("the tab is gone"), { code: "EGONE
 // stolen says whether an id is one of those that are stolen: the same ones in every tab.
 const stolen = (id, oneIn) => oneIn > 0 && createHash("sha1").update(id).digest().readUInt32BE() % oneIn === 0;
 
+// helper returns what crier.js defines in a page. Its storage is there again when the page is loaded again.
+const helper = (page) => {
+  if (!storages.has(page)) storages.set(page, new Map());
+  const storage = storages.get(page);
+  const window = { sessionStorage: { getItem: (key) => storage.get(key) ?? null, setItem: (key, text) => storage.set(key, text) } };
+  script(window);
+  return window.crier;
+};
+const storages = new Map();
+const script = new Function("window", readFileSync(new URL("../../../web/crier.js", import.meta.url), "utf8"));
+
 class Tab {
-  constructor(book, { tab, uid, lib, url, transports, greet, recovery, hear, drop }) {
-    Object.assign(this, { book, tab, uid, greet, drop, wire: new Wire(), leaving: false, connections: 0 });
+  constructor(book, { tab, uid, lib, url, transports, greet, recovery, hear, page, drop }) {
+    Object.assign(this, { book, tab, uid, greet, page, drop, wire: new Wire(), leaving: false, connections: 0 });
     const options = { forceNew: true, transports, agent: this.wire, timeout: 5000 };
     Object.assign(options, { reconnectionDelay: 100, reconnectionDelayMax: 400 });
     if (greet) Object.assign(options, { auth: { uid }, query: { uid } }); // 4.x take the one, 2.x the other
@@ -136,8 +149,9 @@ class Tab {
         else this.note("wire", { conn, data, id });
       });
     });
-    this.socket.on("new_msg", (data, id) => {
-      if (!stolen(id, this.drop)) this.note("got", { data, id });
+    if (!this.page) return;
+    helper(this.page)(this.socket).on("new_msg", (id) => {
+      if (!stolen(id, this.drop)) this.note("got", { id });
     });
   }
 
