@@ -87,8 +87,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	t := e.terms
 	fmt.Fprintf(&b, "ledger      seed %d: %d arrivals and %d departures owed, of %d users in %v\n",
 		t.Seed, v.arrivals, v.departures, t.Users, e.Lasted().Round(time.Second))
-	fmt.Fprintf(&b, "server      %d kills, %d stops (SIGSTOP), %d restarts (SIGTERM)\n",
-		e.Count[stage.ServerKill], e.Count[stage.ServerStop], e.Count[stage.ServerTerm])
+	fmt.Fprintf(&b, "server      %s\n", e.Troubles())
 	fmt.Fprintf(&b, "browsers    %d tabs, %d browsers killed\n", e.Count[stage.TabOrdered], e.Count[stage.BrowserGone])
 	fmt.Fprintf(&b, "receiver    %d requests, %d tries again of what had failed, %d outages, %d hangs; faults: %s\n",
 		len(e.lines), e.retries(), e.Count[receiverDown], e.Count[receiverHang], e.faults())

@@ -52,8 +52,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "messages    seed %d: %d accepted to be stored, %d others, from %d publishers to %d users in %v\n",
 		e.terms.Seed, v.letters, v.plain, publishers, e.terms.Users, e.Lasted().Round(time.Second))
-	fmt.Fprintf(&b, "server      %d kills, %d stops (SIGSTOP), %d restarts (SIGTERM)\n",
-		e.Count[stage.ServerKill], e.Count[stage.ServerStop], e.Count[stage.ServerTerm])
+	fmt.Fprintf(&b, "server      %s\n", e.Troubles())
 	fmt.Fprintf(&b, "browsers    %d tabs, %d browsers killed, %d stopped\n", e.Count[stage.TabOrdered], e.Count[stage.BrowserGone], e.Count[stage.BrowserStop])
 	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d had come to a client that ended its connection before it handed them on\n",
 		v.owed, v.owed-v.delivered-v.discarded, v.discarded)

@@ -135,8 +135,8 @@ func (c *court) once(runs []*run) {
 	}
 }
 
-// chain checks a schedule with many runs. A run is followed by the first that is due after the time of its push, which lies
-// between the time that it was due and that at which it came.
+// chain checks a schedule with many runs. A run is followed by the first that is due after the time of its last push, which lies
+// between the time that it was due and that at which it came, unless it was pushed again.
 func (c *court) chain(runs []*run) {
 	next, n, open := c.plan.first(c.made), 0, false
 	for _, r := range runs {
@@ -150,11 +150,33 @@ func (c *court) chain(runs []*run) {
 		if r.at > next {
 			open = c.missing(next) || open
 		}
-		next = c.plan.next(c.made, max(r.at, r.came()+blur))
+		if last := c.pushed(r); last < stage.Never {
+			next = c.plan.next(c.made, max(r.at, last+blur))
+		} else {
+			next = stage.Never
+		}
 	}
 	if next < stage.Never && (c.plan.Runs == 0 || n < c.plan.Runs && !open) {
 		c.missing(next)
 	}
+}
+
+// pushed returns by when a run was pushed for the last time, at the latest; Never if that is open. If the server was killed in
+// the act it has made the push again, under the same id: if that is stored, or nobody is there, nothing shows it.
+func (e *evidence) pushed(r *run) stage.Stamp {
+	last, again := r.came(), false
+	for _, l := range e.Timeline.All() {
+		if again {
+			if at, ok := e.Timeline.Tick(l.Listen+stage.Span(grace), 2*stage.Lag); ok && l.Listen > 0 && at <= min(l.End, e.End) {
+				return max(last, at)
+			}
+		}
+		again = again || l.Killed && l.End >= r.at && !e.Timeline.Settled(last, l.End)
+	}
+	if again {
+		return stage.Never
+	}
+	return last
 }
 
 // missing checks a run that has not come, and says whether it is open if it was pushed.

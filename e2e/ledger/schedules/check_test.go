@@ -114,8 +114,16 @@ var scenes = []scene{
 		came: []string{"3000 3004", "5000 18_200", "19000 19_003", "21000 21_003"}, counts: verdict{schedules: 1, runs: 4},
 	},
 	{
-		name: "every, missed three and not made up", server: killed(4000, 8000), plan: plan{Every: 2000, Until: 22_000},
+		name: "every, missed three and not made up", server: killed(4200, 8000), plan: plan{Every: 2000, Until: 22_000},
 		came: []string{"3000 3004", "19000 19_003", "21000 21_003"}, want: []string{"missing"}, counts: verdict{schedules: 1, runs: 3},
+	},
+	{
+		name: "every, stored, killed in the act, and made up for under the same id", server: killed(3100, 4000), plan: plan{Every: 2000, Until: 16_000, Stored: true},
+		came: []string{"3000 3004"}, counts: verdict{schedules: 1, runs: 1},
+	},
+	{
+		name: "every, stored, killed much later, and not made up for", server: killed(4900, 5000), plan: plan{Every: 2000, Until: 16_000, Stored: true},
+		came: []string{"3000 3004"}, want: []string{"missing"}, counts: verdict{schedules: 1, runs: 1},
 	},
 	{
 		name: "every, late in a stop, and the next", plan: plan{Every: 2000, Until: 8000}, came: []string{"3000 5100", "7000 7003"},

@@ -52,8 +52,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "schedules   seed %d: %d made, by %d makers in %v; of %d more it is open, and nothing was looked at\n",
 		e.terms.Seed, v.schedules, e.terms.Users, e.Lasted().Round(time.Second), v.open)
-	fmt.Fprintf(&b, "server      %d kills, %d stops (SIGSTOP), %d restarts (SIGTERM); %d browsers killed\n",
-		e.Count[stage.ServerKill], e.Count[stage.ServerStop], e.Count[stage.ServerTerm], e.Count[stage.BrowserGone])
+	fmt.Fprintf(&b, "server      %s; %d browsers killed\n", e.Troubles(), e.Count[stage.BrowserGone])
 	fmt.Fprintf(&b, "runs        %d came; %d were pushed again, since the server was killed in the act; %d late ones were skipped, as they had to be\n", v.runs, v.repeats, v.skipped)
 	fmt.Fprintf(&b, "receivers   %d tabs, %d messages; %d came again that had not been confirmed\n", e.Count[stage.TabOrdered], e.arrivals, v.again)
 	fmt.Fprintf(&b, "indeterminate %d: runs that are not stored, with nobody there for certain\n", v.unseen)

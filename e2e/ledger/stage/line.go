@@ -36,6 +36,7 @@ const (
 	ServerTick   = "tick"   // it has answered a probe
 	ServerKill   = "kill"   // it is about to be killed
 	ServerTerm   = "term"   // it is about to be told to stop
+	ServerLate   = "late"   // it has said that it could not end everything well in time
 	ServerStop   = "stop"   // SIGSTOP
 	ServerCont   = "cont"   // SIGCONT
 	ServerExit   = "exit"   // its process is gone

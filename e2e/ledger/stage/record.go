@@ -73,6 +73,15 @@ func (r *Record) ReadTabs(dir string, each func(TabLine)) error {
 	return nil
 }
 
+// Troubles says how often the server was ended and stopped.
+func (r *Record) Troubles() string {
+	text := fmt.Sprintf("%d kills, %d stops (SIGSTOP), %d restarts (SIGTERM)", r.Count[ServerKill], r.Count[ServerStop], r.Count[ServerTerm])
+	if n := r.Count[ServerLate]; n > 0 {
+		text += fmt.Sprintf(", of which %d cut off requests that took too long", n)
+	}
+	return text
+}
+
 // Lasted returns the time from the first start to the end.
 func (r *Record) Lasted() time.Duration {
 	return time.Duration(r.End-r.Timeline.All()[0].Start) * time.Millisecond
