@@ -24,7 +24,7 @@ func Check(dir string, w io.Writer) (violations int, err error) {
 // sound says why a verdict without violations would mean little, if so.
 func (v *verdict) sound(e *evidence) error {
 	switch {
-	case v.runs < v.schedules:
+	case v.runs < v.schedules/2:
 		return fmt.Errorf("only %d runs came of %d schedules", v.runs, v.schedules)
 	case v.open > e.terms.Owed/5+e.terms.Users || v.unseen > v.runs/5+e.terms.Users:
 		return fmt.Errorf("too much is open: whether %d schedules were made, and %d runs pushed", v.open, v.unseen)
