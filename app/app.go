@@ -198,6 +198,7 @@ func (a *App) buildSockets() error {
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
 		Hub:             a.hub,
+		Recovery:        a.recovery(),
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -296,6 +297,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.inbox != nil {
 		errs = append(errs, a.inbox.Close())
 	}
+	errs = append(errs, a.saveRecovery())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

@@ -132,7 +132,12 @@ func (a *App) buildWebhook() error {
 
 // hubOptions says, among others, whom the hub tells who came and who went, and who was online when the program ended.
 func (a *App) hubOptions() (hub.Options, error) {
-	o := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	o := hub.Options{
+		LoginFirst:   a.cfg.Auth.Mode != "open",
+		OfflineDelay: a.cfg.Presence.OfflineDelay,
+		Recovery:     a.hubRecovery(),
+		Logger:       a.log,
+	}
 	if a.cfg.Presence.RoomEvents {
 		o.RoomPresence = a.tellRoom
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Limits         Limits
 	Store          Store
 	Inbox          Inbox
+	Recovery       Recovery
 	Log            Log
 }
 
@@ -145,6 +146,14 @@ type Inbox struct {
 	MessageID  bool          // clients see the id of every message
 }
 
+// Recovery is what clients can get replayed that have lost their connection.
+type Recovery struct {
+	Clients     string        // which: "ask" (those that say so), "all" or "off"
+	Window      time.Duration // how long they can be away
+	MaxMessages int           // that are kept for them
+	MaxBytes    int64         // of these; and of what is remembered of those who are away
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -192,7 +201,13 @@ func Default() *Config {
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
 		Store:  Store{Path: "data/crier.db"},
 		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
-		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+		Recovery: Recovery{
+			Clients:     "ask",
+			Window:      2 * time.Minute,
+			MaxMessages: 100000,
+			MaxBytes:    64 << 20,
+		},
+		Log: Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 

@@ -181,6 +181,10 @@ func TestMistakesOfValues(t *testing.T) {
 		{"presence.count_interval", []string{"0"}, "must be a duration from 1ms to 24h"},
 		{"limits.queue_bytes", []string{"0"}, "must be a size from"},
 		{"limits.queue_messages", []string{"0", "1.5", "1k", "3000000000"}, "must be a whole number from 1 to"},
+		{"recovery.clients", []string{"some", "ASK"}, "must be ask, all or off"},
+		{"recovery.window", []string{"0", "25h"}, "must be a duration from 1ms to 24h"},
+		{"recovery.max_messages", []string{"0", "3000000000"}, "must be a whole number from 1 to"},
+		{"recovery.max_bytes", []string{"0", "2GiB"}, "must be a size from"},
 		{"log.level", []string{"warning", "INFO+2"}, "must be debug, info, warn or error"},
 		{"log.format", []string{"logfmt"}, "must be text or json"},
 	}

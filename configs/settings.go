@@ -267,6 +267,22 @@ func productSettings() []setting {
 			at: func(c *Config) value { return boolValue{&c.Inbox.MessageID} },
 		},
 		{
+			key: "recovery.clients", doc: "which clients can come back to the connection that they have lost; ask: those that say recovery",
+			at: func(c *Config) value { return choice(&c.Recovery.Clients, "ask", "all", "off") },
+		},
+		{
+			key: "recovery.window", doc: "how long they can be away",
+			at: func(c *Config) value { return durationValue{&c.Recovery.Window, time.Millisecond, day} },
+		},
+		{
+			key: "recovery.max_messages", doc: "messages that are kept for them",
+			at: func(c *Config) value { return countValue{&c.Recovery.MaxMessages, 1, math.MaxInt32} },
+		},
+		{
+			key: "recovery.max_bytes", doc: "bytes of these, and as many of what is remembered of the clients",
+			at: func(c *Config) value { return sizeValue{&c.Recovery.MaxBytes, 1, oneGiB} },
+		},
+		{
 			key: "log.level", doc: "how much is logged",
 			at: func(c *Config) value { return levelValue{&c.Log.Level} },
 		},

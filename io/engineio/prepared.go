@@ -16,7 +16,7 @@ type Prepared struct {
 	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
 	binary  bool      // at least one binary packet
 	size    int
-	parts   []*Prepared // of which it was joined, instead of packets
+	parts   []*Prepared // of which it was joined; then there are no packets
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -56,8 +56,8 @@ func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	return p
 }
 
-// Join returns messages as one that is sent, and counted by queues, as a whole.
-// Its parts keep their packets and forms.
+// Join returns messages as one that is sent as a whole, and that queues count as
+// one of so many bytes.
 func Join(parts ...*Prepared) *Prepared {
 	p := &Prepared{parts: parts}
 	for _, part := range parts {
@@ -82,13 +82,12 @@ func control(t PacketType, data string) *Prepared {
 	}
 }
 
-// Packets is how many Engine.IO packets the message is made of.
+// Packets is how many Engine.IO packets the message is made of; one if it was joined.
 func (p *Prepared) Packets() int {
-	n := len(p.packets)
-	for _, part := range p.parts {
-		n += part.Packets()
+	if p.parts != nil {
+		return 1
 	}
-	return n
+	return len(p.packets)
 }
 
 // Size is the length of the text and of the attachments in bytes, without framing.
@@ -140,7 +139,7 @@ func (p *Prepared) form(f form) []byte {
 }
 
 func (p *Prepared) encode(f form) []byte {
-	out := make([]byte, 0, p.size+16*p.Packets())
+	out := make([]byte, 0, p.size+16*(len(p.packets)+len(p.parts)))
 	for i, part := range p.parts {
 		if f == formPayload4 && i > 0 {
 			out = append(out, Separator)

@@ -159,11 +159,14 @@ func (s *stored) deliver(h *Hub) {
 		s.ask.recount(len(sc.list))
 	}
 	var r Result
-	if h.recovery.active() {
-		r = h.giveInTurn(&s.push, sc, find)
-	} else {
+	switch {
+	case !h.recovery.active():
 		find()
 		r = h.give(&s.push, sc)
+	case s.ask != nil:
+		r = h.giveInTurn(&s.push, sc, find)
+	default:
+		r = h.giveInTurnIf(&s.push, sc, find)
 	}
 	h.outbox.passed.Store(m.place)
 	s.tell(Kept{Result: r, Stored: len(s.users)})

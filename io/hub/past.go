@@ -295,6 +295,7 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	for _, room := range m.rooms {
 		ensure(SpanRoom, room.name)
 	}
+	r.moves.Add(1)
 	r.here[t.pid] = m
 	m.more().trail.Store(t)
 	return nil

@@ -57,7 +57,8 @@ type recovery struct {
 	ended  atomic.Uint64
 	oldest atomic.Uint64 // of the log
 
-	tracked atomic.Int64 // trails there are, those of clients that are away included
+	tracked atomic.Int64  // trails there are, those of clients that are away included
+	moves   atomic.Uint64 // how often somebody has gone away or come back; written with mu held
 
 	mu     sync.Mutex // taken after that of a member, and before no other
 	closed bool
@@ -133,6 +134,17 @@ func (r *recovery) tend() {
 	})
 }
 
+// HasAway tells whether there are clients that can still come back.
+func (h *Hub) HasAway() bool {
+	r := h.recovery
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.away.byPID) > 0
+}
+
 // close lets nobody be recovered any more. What is there can be saved.
 func (r *recovery) close() {
 	if r == nil {
@@ -152,6 +164,7 @@ func (r *recovery) depart(m *Member, t *trail, back bool, kept any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.here, t.pid)
+	r.moves.Add(1)
 	n := 1
 	if back && !t.over {
 		t.id, t.uid, t.kept, t.left, t.until = m.conn.ID(), m.UID(), kept, r.taken(), time.Now().Add(r.Window)

@@ -1,10 +1,24 @@
 package hub
 
+import "slices"
+
 // pushInTurn is Push while there are connections that can be recovered.
 func (h *Hub) pushInTurn(p Push) Result {
 	sc := h.newScratch()
 	defer h.release(sc)
-	return h.giveInTurn(&p, sc, func() { sc.resolve(h, &p.To) })
+	return h.giveInTurnIf(&p, sc, func() { sc.resolve(h, &p.To) })
+}
+
+// giveInTurnIf is giveInTurn, unless the push is for nobody who can be recovered: then it waits for nobody. find may be called
+// twice.
+func (h *Hub) giveInTurnIf(p *Push, sc *scratch, find func()) Result {
+	moves := h.recovery.moves.Load()
+	find()
+	if !sc.anyTracked() && !h.recovery.awaited(&p.To) && h.recovery.moves.Load() == moves { // nobody has slipped through
+		return h.give(p, sc)
+	}
+	sc.reduce(0)
+	return h.giveInTurn(p, sc, find)
 }
 
 // giveInTurn delivers a push to whom find puts on the list of sc. Those that can be recovered are given it before anybody
@@ -32,6 +46,11 @@ func (h *Hub) giveInTurn(p *Push, sc *scratch, find func()) (r Result) {
 	t.add(h.deliver(sc.list[:rest], p.Message))
 	h.account(p, &r, &t)
 	return r
+}
+
+// anyTracked tells whether one of the members can be recovered.
+func (sc *scratch) anyTracked() bool {
+	return slices.ContainsFunc(sc.list, func(m *Member) bool { return m.trail() != nil })
 }
 
 // separate puts the members that can be recovered behind the others, and returns how many these are. Called with the baton.
