@@ -148,7 +148,7 @@ func (c *court) chain(runs []*run) {
 			c.accuse("too many", r.at, "there are more than %d runs", c.plan.Runs)
 		}
 		if r.at > next {
-			open = c.missing(next) || open
+			open = c.passed(next, r) || open
 		}
 		if last := c.pushed(r); last < stage.Never {
 			next = c.plan.next(c.made, max(r.at, last+blur))
@@ -159,6 +159,16 @@ func (c *court) chain(runs []*run) {
 	if next < stage.Never && (c.plan.Runs == 0 || n < c.plan.Runs && !open) {
 		c.missing(next)
 	}
+}
+
+// passed checks a run that has not come, though one behind it has: it was pushed before that. It says whether it is open if
+// anybody can have got it.
+func (c *court) passed(at stage.Stamp, next *run) (open bool) {
+	if !c.plan.Stored && !c.watched(at, next.came()) {
+		return c.missing(at)
+	}
+	c.accuse("missing", at, "the run has not come, and the next, that of %d, has", next.at)
+	return false
 }
 
 // pushed returns by when a run was pushed for the last time, at the latest; Never if that is open. If the server was killed in

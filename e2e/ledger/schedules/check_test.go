@@ -94,6 +94,10 @@ var scenes = []scene{
 		want: []string{"missing"}, counts: verdict{schedules: 1, runs: 3},
 	},
 	{
+		name: "every, one in the middle, and removed", plan: plan{Every: 2000, Stored: true}, gone: 7100, came: []string{"3000 3004", "7000 7003"},
+		want: []string{"missing"}, counts: verdict{schedules: 1, runs: 2},
+	},
+	{
 		name: "every, four of three", plan: plan{Every: 2000, Runs: 3}, came: []string{"3000 3004", "5000 5003", "7000 7001", "9000 9001"},
 		want: []string{"too many"}, counts: verdict{schedules: 1, runs: 4},
 	},

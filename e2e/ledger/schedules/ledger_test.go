@@ -17,7 +17,7 @@ func TestLedger(t *testing.T) {
 	t.Parallel()
 	terms := Defaults()
 	terms.Seed = stagetest.Seed(t, terms.Seed)
-	terms.Owed, terms.Users, terms.Faults, terms.Drop = 180, 90, 10, 20
+	terms.Owed, terms.Users, terms.Faults, terms.Drop = 180, 90, 10, 8
 	o := stagetest.Options(t)
 	if err := Perform(t.Context(), terms, o); err != nil {
 		t.Fatalf("the run with seed %d failed: %v", terms.Seed, err)
