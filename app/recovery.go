@@ -27,13 +27,12 @@ func (a *App) hubRecovery() *hub.Recovery {
 	return o
 }
 
-// recovery says which clients can recover. What is stored is of the main namespace alone.
+// recovery says which clients can recover, in the other namespaces too.
 func (a *App) recovery() *socketio.Recovery {
 	own := a.hubRecovery()
 	if own == nil {
 		return nil
 	}
-	own.Restore = nil
 	return &socketio.Recovery{Recovery: *own, All: a.cfg.Recovery.Clients == "all", Allow: a.gate.allowBack}
 }
 

@@ -155,9 +155,7 @@ func (m *Member) Logout() {
 	if m.user.Load() == nil {
 		return
 	}
-	if t := m.trail(); t != nil {
-		t.over = true
-	}
+	m.forbidLocked()
 	keep := int(m.own)
 	if m.hub.loginFirst {
 		m.hub.indexes.everybody.exit(m)

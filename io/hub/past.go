@@ -208,7 +208,7 @@ func (m *Member) Track(begin func(Beginning) error) error {
 func (m *Member) Recover(p *Past, begin func(Beginning) error) error {
 	r := p.recovery
 	var err error
-	r.baton.with(func() { err = m.recover(p, begin) })
+	r.baton.with(func() { err = m.takePlace(p, begin) })
 	if errors.Is(err, ErrLost) {
 		p.Forget()
 	}
@@ -218,7 +218,8 @@ func (m *Member) Recover(p *Past, begin func(Beginning) error) error {
 	return nil
 }
 
-func (m *Member) recover(p *Past, begin func(Beginning) error) error {
+// takePlace is Recover. Called with the baton.
+func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	r, t := p.recovery, p.trail
 	list, err := p.missed()
 	if err != nil {

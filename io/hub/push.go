@@ -144,7 +144,10 @@ func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
 	sc := h.newScratch()
 	defer h.release(sc)
 	sc.resolve(h, &a)
-	if h.recovery.active() {
+	if h.recovery.active() { // who is lost at this moment is among the first or the others
+		for _, m := range sc.list {
+			m.forbid()
+		}
 		h.recovery.expel(&a)
 	}
 	for _, m := range sc.list {

@@ -33,8 +33,13 @@ func track(t testing.TB, h *Hub, id, uid string) (*Member, *lineConn, Beginning)
 
 func TestRecoveryOptions(t *testing.T) {
 	for _, o := range []Recovery{
-		{}, {Window: -1}, {Window: time.Second, Notice: -1}, {Window: time.Second, MaxMessages: -1}, {Window: time.Second, MaxBytes: -1},
-		{Window: time.Second, ReplayMessages: -1}, {Window: time.Second, ReplayBytes: -1},
+		{},
+		{Window: -1},
+		{Window: time.Second, Notice: -1},
+		{Window: time.Second, MaxMessages: -1},
+		{Window: time.Second, MaxBytes: -1},
+		{Window: time.Second, ReplayMessages: -1},
+		{Window: time.Second, ReplayBytes: -1},
 	} {
 		if h, err := New(Options{Recovery: &o}); err == nil {
 			t.Errorf("%+v is taken: %v", o, h)

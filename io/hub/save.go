@@ -54,8 +54,6 @@ func (h *Hub) SaveRecovery(fn func(record []byte) error) (err error) {
 		return nil
 	}
 	r.baton.with(func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		err = r.save(func(record saved) error {
 			data, err := json.Marshal(record)
 			if err != nil {
@@ -70,17 +68,24 @@ func (h *Hub) SaveRecovery(fn func(record []byte) error) (err error) {
 	return nil
 }
 
-// save is SaveRecovery. Called with the baton and mu; nothing else goes on any more.
+// waiting returns the trails of the clients that are away, by the ends of their times. They do not change after close.
+func (r *recovery) waiting() []*trail {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.SortedFunc(maps.Values(r.away.byPID), func(a, b *trail) int { return a.until.Compare(b.until) })
+}
+
+// save is SaveRecovery. Called with the baton.
 func (r *recovery) save(put func(saved) error) error {
-	if len(r.away.byPID) == 0 {
+	trails := r.waiting()
+	if len(trails) == 0 {
 		return nil
 	}
 	l := r.memory
 	if err := put(saved{Head: &savedHead{Format: savedFormat, Epoch: l.epoch, At: r.taken(), Lost: l.lost}}); err != nil {
 		return err
 	}
-	inOrder := func(a, b *trail) int { return a.until.Compare(b.until) }
-	for _, t := range slices.SortedFunc(maps.Values(r.away.byPID), inOrder) {
+	for _, t := range trails {
 		err := put(saved{Trail: &savedTrail{
 			PID: t.pid, ID: t.id, UID: t.uid, Own: t.own, Start: t.start, Last: Position(t.last.Load()), Left: t.left,
 			Until: t.until, Spans: t.spans,

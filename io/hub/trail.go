@@ -131,6 +131,19 @@ func (t *trail) resume(offset Position, known bool) Position {
 	return offset
 }
 
+// forbid has the connection not be recovered. It does nothing once it has ended.
+func (m *Member) forbid() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forbidLocked()
+}
+
+func (m *Member) forbidLocked() {
+	if t := m.trail(); t != nil {
+		t.over = true
+	}
+}
+
 // noteBegin notes for the trail, if there is one, that the member belongs to something. Called with mu held.
 func (m *Member) noteBegin(kind SpanKind, name string, since Position) {
 	if t := m.trail(); t != nil && !t.over {

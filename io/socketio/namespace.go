@@ -60,7 +60,9 @@ func newNamespace(srv *Server, name string, h *hub.Hub) (*Namespace, error) {
 func (srv *Server) hubOptions() hub.Options {
 	o := hub.Options{Logger: srv.log}
 	if srv.opts.Recovery != nil {
-		o.Recovery = &srv.opts.Recovery.Recovery
+		recovery := srv.opts.Recovery.Recovery
+		recovery.Restore = nil // what there is is of one hub
+		o.Recovery = &recovery
 	}
 	return o
 }

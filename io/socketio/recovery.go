@@ -18,9 +18,9 @@ import (
 // say {recovery: true} in auth, or recovery=1 in the query, are among them.
 type Recovery struct {
 	// Recovery is for the hubs that the server makes, one for each namespace:
-	// how long clients can be away, and how much is kept. One that is given as
-	// [Options] Hub has its own, or none, and then nobody in its namespace can
-	// recover.
+	// how long clients can be away, and how much is kept; Restore is of no use to
+	// them. A hub that is given as [Options] Hub has its own Recovery, or none, and
+	// then nobody in its namespace can recover.
 	hub.Recovery
 	// All makes all clients of 3.x and 4.x such clients.
 	All bool

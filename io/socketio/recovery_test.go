@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -400,4 +402,42 @@ func TestRecoverAfterRefusal(t *testing.T) {
 	same(t, "sid", b.sid, a.sid)
 	b.wantEvent(`2["news",1`)
 	b.sync("")
+}
+
+// What comes from the program and what comes from the hub share one order: an offset never goes back.
+func TestOffsetsNeverGoBack(t *testing.T) {
+	h := serveRecovery(t, nil)
+	came := arrivals(h.Main())
+	a := h.greet(t, ws5, "")
+	s := take(t, "socket", came)
+	const each = 200
+	ways := []func() error{
+		func() error { return s.Emit("news", JSON(1)) },
+		func() error { return emitted(h.Main().All(), JSON(1)) },
+		func() error { return emitted(h.Main().ToSocket(a.sid), JSON(1)) },
+		func() error {
+			return h.Main().All().EmitWithAck(patience, func([]Reply, error) {}, "news", JSON(1))
+		},
+	}
+	var sending sync.WaitGroup
+	for _, send := range ways {
+		sending.Go(func() {
+			for range each {
+				if err := send(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	last := uint64(0)
+	for range len(ways) * each {
+		text := string(a.message().Data)
+		_, number, _ := strings.Cut(text[strings.LastIndexByte(strings.TrimSuffix(text, `"]`), '"')+1:], "-")
+		at, err := strconv.ParseUint(strings.TrimSuffix(number, `"]`), 36, 64)
+		if err != nil || at < last {
+			t.Fatalf("behind the offset %d came %s (%v)", last, text, err)
+		}
+		last = at
+	}
+	sending.Wait()
 }

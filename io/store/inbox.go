@@ -114,7 +114,7 @@ func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 		quit:         make(chan struct{}),
 		closed:       make(chan struct{}),
 	}
-	w, err := q.recover()
+	w, err := q.takeUp()
 	if err != nil {
 		return nil, fmt.Errorf("opening the inbox: %w", err)
 	}
@@ -124,8 +124,8 @@ func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 	return q, nil
 }
 
-// recover takes over what is in the journal, and returns who writes it from now on.
-func (q *Inbox) recover() (*scribe, error) {
+// takeUp takes over what an earlier program has left in the journal, and returns who writes it from now on.
+func (q *Inbox) takeUp() (*scribe, error) {
 	w := &scribe{inbox: q, trouble: trouble{log: q.store.trouble.log}}
 	w.journal.path = q.store.path
 	var applied uint64
@@ -216,7 +216,7 @@ func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
 	case len(o.users) > maxAddressees:
 		stored(hub.Deposited{Err: hub.ErrTooManyUsers})
 		return
-	case letterSize(len(o.letter), len(o.users)) > uint64(q.MaxBytes):
+	case letterSize(len(o.letter), len(o.users)) > min(uint64(q.MaxBytes), maxEntry/2):
 		stored(hub.Deposited{Err: hub.ErrTooMuch})
 		return
 	}
