@@ -3,7 +3,7 @@
 # make test-clients clients in Java and Python, with what they need from Maven and PyPI
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
 # make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
-# make ledger       the long proof of the callbacks, under kills and faults, in about 11 minutes (docs/DURABILITY.md)
+# make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
@@ -52,9 +52,9 @@ test-clients: client
 bench-quick:
 	$(GO) run ./bench/quick $(ARGS)
 
-# ARGS='-seed 7' repeats a run; -h has the rest.
+# BOOK=callbacks is only one of the books; ARGS='-seed 7' repeats a run; -h has the rest.
 ledger: build e2e/node_modules/.stamp
-	$(GO) run ./e2e/ledger $(ARGS)
+	$(GO) run ./e2e/ledger $(or $(BOOK),all) $(ARGS)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -9,7 +9,11 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"time"
 )
+
+// linkBeat is how often a link that is not answered yet finds out whether the server is still there.
+const linkBeat = 200 * time.Millisecond
 
 // Link is one lasting request for many pushes: a line for each, answered by a line, in order, while more are sent. It takes
 // many times as many pushes a second as single calls do.
@@ -37,7 +41,7 @@ func (c *Client) Link(ctx context.Context) (*Link, error) {
 		return nil, err
 	}
 	request.Header.Set("Content-Type", "application/x-ndjson")
-	response, err := c.http.Do(request)
+	response, err := c.open(request, pushes)
 	if err != nil {
 		cancel()
 		return nil, unreachable(err)
@@ -48,6 +52,31 @@ func (c *Client) Link(ctx context.Context) (*Link, error) {
 		return nil, errors.Join(problemOf(response, text), err, response.Body.Close())
 	}
 	return &Link{cancel: cancel, pushes: pushes, body: response.Body, answers: bufio.NewReader(response.Body)}, nil
+}
+
+// open makes the request of a link. Until it is answered an empty line is sent now and then, which the server skips: when the
+// connection is lost meanwhile, net/http notices, but waits for its read of the body, which nothing else would end.
+func (c *Client) open(request *http.Request, pushes *io.PipeWriter) (*http.Response, error) {
+	answered := make(chan struct{})
+	var beat sync.WaitGroup
+	beat.Go(func() {
+		ticker := time.NewTicker(linkBeat)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-answered:
+				return
+			case <-ticker.C:
+			}
+			if _, err := pushes.Write([]byte("\n")); err != nil { // the request has ended, as its maker hears
+				return
+			}
+		}
+	})
+	response, err := c.http.Do(request)
+	close(answered)
+	beat.Wait()
+	return response, err
 }
 
 // Send sends one push. It waits while the server reads none.

@@ -1,9 +1,13 @@
 package client_test
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"testing"
 
 	"crier/api"
@@ -139,5 +143,37 @@ func closeLink(t *testing.T, l *client.Link) {
 	t.Helper()
 	if err := l.Close(); err != nil {
 		t.Errorf("closing the link: %v", err)
+	}
+}
+
+// A server that is gone before it has answered the request of a link is an error at once, not when the context ends.
+func TestLinkLost(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	hungUp := make(chan error, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			hungUp <- err
+			return
+		}
+		_, err = http.ReadRequest(bufio.NewReader(conn))
+		hungUp <- errors.Join(err, conn.Close())
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c := newClient(t, client.Options{URL: "http://" + l.Addr().String()})
+	if link, err := c.Link(ctx); !errors.Is(err, client.ErrUnreachable) {
+		t.Errorf("%v, %v", link, err)
+	}
+	if err := <-hungUp; err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,0 @@
-//go:build !race
-
-package main
-
-// raceDetector says that the binaries under test are to be built without the race detector, as this one is.
-const raceDetector = false
