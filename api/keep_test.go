@@ -242,10 +242,10 @@ func TestStoredOnce(t *testing.T) {
 	if got := p.kept(t, "u"); !slices.Equal(got, []string{"x"}) {
 		t.Errorf("stored %q", got)
 	}
-	if _, err := p.PushScheduled(t.Context(), "run@1", []byte(`{"to":{"users":["s"]},"data":1,"ttl":"1h"}`)); err != nil {
+	if _, err := p.PushScheduled(t.Context(), "run@1", []byte(`{"to":{"users":["s"]},"data":1,"ttl":"1h"}`))(); err != nil {
 		t.Error(err)
 	}
-	if _, err := p.PushScheduled(t.Context(), "run@1", []byte(`{"to":{"users":["s"]},"data":1,"ttl":"1h"}`)); err != nil {
+	if _, err := p.PushScheduled(t.Context(), "run@1", []byte(`{"to":{"users":["s"]},"data":1,"ttl":"1h"}`))(); err != nil {
 		t.Error(err)
 	}
 	if got := p.kept(t, "s"); !slices.Equal(got, []string{"run@1"}) {

@@ -39,38 +39,36 @@ type (
 	}
 )
 
-// PushScheduled makes the push of a schedule: it is a schedule.Push. Whoever made the schedule was asked for his rights
-// then, and is not again.
-func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMessage) (retry bool, err error) {
+// PushScheduled makes the push of a schedule: it is a schedule.Push, for calls one after the other. Whoever made the schedule
+// was asked for his rights then, and is not again. One whose id is stored already has been made.
+func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMessage) (end func() (retry bool, err error)) {
 	o, bad := s.parse(push)
 	if bad != nil { // it was taken with other settings
-		return false, bad
+		return func() (bool, error) { return false, bad }
 	}
-	o.parcel.message.ID = id
-	if err := s.makeScheduled(ctx, &o); err != nil {
+	o.parcel.message.ID, o.turns = id, &s.scheduled
+	f := newFlight()
+	nobody := new(caller)
+	if o.waits() {
+		if err := s.launch(ctx, nobody, &o, f.land); err != nil {
+			f.land(outcome{}, err)
+		}
+	} else {
+		f.land(s.hand(ctx, nobody, &o))
+	}
+	return func() (retry bool, err error) {
+		select {
+		case <-f.landed:
+			err = f.err
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		if err == nil {
+			return false, nil
+		}
 		bad := s.blame(ctx, err)
 		status, _ := bad.code.about()
 		return status >= http.StatusInternalServerError, bad
-	}
-	return false, nil
-}
-
-// makeScheduled makes a push, and waits until it is stored if it has to be. One whose id is stored already has been made.
-func (s *Server) makeScheduled(ctx context.Context, o *order) error {
-	nobody := new(caller)
-	if !o.waits() {
-		_, err := s.hand(ctx, nobody, o)
-		return err
-	}
-	f := newFlight()
-	if err := s.launch(ctx, nobody, o, f.land); err != nil {
-		return err
-	}
-	select {
-	case <-f.landed:
-		return f.err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -279,7 +279,7 @@ func TestPushScheduledFails(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newServer(t, Options{Pusher: c.pusher, MaxContent: 20})
-			if retry, err := s.PushScheduled(t.Context(), "x@1", []byte(c.push)); err == nil || retry != c.retry {
+			if retry, err := s.PushScheduled(t.Context(), "x@1", []byte(c.push))(); err == nil || retry != c.retry {
 				t.Errorf("retry %v, %v", retry, err)
 			}
 		})

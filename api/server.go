@@ -132,13 +132,14 @@ type Server struct {
 	// headers of the JSON form
 	jsonType, linesType, problemType, noSniff []string
 
-	rules    atomic.Pointer[rules]
-	throttle *throttle
-	crowd    atomic.Int64 // bytes of the bodies of strangers
-	repeats  *repeats
-	links    links
-	scratch  sync.Pool // of *scratch
-	works    sync.Pool // of *work
+	rules     atomic.Pointer[rules]
+	throttle  *throttle
+	crowd     atomic.Int64 // bytes of the bodies of strangers
+	repeats   *repeats
+	links     links
+	scheduled turns     // owned by who calls PushScheduled
+	scratch   sync.Pool // of *scratch
+	works     sync.Pool // of *work
 }
 
 // New returns a Server. Its errors name the setting that is wrong.

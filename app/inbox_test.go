@@ -18,7 +18,7 @@ func (p *program) v1(method, path, body string) answer {
 // What is stored survives a restart, comes at the login in order, and is known by its id.
 func TestInboxSurvives(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "crier.db")
-	kept := func(c *configs.Config) { c.Store.Path, c.Inbox.Open = path, true }
+	kept := func(c *configs.Config) { c.Store.Path, c.Inbox.Open, c.Inbox.MessageID = path, true, true }
 	const push = `{"id":"one","to":{"users":["alice","bob"]},"data":1,"store":true}`
 	p := start(t, kept)
 	if got := p.v1("POST", "/v1/push", push); !strings.Contains(got.body, `"stored":true,"duplicate":false`) {
@@ -37,11 +37,13 @@ func TestInboxSurvives(t *testing.T) {
 	if got := p.v1("POST", "/v1/push", push); !strings.Contains(got.body, `"stored":true,"duplicate":true`) {
 		t.Errorf("again: %+v", got)
 	}
-	alice := p.openAs("alice")
-	alice.want(`42["new_msg",1]`)
-	alice.want(`42["e",2,3]`)
+	alice := p.open(`{"uid":"alice"}`)
+	alice.want(`42["new_msg",1,"one"]`)
+	alice.want(`42["e",2,3,"two"]`)
 	same(t, "a push", p.push("alice", "now"), "ok")
-	alice.want(`42["new_msg","now"]`)
+	if got := alice.wantPrefix(`42["new_msg","now","`); len(got) < 10 || !strings.HasSuffix(got, `"]`) {
+		t.Errorf("got %s", got)
+	}
 	await(t, "the confirmation", func() bool {
 		return strings.Contains(p.v1("GET", "/v1/messages/one?users=true", "").body, `[{"uid":"alice","state":"confirmed"},{"uid":"bob","state":"waiting"}]`)
 	})

@@ -37,9 +37,9 @@ type Keeper interface {
 }
 
 // Push makes the push of a schedule. The id is the same when it is made again, because it has failed or the program was
-// killed before it could note that it was made. After an error nobody has got it; retry says whether it may help to try
-// again.
-type Push func(ctx context.Context, id string, push json.RawMessage) (retry bool, err error)
+// killed before it could note that it was made. Pushes are made in the order in which they are begun; end waits for that.
+// After an error nobody has got it; retry says whether it may help to try again.
+type Push func(ctx context.Context, id string, push json.RawMessage) (end func() (retry bool, err error))
 
 // May says whether somebody may see and change schedules with such a push.
 type May func(push json.RawMessage) bool

@@ -70,14 +70,14 @@ type pushes struct {
 	retry bool
 }
 
-func (p *pushes) push(_ context.Context, id string, _ json.RawMessage) (bool, error) {
+func (p *pushes) push(_ context.Context, id string, _ json.RawMessage) func() (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil {
-		return p.retry, p.err
+	if retry, err := p.retry, p.err; err != nil {
+		return func() (bool, error) { return retry, err }
 	}
 	p.ids = append(p.ids, id)
-	return false, nil
+	return func() (bool, error) { return false, nil }
 }
 
 func (p *pushes) fail(retry bool, err error) {

@@ -244,30 +244,29 @@ func (b *Book) settle() {
 
 // fire makes pushes that are due, up to maxGroup of them, and returns how long until there is more to do.
 func (b *Book) fire(ctx context.Context) time.Duration {
-	made := map[string]*entry{}
+	var begun []begunRun
+	seen := map[string]bool{}
 	began, now := time.Now(), clock()
-	for len(b.due) > 0 && len(made) < maxGroup && !b.closed() && time.Since(began) < maxTurn {
-		d := b.due[0]
+	for len(b.due) > 0 && len(begun) < maxGroup && !b.closed() && time.Since(began) < maxTurn && !b.due[0].at.After(now) {
+		d, _ := heap.Pop(&b.due).(dueRun)
 		e := d.entry
-		switch {
-		case b.entries[e.id] != e || made[e.id] != nil: // replaced, removed or paused
-			heap.Pop(&b.due)
-			continue
-		case d.at.After(now):
-		default:
-			heap.Pop(&b.due)
-			retry, err := b.push(ctx, e.runID(), e.Spec.Push)
-			if err != nil && retry {
-				heap.Push(&b.due, d.again(now))
-				continue
-			}
-			if err != nil {
-				b.log.Warn("the push of a schedule was refused", "schedule", e.id, "error", err)
-			}
-			made[e.id] = e.after(now, err)
+		if b.entries[e.id] != e || seen[e.id] { // replaced, removed or paused
 			continue
 		}
-		break
+		seen[e.id] = true
+		begun = append(begun, begunRun{d, b.push(ctx, e.runID(), e.Spec.Push)})
+	}
+	made := map[string]*entry{}
+	for _, one := range begun {
+		retry, err := one.end()
+		if err != nil && retry {
+			heap.Push(&b.due, one.again(now))
+			continue
+		}
+		if err != nil {
+			b.log.Warn("the push of a schedule was refused", "schedule", one.entry.id, "error", err)
+		}
+		made[one.entry.id] = one.entry.after(now, err)
 	}
 	if len(made) > 0 {
 		b.note(made)
@@ -301,6 +300,12 @@ type dueRun struct {
 	at    time.Time
 	entry *entry
 	pause time.Duration // after the latest failure
+}
+
+// begunRun is a run whose push has been begun.
+type begunRun struct {
+	dueRun
+	end func() (retry bool, err error)
 }
 
 // again is when a run that has failed is tried again.

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"time"
@@ -20,7 +22,8 @@ import (
 //	expiry      time place → nothing: when letters expire
 //	retirement  time place → nothing: when receipts are forgotten of messages that nobody waits for
 //
-// The inbox itself has one key, "totals", for what it would take long to count. Places are the sequence of letters.
+// The inbox itself has "totals", for what it would take long to count, and "id", 16 bytes that its journal has as well. The
+// greatest place is the sequence of letters.
 const (
 	lettersPart    = "letters"
 	usersPart      = "users"
@@ -31,6 +34,7 @@ const (
 	retirementPart = "retirement"
 
 	totalsKey = "totals"
+	idKeyOf   = "id"
 )
 
 // What a letter takes beside its bytes, and each of its addressees, about.
@@ -50,18 +54,22 @@ type box struct {
 	receipt receipt
 }
 
-// makeInbox makes the parts that are missing, and returns the greatest place that was ever given.
-func makeInbox(tx *bolt.Tx) (last uint64, err error) {
+// makeInbox makes the parts that are missing, and returns the id.
+func makeInbox(tx *bolt.Tx) (id []byte, err error) {
 	root, err := tx.CreateBucketIfNotExists([]byte(inboxBucket))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for _, part := range []string{lettersPart, usersPart, addresseesPart, receiptsPart, idsPart, expiryPart, retirementPart} {
 		if _, err := root.CreateBucketIfNotExists([]byte(part)); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return root.Bucket([]byte(lettersPart)).Sequence(), nil
+	if id = root.Get([]byte(idKeyOf)); id != nil {
+		return bytes.Clone(id), nil
+	}
+	id = []byte(rand.Text()[:16])
+	return id, root.Put([]byte(idKeyOf), id)
 }
 
 // openBox returns the inbox, which is there.
@@ -128,21 +136,47 @@ func placeOf(v []byte) uint64 {
 	return binary.BigEndian.Uint64(v)
 }
 
-// open gives a message a place, and has its receipt at hand.
-func (b *box) open(r receipt) (uint64, error) {
-	place, err := b.letters.NextSequence()
-	if err != nil {
-		return 0, err
-	}
+// open begins the receipt of a message, and has it at hand.
+func (b *box) open(place uint64, r receipt) error {
 	if err := b.turn(0); err != nil {
-		return 0, err
+		return err
 	}
 	b.place, b.receipt = place, r
-	return place, b.ids.Put(idKey(r.ID, r.Scope), placeKey(place))
+	if place > b.letters.Sequence() {
+		if err := b.letters.SetSequence(place); err != nil {
+			return err
+		}
+	}
+	return b.ids.Put(idKey(r.ID, r.Scope), placeKey(place))
 }
 
-// put keeps a letter for the users, who are in order, and evicts what has to make room.
-func (b *box) put(place uint64, letter []byte, users []string, limits InboxOptions) error {
+// put keeps the letter of o, whose receipt is at hand, for those of its users who have not got it, and evicts what has to
+// make room.
+func (b *box) put(o *op, gone map[arrival]struct{}, limits InboxOptions) error {
+	var users []string
+	for _, uid := range o.users {
+		fate := hub.Waiting
+		if _, is := gone[arrival{uid, o.place}]; is {
+			fate = hub.Confirmed
+			b.receipt.Waiting--
+			b.receipt.Confirmed++
+			b.totals.confirmed++
+		} else {
+			users = append(users, uid)
+		}
+		if err := b.addressees.Put(addresseeKey(o.place, uid), []byte{byte(fate)}); err != nil {
+			return err
+		}
+	}
+	if len(users) == 0 {
+		return b.retire()
+	}
+	return b.keepFor(users, o.letter, limits)
+}
+
+// keepFor keeps the letter at hand for the users, who are in order.
+func (b *box) keepFor(users []string, letter []byte, limits InboxOptions) error {
+	place := b.place
 	if err := b.letters.Put(placeKey(place), letter); err != nil {
 		return err
 	}
@@ -150,7 +184,7 @@ func (b *box) put(place uint64, letter []byte, users []string, limits InboxOptio
 		return err
 	}
 	b.totals.letters++
-	b.totals.bytes += letterSize(len(letter), len(users))
+	b.totals.bytes += letterSize(len(letter), b.receipt.Stored)
 	b.totals.waiting += uint64(len(users))
 	var full []string
 	for _, uid := range users {
@@ -162,9 +196,6 @@ func (b *box) put(place uint64, letter []byte, users []string, limits InboxOptio
 			full = append(full, uid)
 		}
 		if err := b.users.Put(userKey(uid, place), []byte{}); err != nil {
-			return err
-		}
-		if err := b.addressees.Put(addresseeKey(place, uid), []byte{byte(hub.Waiting)}); err != nil {
 			return err
 		}
 	}
@@ -241,7 +272,7 @@ func (b *box) end(place uint64, fate hub.Fate, limit int) error {
 	return nil
 }
 
-// settle takes a letter from a user, of whom it becomes the fate. It reports whether he had it.
+// settle takes a letter from a user; fate is what has become of it for him. It reports whether he had it.
 func (b *box) settle(uid string, place uint64, fate hub.Fate) (bool, error) {
 	key := userKey(uid, place)
 	if b.users.Get(key) == nil {

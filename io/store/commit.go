@@ -140,17 +140,24 @@ func (s *Store) salvaged(id int) bool {
 
 // account counts a transaction and logs what nobody else would.
 func (s *Store) account(ops int, err error) {
+	if s.count(ops, err); err != nil {
+		s.trouble.failed(err)
+	} else {
+		s.trouble.over()
+	}
+}
+
+// count counts a transaction.
+func (s *Store) count(ops int, err error) {
 	if err != nil {
 		text := err.Error()
 		s.counter.failures.Add(1)
 		s.counter.lastError.Store(&text)
-		s.trouble.failed(err)
 		return
 	}
 	s.counter.commits.Add(1)
 	s.counter.ops.Add(uint64(ops))
 	s.counter.lastError.Store(nil)
-	s.trouble.over()
 }
 
 // trouble logs failures: the first one, then one a minute, and the end of them.

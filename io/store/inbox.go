@@ -16,8 +16,8 @@ import (
 const (
 	// maxAddressees is how many users one message can be kept for: it is one change of the file.
 	maxAddressees = 100_000
-	// gatherFor is how long confirmations wait for others.
-	gatherFor = 50 * time.Millisecond
+	// maxNotes is how many notes may wait for the disk.
+	maxNotes = 65_536
 )
 
 // InboxOptions are the bounds of an Inbox.
@@ -31,6 +31,8 @@ type InboxOptions struct {
 	// MaxReceipts is how many such receipts are, each counted once and for each user of its message; the oldest are
 	// forgotten. 0 means 1,000,000.
 	MaxReceipts int
+
+	takeOver time.Duration // how often it is taken over what the journal has; 0 means 1 s
 }
 
 func (o *InboxOptions) complete() error {
@@ -49,44 +51,53 @@ func (o *InboxOptions) complete() error {
 	if o.MaxReceipts == 0 {
 		o.MaxReceipts = 1_000_000
 	}
+	if o.takeOver == 0 {
+		o.takeOver = time.Second
+	}
 	return nil
 }
 
 // Inbox keeps messages for users, and the receipts of these and other messages. It is a durable hub.Inbox. Make it with
 // Store.Inbox, and Close it before the Store.
+//
+// What happens goes to a journal first, which costs one fsync for all that gathers meanwhile, and from there to the file of
+// the Store, a lot at a time: what is confirmed until then has never to be put there. Three goroutines do it: one writes the
+// journal, one takes over from it, one removes what has expired.
 type Inbox struct {
 	// Static.
 	InboxOptions
 	store   *Store
 	log     *slog.Logger
 	now     func() time.Time
-	last    uint64 // the greatest place when it was opened
+	first   uint64            // the greatest place when it was opened
+	puts    chan *op          // to the scribe
 	kick    chan struct{}     // holds a token when something has gathered
 	crowded chan struct{}     // holds a token when a lot has
-	asked   chan chan<- error // who wants all that has gathered written
-	quit    chan struct{}     // closed by Close
-	ended   chan struct{}     // closed when run has ended
+	asked   chan ask          // who wants all of that in the file
+	batches chan []freshEntry // to be taken over
+	results chan error        // of that
+	quit    chan struct{}     // closed by Close when nobody puts any more
 	closing sync.Once
+	closed  chan struct{} // closed when closeErr is set
+	err     error
+	running sync.WaitGroup
+
+	putting sync.RWMutex // held for reading while a put is handed to the scribe
+	ended   bool         // guarded by putting
 
 	mu      sync.Mutex
-	waiting gathering // guarded by mu: what is to be written
-	flying  gathering // guarded by mu: what is being written
+	waiting gathering // guarded by mu: what is to be written to the journal
+	flying  gathering // guarded by mu: what is being written to it
+	sealed  fresh     // guarded by mu: what is being taken over from it
+	current fresh     // guarded by mu: what comes behind that
 	dropped int       // guarded by mu: notes that there was no room for
 }
 
 var _ hub.Inbox = (*Inbox)(nil)
 
-// Inbox returns the inbox of the store, of which there is one.
+// Inbox returns the inbox of the store, of which there is one. What is in its journal is taken over first.
 func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
-	var last uint64
-	err := o.complete()
-	if err == nil {
-		err = s.update(func(tx *bolt.Tx) (err error) {
-			last, err = makeInbox(tx)
-			return err
-		})
-	}
-	if err != nil {
+	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("opening the inbox: %w", err)
 	}
 	q := &Inbox{
@@ -94,47 +105,95 @@ func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 		store:        s,
 		log:          s.log,
 		now:          time.Now,
-		last:         last,
+		puts:         make(chan *op, maxGroup),
 		kick:         make(chan struct{}, 1),
 		crowded:      make(chan struct{}, 1),
-		asked:        make(chan chan<- error),
+		asked:        make(chan ask),
+		batches:      make(chan []freshEntry),
+		results:      make(chan error, 1),
 		quit:         make(chan struct{}),
-		ended:        make(chan struct{}),
+		closed:       make(chan struct{}),
 	}
-	go q.run()
+	w, err := q.takeUp()
+	if err != nil {
+		return nil, fmt.Errorf("opening the inbox: %w", err)
+	}
+	q.running.Go(w.run)
+	q.running.Go(q.takeOverForever)
+	q.running.Go(q.sweepForever)
 	return q, nil
 }
 
-// Close writes what has been confirmed and noted, unless that fails, in which case it is as if it had not been, and ends
-// what the Inbox does by itself. It may be called again.
-func (q *Inbox) Close() error {
-	q.closing.Do(func() { close(q.quit) })
-	<-q.ended
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if n := q.waiting.size(); n > 0 {
-		return fmt.Errorf("closing the inbox: %d confirmations and notes could not be written", n)
+// takeUp takes over what an earlier program has left in the journal, and returns who writes it from now on.
+func (q *Inbox) takeUp() (*scribe, error) {
+	w := &scribe{inbox: q, trouble: trouble{log: q.store.trouble.log}}
+	w.journal.path = q.store.path
+	var applied uint64
+	err := q.store.update(func(tx *bolt.Tx) (err error) {
+		if w.journal.id, err = makeInbox(tx); err != nil {
+			return err
+		}
+		b, err := q.openBox(tx)
+		if err != nil {
+			return err
+		}
+		applied, w.place = b.totals.applied, b.letters.Sequence()
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	found, err := w.journal.read(applied)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]freshEntry, len(found))
+	for i, e := range found {
+		entries[i].number = e.number
+		if entries[i].ops, err = decodeOps(e.payload); err != nil {
+			return nil, err
+		}
+		for _, o := range entries[i].ops {
+			w.place = max(w.place, o.place)
+		}
+	}
+	if err := q.applyAll(entries); err != nil {
+		return nil, fmt.Errorf("taking over the journal: %w", err)
+	}
+	q.first, w.applied = w.place, w.journal.last
+	return w, nil
+}
+
+// Close takes over what is in the journal and ends what the Inbox does by itself. After an error the journal has the rest,
+// for the next start. It may be called again.
+func (q *Inbox) Close() error {
+	q.closing.Do(func() {
+		q.putting.Lock()
+		q.ended = true
+		q.putting.Unlock()
+		close(q.quit)
+		q.running.Wait()
+		close(q.closed)
+	})
+	<-q.closed
+	return q.err
 }
 
 // update changes the inbox, as Store.update does. change may be called again.
 func (q *Inbox) update(change func(*box) error) error {
-	return q.store.update(func(tx *bolt.Tx) error { return q.apply(tx, change) })
+	return q.store.update(func(tx *bolt.Tx) error {
+		b, err := q.openBox(tx)
+		if err != nil {
+			return err
+		}
+		if err := change(b); err != nil {
+			return err
+		}
+		return b.close()
+	})
 }
 
-func (q *Inbox) apply(tx *bolt.Tx, change func(*box) error) error {
-	b, err := q.openBox(tx)
-	if err != nil {
-		return err
-	}
-	if err := change(b); err != nil {
-		return err
-	}
-	return b.close()
-}
-
-// view reads the inbox.
+// view reads the inbox, without what is in the journal alone.
 func (q *Inbox) view(read func(*box) error) error {
 	return q.store.view(func(tx *bolt.Tx) error {
 		b, err := q.openBox(tx)
@@ -145,119 +204,114 @@ func (q *Inbox) view(read func(*box) error) error {
 	})
 }
 
+// Last implements hub.Inbox.
+func (q *Inbox) Last() uint64 { return q.first }
+
 // Put implements hub.Inbox. The message is read before it returns.
 func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
-	letter := encodeLetter(d.Message, millis(d.Expires))
-	users := slices.Sorted(slices.Values(d.Users))
+	o := &op{
+		kind: opPut, letter: encodeLetter(d.Message, millis(d.Expires)), users: slices.Sorted(slices.Values(d.Users)), stored: stored,
+	}
 	switch {
-	case len(users) > maxAddressees:
+	case len(o.users) > maxAddressees:
 		stored(hub.Deposited{Err: hub.ErrTooManyUsers})
 		return
-	case letterSize(len(letter), len(users)) > uint64(q.MaxBytes):
+	case letterSize(len(o.letter), len(o.users)) > min(uint64(q.MaxBytes), maxEntry/2):
 		stored(hub.Deposited{Err: hub.ErrTooMuch})
 		return
 	}
-	first := receipt{
+	o.receipt = receipt{
 		Receipt: hub.Receipt{
 			Note:   hub.Note{Scope: d.Scope, ID: d.Message.ID, Users: d.Online, Connections: d.Connections},
-			Stored: len(users), Waiting: len(users),
+			Stored: len(o.users), Waiting: len(o.users),
 		},
 		pushed: millis(q.now()), expires: millis(d.Expires),
 	}
-	var done hub.Deposited
-	q.store.enqueue(&write{
-		apply: func(tx *bolt.Tx) error {
-			return q.apply(tx, func(b *box) (err error) {
-				done, err = q.deposit(b, first, letter, users)
-				return err
-			})
-		},
-		finish: func(err error) {
-			if err != nil {
-				done = hub.Deposited{Err: fmt.Errorf("storing a message: %w", err)}
-			}
-			stored(done)
-		},
-	})
+	q.putting.RLock()
+	defer q.putting.RUnlock()
+	if q.ended {
+		stored(hub.Deposited{Err: ErrClosed})
+		return
+	}
+	q.puts <- o // the scribe takes it: it goes on until nobody puts any more
 }
-
-// deposit keeps a letter, unless one of its id is known.
-func (q *Inbox) deposit(b *box, first receipt, letter []byte, users []string) (hub.Deposited, error) {
-	if place := b.find(first.ID, first.Scope); place != 0 {
-		if err := b.turn(place); err != nil {
-			return hub.Deposited{}, err
-		}
-		r := b.receipt
-		return hub.Deposited{Known: true, Online: r.Users, Connections: r.Connections, Users: r.Stored}, nil
-	}
-	place, err := b.open(first)
-	if err != nil {
-		return hub.Deposited{}, err
-	}
-	if len(users) == 0 {
-		return hub.Deposited{Place: place}, b.retire()
-	}
-	return hub.Deposited{Place: place}, b.put(place, letter, users, q.InboxOptions)
-}
-
-// Last implements hub.Inbox.
-func (q *Inbox) Last() uint64 { return q.last }
 
 // Next implements hub.Inbox. What has been confirmed is not there any more, though it may still be in the file.
-func (q *Inbox) Next(uid string, after uint64, messages, bytes int) (letters []hub.Letter, err error) {
-	arrived := q.confirmed(uid) // before the file is looked at, from which they disappear
-	now := millis(q.now())
-	err = q.view(func(b *box) error {
-		for len(letters) < messages && bytes > 0 {
-			places := b.of(uid, after, messages-len(letters)+len(arrived))
-			if len(places) == 0 {
-				return nil
-			}
+func (q *Inbox) Next(uid string, after uint64, messages, bytes int) ([]hub.Letter, error) {
+	// First what is in the journal alone, since it moves from there to the file.
+	late, arrived := q.fresh(uid)
+	p := page{after: after, messages: messages, bytes: bytes, now: millis(q.now()), arrived: arrived}
+	err := q.view(func(b *box) error {
+		for !p.full {
+			places := b.of(uid, p.after, messages+len(arrived))
 			for _, place := range places {
-				after = place
-				if slices.Contains(arrived, place) {
-					continue
-				}
-				m, size, err := b.letter(place, now)
-				if err != nil {
+				if err := p.add(place, b.letters.Get(placeKey(place))); err != nil {
 					return err
 				}
-				if m == nil {
-					continue
-				}
-				if bytes -= size; len(letters) == messages || bytes < 0 && len(letters) > 0 {
-					return nil
-				}
-				letters = append(letters, hub.Letter{Place: place, Message: m})
+			}
+			if len(places) == 0 {
+				return nil
 			}
 		}
 		return nil
 	})
+	for _, o := range late {
+		if err == nil {
+			err = p.add(o.place, o.letter)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading stored messages: %w", err)
 	}
-	return letters, nil
+	return p.letters, nil
 }
 
-// letter returns a message and how many bytes it has; nil if it has expired.
-func (b *box) letter(place uint64, now int64) (m *hub.Message, size int, err error) {
-	v := b.letters.Get(placeKey(place))
-	expires, err := letterExpires(v)
-	if err != nil || expires <= now {
-		return nil, 0, err
+// fresh returns what the journal has for a user, and which places the user has confirmed.
+func (q *Inbox) fresh(uid string) (late []*op, arrived []uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	late = slices.Concat(q.sealed.letters[uid], q.current.letters[uid])
+	arrived = slices.Concat(q.sealed.gone[uid], q.current.gone[uid], q.flying.confirmed[uid], q.waiting.confirmed[uid])
+	return late, arrived
+}
+
+// page collects letters in the order of their places.
+type page struct {
+	after           uint64 // what is not behind it has been looked at
+	messages, bytes int    // that there is room for
+	now             int64
+	arrived         []uint64
+	letters         []hub.Letter
+	full            bool
+}
+
+// add adds a letter, unless it is not wanted.
+func (p *page) add(place uint64, letter []byte) error {
+	if p.full || place <= p.after {
+		return nil
 	}
-	m, _, err = decodeLetter(slices.Clone(v))
+	p.after = place
+	expires, err := letterExpires(letter)
+	if err != nil || expires <= p.now || slices.Contains(p.arrived, place) {
+		return err
+	}
+	m, _, err := decodeLetter(slices.Clone(letter))
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	size = len(m.Event)
+	size := len(m.Event)
 	for _, a := range m.Args {
 		size += len(a)
 	}
 	for _, a := range m.Attachments {
 		size += len(a)
 	}
-	return m, size, nil
+	if p.bytes -= size; len(p.letters) == p.messages || p.bytes < 0 && len(p.letters) > 0 {
+		p.full = true
+		return nil
+	}
+	p.letters = append(p.letters, hub.Letter{Place: place, Message: m})
+	return nil
 }
 
 // InboxStats is what an Inbox holds, and what has become of messages since the file was made.
@@ -269,7 +323,7 @@ type InboxStats struct {
 	Confirmed, Expired, Evicted uint64
 }
 
-// Stats returns the present figures.
+// Stats returns the figures of a moment ago.
 func (q *Inbox) Stats() (st InboxStats, err error) {
 	err = q.view(func(b *box) error {
 		t := b.totals

@@ -50,6 +50,14 @@ func put(t testing.TB, q *Inbox, d hub.Deposit) hub.Deposited {
 	return r
 }
 
+// settle has all that has happened in the file.
+func settle(t testing.TB, q *Inbox) {
+	t.Helper()
+	if err := q.settled(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // next returns the ids of what waits for a user.
 func next(t testing.TB, q *Inbox, uid string) (ids []string) {
 	t.Helper()
@@ -199,6 +207,7 @@ func TestEvicted(t *testing.T) {
 	for n := range 4 {
 		put(t, q, deposit(fmt.Sprint(n+1), "", "u"))
 	}
+	settle(t, q)
 	if got := next(t, q, "u"); !slices.Equal(got, []string{"2", "3", "4"}) {
 		t.Errorf("u has %q", got)
 	}
@@ -220,6 +229,7 @@ func TestEvictedForRoom(t *testing.T) {
 	for n := range 5 {
 		put(t, q, deposit(fmt.Sprint(n), text, "u", "v"))
 	}
+	settle(t, q)
 	if got := next(t, q, "u"); !slices.Equal(got, []string{"2", "3", "4"}) {
 		t.Errorf("u has %q", got)
 	}
@@ -298,6 +308,7 @@ func TestNothingLeft(t *testing.T) {
 		})
 	}
 	all.Wait()
+	settle(t, q)
 	for _, uid := range []string{"all", "u3", "u8"} {
 		letters, err := q.Next(uid, 0, 100, 1<<20)
 		if err != nil || len(letters) != 5 {
@@ -308,9 +319,7 @@ func TestNothingLeft(t *testing.T) {
 		}
 	}
 	q.Note(hub.Note{ID: "plain", Time: time.Now()})
-	if err := q.settled(); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, q)
 	later(q, 2*time.Hour)
 	later(q, 100*time.Hour)
 	if st, err := q.Stats(); err != nil || st.Messages != 0 || st.Waiting != 0 || st.Bytes != 0 || st.Confirmed != 15 || st.Confirmed+st.Expired+st.Evicted != 900 {
@@ -361,9 +370,7 @@ func TestReceipts(t *testing.T) {
 	}
 	q.Note(hub.Note{ID: "fourth", Time: at})
 	q.Note(hub.Note{ID: "fifth", Time: at})
-	if err := q.settled(); err != nil {
-		t.Fatal(err)
-	}
+	settle(t, q)
 	q.sweep()
 	if _, err := q.Receipt("", "a", false); !errors.Is(err, hub.ErrNoReceipt) {
 		t.Errorf("the oldest of too many: %v", err)

@@ -131,13 +131,14 @@ func decodeReceipt(v []byte) (r receipt, err error) {
 
 // totals are the figures of an inbox. They are kept with it.
 type totals struct {
+	applied                     uint64 // the last entry of the journal that has been taken over
 	letters, waiting, bytes     uint64 // messages that somebody waits for; by how many, added up; what they take
 	retired                     uint64 // receipts of messages that nobody waits for, and their addressees
 	confirmed, expired, evicted uint64 // ever, a message for each user
 }
 
 func (t *totals) all() []*uint64 {
-	return []*uint64{&t.letters, &t.waiting, &t.bytes, &t.retired, &t.confirmed, &t.expired, &t.evicted}
+	return []*uint64{&t.applied, &t.letters, &t.waiting, &t.bytes, &t.retired, &t.confirmed, &t.expired, &t.evicted}
 }
 
 func encodeTotals(t totals) []byte {
@@ -208,7 +209,9 @@ func checkInbox(part string, k, v []byte) (err error) {
 	case expiryPart, retirementPart:
 		bad = len(k) != 16
 	case "":
-		_, err = decodeTotals(v)
+		if string(k) == totalsKey {
+			_, err = decodeTotals(v)
+		}
 	}
 	if bad {
 		return fmt.Errorf("%w: an entry of %q in the inbox cannot be read", ErrDamaged, part)
@@ -217,3 +220,5 @@ func checkInbox(part string, k, v []byte) (err error) {
 }
 
 func millis(t time.Time) int64 { return t.UnixMilli() }
+
+func timeOfMillis(ms int64) time.Time { return time.UnixMilli(ms) }
