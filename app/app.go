@@ -19,6 +19,7 @@ import (
 	"crier/api/webhook"
 	"crier/configs"
 	"crier/fallback"
+	"crier/io/cluster"
 	"crier/io/engineio"
 	"crier/io/hub"
 	"crier/io/netpoll"
@@ -54,6 +55,7 @@ type App struct {
 	schedules *schedule.Book
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
+	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
 	tidy      *tidy
@@ -112,6 +114,9 @@ func (a *App) build() error {
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
+	if err := a.buildEmitters(); err != nil {
+		return err
+	}
 	a.tidy = newTidy(func() int { return a.sockets.Engine().Stats().Sessions }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	clients{door: a.door(), counter: a.counter, log: a.log}.register(a.sockets.Main())
@@ -152,6 +157,9 @@ func (a *App) buildAPI() error {
 	}
 	if a.store != nil {
 		options.Store = a.storeFigures
+	}
+	if a.emitters != nil {
+		options.Redis = a.redisFigures
 	}
 	a.api, err = api.New(options)
 	return err
@@ -250,6 +258,9 @@ func (a *App) stop(ctx context.Context) error {
 
 	if a.schedules != nil {
 		errs = append(errs, a.schedules.Close(sessions))
+	}
+	if a.emitters != nil {
+		errs = append(errs, a.emitters.Close(sessions))
 	}
 	if a.hub != nil {
 		a.hub.Drain()

@@ -25,6 +25,7 @@ type Config struct {
 	Presence       Presence
 	Limits         Limits
 	Store          Store
+	Cluster        Cluster
 	Log            Log
 }
 
@@ -135,6 +136,22 @@ type Store struct {
 	Path string // of the file; empty: nothing does
 }
 
+// Cluster is Redis, through which programs with a Socket.IO emitter push. Without its address there is none of it.
+type Cluster struct {
+	Redis            string   // redis:// or rediss://, [[user]:password@]host[:port][/database]; with Sentinels, host is the master's name
+	Sentinels        []string // host:port
+	SentinelPassword string
+	EmitterPrefix    string // the emitters' key
+	TLS              ClusterTLS
+}
+
+// ClusterTLS is TLS towards Redis, with rediss://: paths of PEM files.
+type ClusterTLS struct {
+	CA   string // the authorities that sign its certificate; empty: those that the system trusts
+	Cert string // our certificate, if Redis asks for one
+	Key  string // its private key
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -179,9 +196,10 @@ func Default() *Config {
 			CountEvent:    "legacy",
 			CountInterval: time.Second,
 		},
-		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
-		Store:  Store{Path: "data/crier.db"},
-		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+		Limits:  Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
+		Store:   Store{Path: "data/crier.db"},
+		Cluster: Cluster{EmitterPrefix: "socket.io"},
+		Log:     Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 

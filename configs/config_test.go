@@ -85,6 +85,8 @@ func TestTableSetsItsField(t *testing.T) {
 		"webhook.batch": {"2"}, "webhook.retention": {"1h"}, "forward.events": {"a", "b"}, "forward.url": {"http://h"}, "forward.timeout": {"1s"},
 		"presence.offline_delay": {"0"}, "presence.restart_grace": {"1s"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
 		"presence.room_events": {"true"}, "store.path": {"memory"},
+		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.emitter_prefix": {"p"},
+		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
@@ -119,7 +121,7 @@ func TestDefaults(t *testing.T) {
 		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "webhook.batch": "1", "webhook.retention": "72h",
 		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
-		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
+		"limits.queue_messages": "1000", "cluster.emitter_prefix": "socket.io", "log.level": "info", "log.format": "text",
 	}
 	for _, s := range settings() {
 		if got := strings.Join(s.at(Default()).items(), ","); got != want[s.key] {
