@@ -83,7 +83,7 @@ func NewEmitters(o EmitterOptions) (*Emitters, error) {
 	plain := escapePattern(o.Prefix)
 	e.link = link{
 		redis: o.Redis, patterns: []string{plain + "#*", plain + "-request#*"},
-		receive: e.receive, log: o.Logger, status: Status{Since: time.Now()},
+		receive: e.receive, log: o.Logger, interval: pingInterval, status: Status{Since: time.Now()},
 	}
 	return e, nil
 }

@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// pingInterval is how often a subscription is asked whether it is alive, and silence how long it may say nothing.
+	// pingInterval is how often a subscription is asked whether it is alive. It may miss two answers.
 	pingInterval = 5 * time.Second
-	silence      = 3 * pingInterval
 	// firstWait and lastWait are how long a link waits before it tries to connect again: twice as long each time. Half of
 	// that is chance, so that the servers that have lost one Redis do not return to it together. With the last wait
 	// everything is back within two seconds of Redis.
@@ -38,6 +37,7 @@ type link struct {
 	patterns []string
 	receive  func(ctx context.Context, channel string, body []byte) // called by one goroutine, in the order of arrival; the body is the callee's
 	log      *slog.Logger
+	interval time.Duration // pingInterval
 
 	warned time.Time // when the log last said that Redis is away; of run's goroutine
 
@@ -72,7 +72,7 @@ func (l *link) serve(ctx context.Context) (wasUp bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	subscription := redis.PubSubConn{Conn: c}
+	subscription := redis.PubSubConn{Conn: c.Conn}
 	patterns := make([]any, len(l.patterns))
 	for i, pattern := range l.patterns {
 		patterns[i] = pattern
@@ -90,14 +90,14 @@ func (l *link) serve(ctx context.Context) (wasUp bool, err error) {
 		pinging.Wait()
 	}()
 	for subscribed := 0; ; {
-		switch got := subscription.ReceiveWithTimeout(silence).(type) {
+		switch got := subscription.ReceiveWithTimeout(3 * l.interval).(type) {
 		case redis.Message:
 			l.receive(ctx, got.Channel, got.Data)
 		case redis.Subscription:
 			if subscribed++; subscribed == len(l.patterns) && !started {
 				started = true
 				l.up(address)
-				pinging.Go(func() { ping(subscription, done) })
+				pinging.Go(func() { ping(subscription, l.interval, done) })
 			}
 		case redis.Error:
 			return started, fmt.Errorf("subscribing to %q: Redis says %q", l.patterns, string(got))
@@ -109,8 +109,8 @@ func (l *link) serve(ctx context.Context) (wasUp bool, err error) {
 
 // ping has a subscription answered every now and then, so that one that leads nowhere is noticed. An error shows where the
 // answers are read.
-func ping(subscription redis.PubSubConn, done <-chan struct{}) {
-	ticker := time.NewTicker(pingInterval)
+func ping(subscription redis.PubSubConn, interval time.Duration, done <-chan struct{}) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
