@@ -214,7 +214,8 @@ func TestRedisComesAndGoes(t *testing.T) {
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	plain := startRedis(t, "--requirepass", "sesame")
-	users := startRedis(t, "--user", "crier", "on", ">sesame", "+psubscribe", "+ping", "&socket.io#*", "&socket.io-request#*", "--user", "default", "off")
+	users := startRedis(t, "--user", "crier", "on", ">sesame", "resetchannels", "&socket.io#*", "&socket.io-request#*", "-@all", "+ping", "+psubscribe", "+select", "+role",
+		"--user", "default", "off") // as in docs/CLUSTER.md
 	renamed := startRedis(t, "--rename-command", "AUTH", "LOGIN") // its error repeats the arguments
 	forbidden := startRedis(t, "--user", "crier", "on", ">sesame", "+ping")
 	tests := []struct {
