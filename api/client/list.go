@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Page says which part of a list to return.
@@ -85,6 +86,7 @@ type (
 
 		Callbacks *CallbackStats `json:"webhooks,omitempty"` // nil without webhook.url
 		Store     *StoreStats    `json:"store,omitempty"`    // nil without store.path
+		Redis     *RedisStats    `json:"redis,omitempty"`    // nil without cluster.redis
 	}
 	// CallbackStats are those of the callbacks.
 	CallbackStats struct {
@@ -102,6 +104,17 @@ type (
 		Failures    uint64 `json:"failures"`        // transactions that failed
 		Compactions uint64 `json:"compactions"`     // times the file was made smaller
 		Error       string `json:"error,omitempty"` // of the latest transaction, if it failed
+	}
+	// RedisStats are those of the connection to Redis, and of what emitters have published there since the start.
+	RedisStats struct {
+		Up       bool      `json:"up"`
+		Since    time.Time `json:"since"`    // when it became so
+		Lost     uint64    `json:"lost"`     // connections that ended
+		Pushes   uint64    `json:"pushes"`   // messages pushed
+		Requests uint64    `json:"requests"` // joins, leaves and disconnections carried out
+		Repeated uint64    `json:"repeated"` // copies of a message that was pushed already
+		Passed   uint64    `json:"passed"`   // passed over: not for this server
+		Dropped  uint64    `json:"dropped"`  // broken, too large, or refused
 	}
 )
 

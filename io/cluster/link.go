@@ -49,13 +49,12 @@ type link struct {
 func (l *link) run(ctx context.Context) {
 	wait := firstWait
 	for {
-		wasUp, err := l.serve(ctx)
+		up, err := l.serve(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		l.down(wasUp, err)
-		if wasUp {
-			wait = firstWait
+		if lasted := l.down(up, err); lasted > lastWait {
+			wait = firstWait // else Redis itself ends it again and again
 		}
 		select {
 		case <-ctx.Done():
@@ -67,42 +66,40 @@ func (l *link) run(ctx context.Context) {
 }
 
 // serve connects once and receives until the connection ends. It reports whether it was up, and why it is not any more.
-func (l *link) serve(ctx context.Context) (wasUp bool, err error) {
+func (l *link) serve(ctx context.Context) (up bool, err error) {
 	c, address, err := l.redis.dial(ctx)
 	if err != nil {
 		return false, err
 	}
 	subscription := redis.PubSubConn{Conn: c.Conn}
-	patterns := make([]any, len(l.patterns))
-	for i, pattern := range l.patterns {
-		patterns[i] = pattern
-	}
-	if err := subscription.PSubscribe(patterns...); err != nil {
-		c.close()
-		return false, fmt.Errorf("subscribing: %w", err)
-	}
 	done := make(chan struct{})
 	var pinging sync.WaitGroup
-	started := false
 	defer func() { // the connection first, so that a ping under way ends
 		c.close()
 		close(done)
 		pinging.Wait()
 	}()
-	for subscribed := 0; ; {
+	patterns := make([]any, len(l.patterns))
+	for i, pattern := range l.patterns {
+		patterns[i] = pattern
+	}
+	if err := subscription.PSubscribe(patterns...); err != nil {
+		return false, fmt.Errorf("subscribing: %w", err)
+	}
+	for {
 		switch got := subscription.ReceiveWithTimeout(3 * l.interval).(type) {
 		case redis.Message:
 			l.receive(ctx, got.Channel, got.Data)
 		case redis.Subscription:
-			if subscribed++; subscribed == len(l.patterns) && !started {
-				started = true
+			if got.Count == len(l.patterns) { // the last of them
+				up = true
 				l.up(address)
 				pinging.Go(func() { ping(subscription, l.interval, done) })
 			}
 		case redis.Error:
-			return started, fmt.Errorf("subscribing to %q: Redis says %q", l.patterns, string(got))
+			return up, fmt.Errorf("subscribing to %q: Redis says %q", l.patterns, string(got))
 		case error:
-			return started, fmt.Errorf("reading what is published: %w", got)
+			return up, fmt.Errorf("reading what is published: %w", got)
 		}
 	}
 }
@@ -132,21 +129,23 @@ func (l *link) up(address string) {
 	l.log.Info("connected to Redis", "addr", address)
 }
 
-// down notes that there is no connection, and says so in the log: at once, and then every minute.
-func (l *link) down(wasUp bool, err error) {
+// down notes that there is no connection, says so in the log – at once, and then every minute – and returns for how long
+// there was one.
+func (l *link) down(wasUp bool, err error) (lasted time.Duration) {
 	now := time.Now()
 	l.mu.Lock()
 	if wasUp {
+		lasted = now.Sub(l.status.Since)
 		l.status.Up, l.status.Since = false, now
 		l.status.Lost++
 	}
 	since := l.status.Since
 	l.mu.Unlock()
-	if !l.warned.IsZero() && now.Sub(l.warned) < awayInterval {
-		return
+	if l.warned.IsZero() || now.Sub(l.warned) >= awayInterval {
+		l.warned = now
+		l.log.Warn("Redis is away: what emitters send meanwhile is lost; trying again", "since", since.Format(time.RFC3339), "error", err)
 	}
-	l.warned = now
-	l.log.Warn("Redis is away: what emitters send meanwhile is lost; trying again", "since", since.Format(time.RFC3339), "error", err)
+	return lasted
 }
 
 func (l *link) state() Status {

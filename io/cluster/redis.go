@@ -151,12 +151,12 @@ func (r *Redis) open(ctx context.Context, address string) (net.Conn, error) {
 func (c *conn) authenticate(as login) error {
 	var err error
 	switch {
-	case as.password == "":
-		_, err = c.Do("PING")
-	case as.user == "":
+	case as.user != "":
+		_, err = c.Do("AUTH", as.user, as.password)
+	case as.password != "":
 		_, err = c.Do("AUTH", as.password)
 	default:
-		_, err = c.Do("AUTH", as.user, as.password)
+		_, err = c.Do("PING")
 	}
 	var said redis.Error
 	switch {
@@ -164,7 +164,7 @@ func (c *conn) authenticate(as login) error {
 		return err
 	case strings.HasPrefix(string(said), "NOAUTH"):
 		return errNoPassword
-	case as.password == "":
+	case as == (login{}):
 		return nil // PING may be forbidden to this user, or Redis still loads its data: what follows will say so
 	}
 	return errPassword
