@@ -190,14 +190,20 @@ func TestStatsOfParts(t *testing.T) {
 		Store: func() StoreFigures {
 			return StoreFigures{Bytes: 1, Free: 2, Commits: 3, Writes: 4, Failures: 5, Compactions: 6, Error: "e"}
 		},
+		Redis: func() RedisFigures {
+			return RedisFigures{Up: true, Since: time.Unix(0, 0).UTC(), Lost: 1, Pushes: 2, Requests: 3, Repeated: 4, Passed: 5, Dropped: 6}
+		},
 	})
 	var got struct {
-		Users           *int
-		Webhooks, Store json.RawMessage
+		Users                  *int
+		Webhooks, Store, Redis json.RawMessage
 	}
 	decodeAnswer(t, do(s, "GET", "/v1/stats", "", ""), &got)
 	if got.Users == nil || string(got.Webhooks) != `{"waiting":1,"dead":2,"delivered":3,"failed":4}` ||
 		string(got.Store) != `{"bytes":1,"free":2,"commits":3,"writes":4,"failures":5,"compactions":6,"error":"e"}` {
 		t.Errorf("webhooks %s, store %s", got.Webhooks, got.Store)
+	}
+	if string(got.Redis) != `{"up":true,"since":"1970-01-01T00:00:00Z","lost":1,"pushes":2,"requests":3,"repeated":4,"passed":5,"dropped":6}` {
+		t.Errorf("redis %s", got.Redis)
 	}
 }

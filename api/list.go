@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"crier/io/hub"
 )
@@ -85,8 +86,21 @@ type (
 		Webhooks *callbackFigures `json:"webhooks,omitempty"`
 		Store    *StoreFigures    `json:"store,omitempty"`
 		Inbox    *InboxFigures    `json:"inbox,omitempty"`
+		Redis    *RedisFigures    `json:"redis,omitempty"`
 	}
 )
+
+// RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.
+type RedisFigures struct {
+	Up       bool      `json:"up"`
+	Since    time.Time `json:"since"`    // when it became so
+	Lost     uint64    `json:"lost"`     // connections that ended
+	Pushes   uint64    `json:"pushes"`   // messages pushed
+	Requests uint64    `json:"requests"` // joins, leaves and disconnections carried out
+	Repeated uint64    `json:"repeated"` // copies of a message that was pushed already
+	Passed   uint64    `json:"passed"`   // passed over: for namespaces that there are not, or not meant for this server
+	Dropped  uint64    `json:"dropped"`  // broken, too large, or refused
+}
 
 // StoreFigures are those of the file that keeps what survives a crash.
 type StoreFigures struct {
@@ -208,6 +222,10 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 	if s.store != nil {
 		st := s.store()
 		all.Store = &st
+	}
+	if s.redis != nil {
+		st := s.redis()
+		all.Redis = &st
 	}
 	var err error
 	if s.inbox != nil {

@@ -96,6 +96,9 @@ type Options struct {
 	// Inbox returns the figures of stored messages. Nil means that there are none.
 	Inbox func() (InboxFigures, error)
 
+	// Redis returns the figures of the connection to Redis. Nil means that there is none.
+	Redis func() RedisFigures
+
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
 }
@@ -119,6 +122,7 @@ type Server struct {
 	schedules  *schedule.Book               // may be nil
 	store      func() StoreFigures          // may be nil
 	inbox      func() (InboxFigures, error) // may be nil
+	redis      func() RedisFigures          // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -152,6 +156,7 @@ func New(o Options) (*Server, error) {
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
+		redis:       o.Redis,
 		log:         o.Logger,
 		plain:       []string{"text/plain; charset=utf-8"},
 		noStore:     []string{"no-store"},
@@ -250,9 +255,9 @@ func Frequent(method, path string) bool {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/healthz":
-		s.health(w, r, nil)
+		s.health(w, r, nil, s.ok)
 	case "/readyz":
-		s.health(w, r, s.ready())
+		s.health(w, r, s.ready(), s.readiness())
 	default:
 		switch {
 		case isV1(r.URL.Path):
@@ -265,15 +270,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// readiness is what /readyz answers while the program can serve. Redis takes nothing from that, and whoever asks must not
+// send everybody away because of it; so it is told in the text alone.
+func (s *Server) readiness() []byte {
+	if s.redis == nil {
+		return s.ok
+	}
+	r := s.redis()
+	if r.Up {
+		return s.ok
+	}
+	return fmt.Appendf(nil, "ok\nRedis is away since %s: what emitters publish does not arrive\n", r.Since.UTC().Format(time.RFC3339))
+}
+
 // health answers /healthz and /readyz, to anybody.
-func (s *Server) health(w http.ResponseWriter, r *http.Request, err error) {
+func (s *Server) health(w http.ResponseWriter, r *http.Request, err error, fine []byte) {
 	switch {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		s.refuse(w, r, &problem{kind: badMethod, allow: "GET, HEAD", text: "This path answers GET and HEAD only."})
 	case err != nil:
 		s.refuse(w, r, &problem{kind: notReady, text: err.Error()})
 	default:
-		s.write(w, r, http.StatusOK, s.ok)
+		s.write(w, r, http.StatusOK, fine)
 	}
 }
 

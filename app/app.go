@@ -19,6 +19,7 @@ import (
 	"crier/api/webhook"
 	"crier/configs"
 	"crier/fallback"
+	"crier/io/cluster"
 	"crier/io/engineio"
 	"crier/io/hub"
 	"crier/io/netpoll"
@@ -57,6 +58,7 @@ type App struct {
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
+	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
 	tidy      *tidy
@@ -118,6 +120,9 @@ func (a *App) build() error {
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
+	if err := a.buildEmitters(); err != nil {
+		return err
+	}
 	a.tidy = newTidy(func() int { return a.hub.Stats().Sockets }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	c := clients{door: a.door(), counter: a.counter, log: a.log}
@@ -164,6 +169,9 @@ func (a *App) buildAPI() error {
 		options.Store = a.storeFigures
 	}
 	a.keeping(&options)
+	if a.emitters != nil {
+		options.Redis = a.redisFigures
+	}
 	a.api, err = api.New(options)
 	return err
 }
@@ -262,6 +270,9 @@ func (a *App) stop(ctx context.Context) error {
 
 	if a.schedules != nil {
 		errs = append(errs, a.schedules.Close(sessions))
+	}
+	if a.emitters != nil {
+		errs = append(errs, a.emitters.Close(sessions))
 	}
 	if a.hub != nil {
 		a.hub.Drain()

@@ -19,6 +19,7 @@ var arrows = map[string][]string{
 	"io/hub":             {},
 	"io/jobs":            {},
 	"io/store":           {"io/hub", "io/jobs"},
+	"io/cluster":         {"io/hub"},
 	"web":                {},
 	"configs":            {},
 	"api/outbound":       {},
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 	"api/schedule":       {},
 	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {
-		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store",
+		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store", "io/cluster",
 		"fallback", "api", "api/auth", "api/fastpath", "api/schedule", "api/webhook", "web", "configs",
 	},
 	"app/doctor": {"app", "configs", "api/outbound"},

@@ -66,6 +66,9 @@ func (a *App) Start() error {
 		}
 	}
 	a.hub.Open()
+	if a.emitters != nil {
+		a.emitters.Start()
+	}
 	if a.gate == nil {
 		a.log.Warn("auth.mode is open: whoever reaches the public port may log in as any user and read what is pushed to that user; " +
 			"set auth.mode to jwt or callback unless everybody there is to be trusted")

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -13,7 +14,7 @@ type rule struct {
 
 // rules returns what must hold between settings.
 func rules() []rule {
-	return slices.Concat(portRules(), authRules(), webhookRules(), forwardRules(), inboxRules())
+	return slices.Concat(portRules(), authRules(), webhookRules(), forwardRules(), inboxRules(), clusterRules())
 }
 
 func portRules() []rule {
@@ -136,6 +137,61 @@ func forwardRules() []rule {
 		}},
 		needsEvents("forward.url", func(f Forward) bool { return f.URL != "" }),
 		needsEvents("forward.timeout", func(f Forward) bool { return f.Timeout != usual.Timeout }),
+	}
+}
+
+// clusterRules: what is said about Redis needs one.
+func clusterRules() []rule {
+	needsRedis := func(key string, given func(Cluster) bool) rule {
+		return rule{[]string{key, "cluster.redis"}, func(c *Config) string {
+			if c.Cluster.Redis != "" || !given(c.Cluster) {
+				return ""
+			}
+			return "has no effect without cluster.redis: set that too, or leave this out"
+		}}
+	}
+	needsTLS := func(key string, given func(ClusterTLS) bool) rule {
+		return rule{[]string{key, "cluster.redis"}, func(c *Config) string {
+			if c.Cluster.Redis == "" || strings.HasPrefix(c.Cluster.Redis, "rediss:") || !given(c.Cluster.TLS) {
+				return ""
+			}
+			return "has no effect without TLS: write rediss:// in cluster.redis, or leave this out"
+		}}
+	}
+	return []rule{
+		needsRedis("cluster.sentinels", func(c Cluster) bool { return len(c.Sentinels) > 0 }),
+		needsRedis("cluster.emitter_prefix", func(c Cluster) bool { return c.EmitterPrefix != Default().Cluster.EmitterPrefix }),
+		needsRedis("cluster.tls.ca", func(c Cluster) bool { return c.TLS.CA != "" }),
+		needsRedis("cluster.tls.cert", func(c Cluster) bool { return c.TLS.Cert != "" }),
+		needsRedis("cluster.tls.key", func(c Cluster) bool { return c.TLS.Key != "" }),
+		needsTLS("cluster.tls.ca", func(t ClusterTLS) bool { return t.CA != "" }),
+		needsTLS("cluster.tls.cert", func(t ClusterTLS) bool { return t.Cert != "" }),
+		needsTLS("cluster.tls.key", func(t ClusterTLS) bool { return t.Key != "" }),
+		{[]string{"cluster.tls.cert", "cluster.tls.key"}, func(c *Config) string {
+			if c.Cluster.TLS.Cert == "" || c.Cluster.TLS.Key != "" {
+				return ""
+			}
+			return "needs cluster.tls.key as well: set both, or neither"
+		}},
+		{[]string{"cluster.tls.key", "cluster.tls.cert"}, func(c *Config) string {
+			if c.Cluster.TLS.Key == "" || c.Cluster.TLS.Cert != "" {
+				return ""
+			}
+			return "needs cluster.tls.cert as well: set both, or neither"
+		}},
+		{[]string{"cluster.sentinel_password", "cluster.sentinels"}, func(c *Config) string {
+			if c.Cluster.SentinelPassword == "" || len(c.Cluster.Sentinels) > 0 {
+				return ""
+			}
+			return "has no effect without cluster.sentinels: set those too, or leave this out"
+		}},
+		{[]string{"cluster.redis", "cluster.sentinels"}, func(c *Config) string {
+			u, err := url.Parse(c.Cluster.Redis)
+			if len(c.Cluster.Sentinels) == 0 || err != nil || u.Port() == "" {
+				return ""
+			}
+			return "must have the name of the master in the place of a host, without a port, since cluster.sentinels tell where it is"
+		}},
 	}
 }
 

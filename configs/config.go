@@ -27,6 +27,7 @@ type Config struct {
 	Store          Store
 	Inbox          Inbox
 	Recovery       Recovery
+	Cluster        Cluster
 	Log            Log
 }
 
@@ -154,6 +155,22 @@ type Recovery struct {
 	MaxBytes    int64         // of these; and of what is remembered of those who are away
 }
 
+// Cluster is Redis, through which programs with a Socket.IO emitter push. Without its address there is none of it.
+type Cluster struct {
+	Redis            string   // redis:// or rediss://, [[user]:password@]host[:port][/database]; with Sentinels, host is the master's name
+	Sentinels        []string // host:port
+	SentinelPassword string
+	EmitterPrefix    string // the emitters' key
+	TLS              ClusterTLS
+}
+
+// ClusterTLS is TLS towards Redis, with rediss://: paths of PEM files.
+type ClusterTLS struct {
+	CA   string // the authorities that sign its certificate; empty: those that the system trusts
+	Cert string // our certificate, if Redis asks for one
+	Key  string // its private key
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -207,7 +224,8 @@ func Default() *Config {
 			MaxMessages: 100000,
 			MaxBytes:    64 << 20,
 		},
-		Log: Log{Level: slog.LevelInfo, Format: "text"},
+		Cluster: Cluster{EmitterPrefix: "socket.io"},
+		Log:     Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 

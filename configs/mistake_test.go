@@ -19,7 +19,7 @@ func TestMistakesOfFile(t *testing.T) {
 		{"two documents", "listen: ':1'\n---\nlisten: ':2'\n", []string{`config file: "@" must be one YAML document, without a --- in the middle`}},
 		{"a list", "- listen\n", []string{`config file: must be a list of settings, such as listen: :2120 (file @:1)`}},
 		{
-			"unknown keys", "lisen: x\napi:\n  key: sesame\n  nonsense: 1\nping_timeout: 1s\nsocket_io: {path: /}\nzzz: 1\n'a b': 1\ncluster: {redis: x}\n",
+			"unknown keys", "lisen: x\napi:\n  key: sesame\n  nonsense: 1\nping_timeout: 1s\nsocket_io: {path: /}\nzzz: 1\n'a b': 1\nnonsense: {redis: x}\n",
 			[]string{
 				`lisen: is not a setting; did you mean listen? (file @:1)`,
 				`api.key: is not a setting; did you mean api.keys? (file @:3)`,
@@ -28,7 +28,7 @@ func TestMistakesOfFile(t *testing.T) {
 				`socket_io: is not a setting; did you mean socketio? (file @:6)`,
 				`zzz: is not a setting (file @:7)`,
 				`"a b": is not a setting (file @:8)`,
-				`cluster: is not a setting (file @:9)`,
+				`nonsense: is not a setting (file @:9)`,
 			},
 		},
 		{
@@ -175,6 +175,19 @@ func TestMistakesOfValues(t *testing.T) {
 		{"forward.events", []string{"login", "disconnect", "error", strings.Repeat("x", 256), "a\nb"}, "must be the name of an event that your pages emit"},
 		{"forward.url", []string{"nowhere"}, "must be an http:// or https:// address"},
 		{"forward.timeout", []string{"0", "11m"}, "must be a duration from 1ms to 10m"},
+		{"cluster.redis", []string{
+			"sesame", "http://h", "redis://", "redis://h:x", "redis://h:99999", "redis://h/one", "redis://h?db=1", "redis://u:sesame@h/sesame",
+			"redis://u:sesame%@h", "redis://u:ses ame@h:6379:6380", "redis://h/-1",
+		}, "**** must be redis:// or rediss:// (for TLS)"},
+		{"cluster.redis", []string{"****"}, "is the mask that config print shows"},
+		{"cluster.sentinels", []string{"h", ":26379", "h:x", "redis://h:1"}, "must be the host and port of a Sentinel"},
+		{"cluster.sentinels", []string{"h:1,h:1"}, "is given twice"},
+		{"cluster.sentinel_password", []string{"sesame\x01", strings.Repeat("sesame", 100)}, "**** must be at most 512 bytes of text"},
+		{"cluster.sentinel_password", []string{"****"}, "is the mask that config print shows"},
+		{"cluster.emitter_prefix", []string{"a#b", "a\nb", strings.Repeat("x", 256)}, "must be 1 to 255 bytes of text"},
+		{"cluster.tls.ca", []string{"a\x00b"}, "must be the path of a file"},
+		{"cluster.tls.cert", []string{"a\x00b"}, "must be the path of a file"},
+		{"cluster.tls.key", []string{"a\x00b"}, "must be the path of a file"},
 		{"presence.room_events", []string{"maybe"}, "must be true or false"},
 		{"presence.offline_delay", []string{"-1s", "x"}, "must be a duration from 0s to 24h"},
 		{"presence.count_event", []string{"none"}, "must be legacy, json or off"},
@@ -323,6 +336,46 @@ func TestMistakesTogether(t *testing.T) {
 			`forward.timeout: "1s" has no effect without forward.events: name the events, or leave this out (env CRIER_FORWARD_TIMEOUT)`,
 		},
 		{
+			"Sentinels of nothing",
+			[]string{"CRIER_CLUSTER_SENTINELS=h:1"},
+			`cluster.sentinels: "h:1" has no effect without cluster.redis: set that too, or leave this out (env CRIER_CLUSTER_SENTINELS)`,
+		},
+		{
+			"emitters without Redis",
+			[]string{"CRIER_CLUSTER_EMITTER_PREFIX=x"},
+			`cluster.emitter_prefix: "x" has no effect without cluster.redis: set that too, or leave this out (env CRIER_CLUSTER_EMITTER_PREFIX)`,
+		},
+		{
+			"a password for no Sentinel",
+			[]string{"CRIER_CLUSTER_REDIS=redis://h", "CRIER_CLUSTER_SENTINEL_PASSWORD=sesame"},
+			`cluster.sentinel_password: **** has no effect without cluster.sentinels: set those too, or leave this out (env CRIER_CLUSTER_SENTINEL_PASSWORD)`,
+		},
+		{
+			"a port for the name of a master",
+			[]string{"CRIER_CLUSTER_REDIS=redis://:sesame@h:1", "CRIER_CLUSTER_SENTINELS=h:2"},
+			`cluster.redis: **** must have the name of the master in the place of a host, without a port, since cluster.sentinels tell where it is (env CRIER_CLUSTER_REDIS)`,
+		},
+		{
+			"authorities without TLS",
+			[]string{"CRIER_CLUSTER_REDIS=redis://h", "CRIER_CLUSTER_TLS_CA=ca"},
+			`cluster.tls.ca: "ca" has no effect without TLS: write rediss:// in cluster.redis, or leave this out (env CRIER_CLUSTER_TLS_CA)`,
+		},
+		{
+			"authorities of nothing",
+			[]string{"CRIER_CLUSTER_TLS_CA=ca"},
+			`cluster.tls.ca: "ca" has no effect without cluster.redis: set that too, or leave this out (env CRIER_CLUSTER_TLS_CA)`,
+		},
+		{
+			"a certificate without its key",
+			[]string{"CRIER_CLUSTER_REDIS=rediss://h", "CRIER_CLUSTER_TLS_CERT=c"},
+			`cluster.tls.cert: "c" needs cluster.tls.key as well: set both, or neither (env CRIER_CLUSTER_TLS_CERT)`,
+		},
+		{
+			"a key without its certificate",
+			[]string{"CRIER_CLUSTER_REDIS=rediss://h", "CRIER_CLUSTER_TLS_KEY=k"},
+			`cluster.tls.key: "k" needs cluster.tls.cert as well: set both, or neither (env CRIER_CLUSTER_TLS_KEY)`,
+		},
+		{
 			"rooms of tokens that are not",
 			[]string{"CRIER_ROOMS_CLIENT_JOIN=token"},
 			`rooms.client_join: "token" needs auth.mode jwt or callback: in the mode open there are no tokens that could name rooms (env CRIER_ROOMS_CLIENT_JOIN)`,
@@ -356,6 +409,8 @@ func TestMistakesTogether(t *testing.T) {
 	load(t, "limited.yaml")
 	load(t, "", "CRIER_AUTH_MODE=callback", "CRIER_AUTH_CALLBACK_URL=http://h/", "CRIER_WEBHOOK_SECRETS=sesame", "CRIER_ROOMS_CLIENT_JOIN=token")
 	load(t, "", "CRIER_AUTH_MODE=jwt", "CRIER_AUTH_JWT_JWKS=http://h/", "CRIER_AUTH_JWT_ALGORITHMS=RS256,EdDSA")
+	load(t, "", "CRIER_CLUSTER_REDIS=rediss://master/1", "CRIER_CLUSTER_SENTINELS=a:1,b:1", "CRIER_CLUSTER_SENTINEL_PASSWORD=sesame", "CRIER_CLUSTER_TLS_CA=ca",
+		"CRIER_CLUSTER_TLS_CERT=c", "CRIER_CLUSTER_TLS_KEY=k", "CRIER_CLUSTER_EMITTER_PREFIX=x")
 	load(t, "", "CRIER_LISTEN=127.0.0.1:0", "CRIER_API_LISTEN=:0")
 	load(t, "", "CRIER_FORWARD_EVENTS=chat", "CRIER_FORWARD_URL=http://h/", "CRIER_WEBHOOK_SECRETS=sesame")
 	load(t, "", "CRIER_FORWARD_EVENTS=chat", "CRIER_WEBHOOK_URL=http://h/")

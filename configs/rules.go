@@ -38,6 +38,12 @@ var (
 	errClaim     = errors.New("must be at most 1024 bytes of text without control characters")
 	errForwarded = errors.New("must be the name of an event that your pages emit: at most 255 bytes of text, " +
 		"and none of those that Socket.IO or Crier handles itself (connect, connect_error, disconnect, disconnecting, error, newListener, removeListener, login, logout, subscribe, unsubscribe)")
+	errRedisURL = errors.New("must be redis:// or rediss:// (for TLS), then [[user]:password@]host[:port][/database]; " +
+		"in user and password, what is no letter or digit is written as in any URL, such as %40 for @")
+	errSentinel      = errors.New("must be the host and port of a Sentinel, such as 10.0.0.7:26379")
+	errRedisPassword = errors.New("must be at most 512 bytes of text without control characters")
+	errEmitterPrefix = errors.New("must be 1 to 255 bytes of text without control characters and without #, such as socket.io")
+
 	errSecret = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
 )
 
@@ -254,6 +260,62 @@ func parseForwarded(text string) (string, error) {
 	}
 	if text == "" || len(text) > 255 || !isPrintable(text) || slices.Contains(taken, text) {
 		return "", errForwarded
+	}
+	return text, nil
+}
+
+// parseRedisURL checks the address of Redis; empty is none. The value itself is not shown: it may have a password.
+func parseRedisURL(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if text == mask {
+		return "", errMask
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || !isHost(u.Hostname()) || u.RawQuery != "" || u.Fragment != "" {
+		return "", errRedisURL
+	}
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", errRedisURL
+		}
+	}
+	if database := strings.Trim(u.Path, "/"); database != "" {
+		if _, err := strconv.ParseUint(database, 10, 31); err != nil {
+			return "", errRedisURL
+		}
+	}
+	return text, nil
+}
+
+// parseSentinel checks host:port.
+func parseSentinel(text string) (string, error) {
+	host, _, err := net.SplitHostPort(text)
+	if err != nil || host == "" {
+		return "", errSentinel
+	}
+	if _, err := parseAddress(text); err != nil {
+		return "", errSentinel
+	}
+	return text, nil
+}
+
+// parseRedisPassword checks a password, which may be empty.
+func parseRedisPassword(text string) (string, error) {
+	if text == mask {
+		return "", errMask
+	}
+	if len(text) > 512 || !isPrintable(text) {
+		return "", errRedisPassword
+	}
+	return text, nil
+}
+
+// parseEmitterPrefix checks what channels begin with.
+func parseEmitterPrefix(text string) (string, error) {
+	if text == "" || len(text) > 255 || !isPrintable(text) || strings.Contains(text, "#") {
+		return "", errEmitterPrefix
 	}
 	return text, nil
 }

@@ -184,11 +184,14 @@ func TestReading(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 	s, err := c.Stats(ctx)
-	if err != nil || s.Users != 6 || s.Connections != 6 || s.Sockets != 6 || s.Callbacks != nil || s.Store == nil {
+	if err != nil || s.Users != 6 || s.Connections != 6 || s.Sockets != 6 || s.Callbacks != nil || s.Store == nil || s.Redis == nil {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if want := (client.StoreStats{Bytes: 7, Free: 6, Commits: 5, Writes: 4, Failures: 3, Compactions: 2, Error: "full"}); *s.Store != want {
 		t.Errorf("the store: %+v", *s.Store)
+	}
+	if want := (client.RedisStats{Up: true, Since: time.Unix(7, 0).UTC(), Lost: 6, Pushes: 5, Requests: 4, Repeated: 3, Passed: 2, Dropped: 1}); *s.Redis != want {
+		t.Errorf("Redis: %+v", *s.Redis)
 	}
 }
 

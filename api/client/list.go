@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // Page says which part of a list to return.
@@ -86,6 +87,7 @@ type (
 		Callbacks *CallbackStats `json:"webhooks,omitempty"` // nil without webhook.url
 		Store     *StoreStats    `json:"store,omitempty"`    // nil without store.path
 		Inbox     *InboxStats    `json:"inbox,omitempty"`    // nil where messages cannot be stored
+		Redis     *RedisStats    `json:"redis,omitempty"`    // nil without cluster.redis
 	}
 	// CallbackStats are those of the callbacks.
 	CallbackStats struct {
@@ -112,6 +114,17 @@ type (
 		Confirmed uint64 `json:"confirmed"` // for each user, since the file was made; as the next two
 		Expired   uint64 `json:"expired"`
 		Evicted   uint64 `json:"evicted"`
+	}
+	// RedisStats are those of the connection to Redis, and of what emitters have published there since the start.
+	RedisStats struct {
+		Up       bool      `json:"up"`
+		Since    time.Time `json:"since"`    // when it became so
+		Lost     uint64    `json:"lost"`     // connections that ended
+		Pushes   uint64    `json:"pushes"`   // messages pushed
+		Requests uint64    `json:"requests"` // joins, leaves and disconnections carried out
+		Repeated uint64    `json:"repeated"` // copies of a message that was pushed already
+		Passed   uint64    `json:"passed"`   // passed over: not for this server
+		Dropped  uint64    `json:"dropped"`  // broken, too large, or refused
 	}
 )
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -226,12 +227,20 @@ func printStats(out io.Writer, s client.Stats) error {
 			figure{"stored", in.Messages, "messages that wait for users"},
 			figure{"waiting", in.Waiting, "the same, for each of the users"})
 	}
+	if r := s.Redis; r != nil {
+		figures = append(figures,
+			figure{"emitters", r.Pushes, "messages that they pushed through Redis, since the start"},
+			figure{"emitters dropped", r.Dropped, "broken, too large, or refused"})
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range figures {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", f.name, f.value, f.what)
 	}
 	if s.Store != nil && s.Store.Error != "" {
 		fmt.Fprintln(w, "store error\t\t"+s.Store.Error)
+	}
+	if s.Redis != nil && !s.Redis.Up {
+		fmt.Fprintln(w, "Redis\t\taway since "+s.Redis.Since.Format(time.RFC3339))
 	}
 	return w.Flush()
 }

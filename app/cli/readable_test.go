@@ -71,6 +71,12 @@ func TestPrintStats(t *testing.T) {
 				"store error            no space",
 			},
 		},
+		{"with Redis", client.Stats{Redis: &client.RedisStats{Up: true, Pushes: 7, Dropped: 2}}, []string{
+			"emitters          7  messages that they pushed through Redis, since the start", "emitters dropped  2  broken, too large, or refused",
+		}},
+		{"without its Redis", client.Stats{Redis: &client.RedisStats{Since: time.Unix(0, 0).UTC()}}, []string{
+			"Redis                away since 1970-01-01T00:00:00Z",
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out strings.Builder

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"crier/api"
+	"crier/configs"
+	"crier/io/cluster"
+)
+
+var errNoCertificates = errors.New("the file has no certificate in PEM form")
+
+// buildEmitters makes what carries out the messages of emitters, if there is a Redis. Whether it can be reached shows later.
+func (a *App) buildEmitters() error {
+	c := a.cfg.Cluster
+	if c.Redis == "" {
+		return nil
+	}
+	secure, err := redisTLS(c.TLS)
+	if err != nil {
+		return err
+	}
+	redis, err := cluster.NewRedis(cluster.RedisOptions{
+		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
+	})
+	if err != nil {
+		return fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
+	}
+	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
+	for _, name := range a.cfg.SocketIO.Namespaces {
+		n, err := a.sockets.Of(name)
+		if err != nil {
+			return err
+		}
+		sockets[name] = n.Hub()
+	}
+	a.emitters, err = cluster.NewEmitters(cluster.EmitterOptions{
+		Redis: redis, Prefix: c.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
+	})
+	return err
+}
+
+// redisTLS reads the files of cluster.tls.
+func redisTLS(c configs.ClusterTLS) (*tls.Config, error) {
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		text, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("reading the authorities (setting `cluster.tls.ca`): %w", err)
+		}
+		secure.RootCAs = x509.NewCertPool()
+		if !secure.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("reading the authorities %s (setting `cluster.tls.ca`): %w", c.CA, errNoCertificates)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate for Redis (settings `cluster.tls.cert` and `cluster.tls.key`): %w", err)
+		}
+		secure.Certificates = []tls.Certificate{pair}
+	}
+	return secure, nil
+}
+
+// redisFigures are what the push port shows of Redis and the emitters.
+func (a *App) redisFigures() api.RedisFigures {
+	link, s := a.emitters.Redis(), a.emitters.Stats()
+	return api.RedisFigures{
+		Up: link.Up, Since: link.Since, Lost: link.Lost,
+		Pushes: s.Pushes, Requests: s.Requests, Repeated: s.Repeated, Passed: s.Passed, Dropped: s.Dropped,
+	}
+}

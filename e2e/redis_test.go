@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"net"
+	"os/exec"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// A redisServer is a running redis-server that keeps nothing.
+type redisServer struct {
+	path string
+	port int
+	dir  string
+	cmd  *exec.Cmd
+	log  *logbook
+}
+
+// startRedis starts a redis-server on a free port; the test's end stops it.
+func startRedis(t *testing.T) *redisServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("finding a free port: %v", err)
+	}
+	s := &redisServer{
+		path: tool(t, "redis-server", "apt-get install redis-server"),
+		port: l.Addr().(*net.TCPAddr).Port, dir: t.TempDir(), log: newLogbook(),
+	}
+	if err := l.Close(); err != nil {
+		t.Fatalf("freeing a port: %v", err)
+	}
+	s.start(t)
+	t.Cleanup(func() {
+		s.kill(t)
+		if t.Failed() {
+			t.Logf("the log of redis-server:\n%s", s.log.text())
+		}
+	})
+	return s
+}
+
+// start starts it, again after kill on the same port, and waits until it listens.
+func (s *redisServer) start(t *testing.T) {
+	t.Helper()
+	s.cmd = exec.Command(s.path, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatalf("starting redis-server: %v", err)
+	}
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		c, err := net.Dial("tcp", s.address())
+		if err == nil {
+			if err := c.Close(); err != nil {
+				t.Fatalf("closing a connection to redis-server: %v", err)
+			}
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("redis-server does not listen: %v", err)
+		}
+	}
+}
+
+// kill ends it at once.
+func (s *redisServer) kill(t *testing.T) {
+	t.Helper()
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Errorf("killing redis-server: %v", err)
+	}
+	if err := s.cmd.Wait(); err == nil {
+		t.Error("redis-server has ended by itself")
+	}
+}
+
+func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+func (s *redisServer) url() string { return "redis://" + s.address() }

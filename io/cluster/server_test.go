@@ -1,0 +1,307 @@
+package cluster
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"crier/io/hub"
+)
+
+// redisServer is a real redis-server on a port of its own.
+type redisServer struct {
+	port int
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	log  *logBook
+}
+
+// startRedis starts a redis-server that keeps nothing; the test's end stops it. Without the program, the test is skipped,
+// or fails in CI.
+func startRedis(t *testing.T, args ...string) *redisServer {
+	t.Helper()
+	s := newRedis(t, args...)
+	s.start(t)
+	return s
+}
+
+// newRedis is startRedis that does not start it yet.
+func newRedis(t *testing.T, args ...string) *redisServer {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("redis-server is missing: apt-get install redis-server")
+	}
+	return &redisServer{port: freePort(t), dir: t.TempDir(), args: args, log: &logBook{}}
+}
+
+// freePort returns a port that nobody listens on at the moment.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (s *redisServer) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// start starts the server, again after kill, and waits until it listens.
+func (s *redisServer) start(t *testing.T) {
+	t.Helper()
+	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}, s.args...)
+	s.run(t, exec.Command("redis-server", args...))
+}
+
+func (s *redisServer) run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	s.cmd = cmd
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		s.kill(t)
+		if t.Failed() {
+			t.Logf("the log of redis-server %d:\n%s", s.port, s.log)
+		}
+	})
+	await(t, "redis-server listens", func() bool {
+		c, err := net.Dial("tcp", s.addr())
+		return err == nil && c.Close() == nil
+	})
+}
+
+// kill ends the server at once.
+func (s *redisServer) kill(t *testing.T) {
+	t.Helper()
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	var exit *exec.ExitError
+	if err := s.cmd.Wait(); err != nil && !errors.As(err, &exit) {
+		t.Error(err)
+	}
+}
+
+// do sends commands over a connection of their own.
+func (s *redisServer) do(t *testing.T, commands ...[]any) {
+	t.Helper()
+	c, err := redis.Dial("tcp", s.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, command := range commands {
+		if _, err := c.Do(command[0].(string), command[1:]...); err != nil {
+			t.Fatalf("%v: %v", command[0], err)
+		}
+	}
+}
+
+func (s *redisServer) publish(t *testing.T, channel string, body []byte) {
+	t.Helper()
+	s.do(t, []any{"PUBLISH", channel, body})
+}
+
+// connect returns a station that is connected to Redis at the URL, or tries to; the test's end closes it.
+func connect(t *testing.T, o RedisOptions) *station {
+	t.Helper()
+	r, err := NewRedis(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStation(t, r)
+	s.begin(t)
+	return s
+}
+
+func (s *station) begin(t *testing.T) {
+	t.Helper()
+	s.Start()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("the log:\n%s", s.log)
+		}
+	})
+}
+
+func (s *station) up(t *testing.T) {
+	t.Helper()
+	await(t, "Redis is there", func() bool { return s.Redis().Up })
+}
+
+func (s *station) away(t *testing.T) {
+	t.Helper()
+	await(t, "Redis is away", func() bool { return !s.Redis().Up })
+}
+
+// gets publishes until the station pushes it: what is published while it is not subscribed is lost.
+func (s *station) gets(t *testing.T, from *redisServer, event string) {
+	t.Helper()
+	body := unhex(t, "92 81 a464617461 91")
+	body = append(append(body, 0xa0|byte(len(event))), event...)
+	from.publish(t, "socket.io#emitter", append(body, 0x80))
+	want := "/ all: " + event
+	await(t, want, func() bool { return slices.Contains(s.main.taken(), want) })
+}
+
+// browser is a connection.
+type browser struct {
+	id string
+
+	mu     sync.Mutex
+	events []string
+	kicked bool
+	left   bool // by Disconnect
+}
+
+func (b *browser) ID() string { return b.id }
+
+func (b *browser) Deliver(m *hub.Message) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.events = append(b.events, m.Event)
+	return nil
+}
+
+func (b *browser) Kick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kicked = true
+}
+
+func (b *browser) got() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.events)
+}
+
+// namespaced is a browser that can leave one namespace.
+type namespaced struct{ *browser }
+
+func (n namespaced) Disconnect() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.left = true
+}
+
+// authority makes certificates: a file of its own, and pairs of files for others.
+type authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{dir: t.TempDir()}
+	var err error
+	if a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	a.file, _ = a.issue(t, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, a.key)
+	return a
+}
+
+// issue writes NAME.crt and NAME.key. The first one is the authority's own.
+func (a *authority) issue(t *testing.T, name string, template *x509.Certificate, key *ecdsa.PrivateKey) (certFile, keyFile string) {
+	t.Helper()
+	template.SerialNumber = big.NewInt(int64(len(name)))
+	template.Subject = pkix.Name{CommonName: name}
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent := a.cert
+	if parent == nil {
+		parent = template
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, a.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.cert == nil {
+		if a.cert, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(a.dir, name+".crt"), filepath.Join(a.dir, name+".key")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+// pair issues a certificate for 127.0.0.1, for servers and clients.
+func (a *authority) pair(t *testing.T, name string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.issue(t, name, &x509.Certificate{
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}, key)
+}
+
+// trust returns settings that trust the authority.
+func (a *authority) trust() *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+}
+
+// count returns what a browser must get of n events.
+func count(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s%d", prefix, i)
+	}
+	return all
+}
