@@ -53,14 +53,21 @@ func (s *Server) ask(ctx context.Context, who *caller, o *order, land func(outco
 	if s.asker == nil {
 		return errNoAsker
 	}
-	keep := o.keep
-	_, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, hub.Question{
+	if err := o.turns.wait(ctx); err != nil {
+		return err
+	}
+	keep, now := o.keep, time.Now()
+	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, hub.Question{
 		Wait: o.ack,
 		Keep: keep,
 		Done: func(a hub.Answers) {
-			land(outcome{a.Pushed.Users, a.Pushed.Connections, who.answers(&a, keep)}, nil)
+			s.note(who, a.Pushed, now, &a)
+			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, acked: who.answers(&a, keep)}, nil)
 		},
 	})
+	if err == nil {
+		s.note(who, r, now, nil)
+	}
 	return err
 }
 

@@ -46,6 +46,7 @@ func (s *Server) array(w http.ResponseWriter, r *http.Request, who *caller) {
 	}
 	k.out = append(k.out[:0], '[')
 	var later []place
+	var in turns
 	n := 0
 	for one := range elements(list) {
 		if n++; n > 1 {
@@ -57,7 +58,7 @@ func (s *Server) array(w http.ResponseWriter, r *http.Request, who *caller) {
 			bad = limited.fault()
 		} else {
 			var t *ticket
-			k.out, t, bad = s.begin(r.Context(), who, one, before, arrayAnswers)
+			k.out, t, bad = s.begin(r.Context(), who, one, before, arrayAnswers, &in)
 			if t != nil {
 				later = append(later, place{len(k.out), t})
 			}
@@ -138,8 +139,15 @@ func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	gone, leave := context.WithCancel(r.Context())
+	// The request's context also ends by the deadline that ends the reading, below: then there are answers to be sent.
+	gone, leave := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer leave()
+	var ending atomic.Bool
+	defer context.AfterFunc(r.Context(), func() {
+		if !ending.Load() {
+			leave()
+		}
+	})()
 	var mu sync.Mutex
 	over := false // guarded by mu: the connection may serve another request
 	l := s.newLink(gone, r, who, d, func() {
@@ -148,6 +156,7 @@ func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
 		if over {
 			return
 		}
+		ending.Store(true)
 		cancel()
 		d.log("ending a link", d.ctl.SetReadDeadline(past()))
 	})
@@ -181,7 +190,7 @@ func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
 		line, err := d.in.next()
 		switch {
 		case errors.Is(err, errLineTooLong):
-			l.refuse(&fault{
+			l.skip(&fault{
 				code:   codeLineTooLong,
 				detail: "The line has more than " + strconv.Itoa(d.in.max) + " bytes, and was skipped.",
 			})

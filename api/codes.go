@@ -22,6 +22,7 @@ const (
 	codeAudienceDenied  code = "audience_denied"
 	codeNotFound        code = "not_found"
 	codeNoSchedule      code = "schedule_not_found"
+	codeNoMessage       code = "message_not_found"
 	codeBadMethod       code = "method_not_allowed"
 	codeBodyTooLarge    code = "body_too_large"
 	codeLineTooLong     code = "line_too_long"
@@ -49,7 +50,7 @@ const (
 func codes() []code {
 	return []code{
 		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeAudienceDenied, codeNotFound,
-		codeNoSchedule, codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
+		codeNoSchedule, codeNoMessage, codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
 		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeSchedulesFull, codeStopping,
@@ -75,6 +76,8 @@ func (c code) about() (status int, title string) {
 		return http.StatusNotFound, "No such call"
 	case codeNoSchedule:
 		return http.StatusNotFound, "No such schedule"
+	case codeNoMessage:
+		return http.StatusNotFound, "No receipt of that message"
 	case codeBadMethod:
 		return http.StatusMethodNotAllowed, "Method not allowed"
 	case codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge:

@@ -136,7 +136,7 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	}
 	result, err := s.pusher.Push(r.Context(), hub.Push{
 		To:      to,
-		Message: &hub.Message{Event: legacyEvent, Args: []json.RawMessage{argument}},
+		Message: &hub.Message{Event: legacyEvent, Args: []json.RawMessage{argument}, ShowID: s.showIDs},
 	})
 	if err != nil {
 		return false, fail(err.Error())

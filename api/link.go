@@ -16,11 +16,11 @@ type links struct {
 	open   map[*link]struct{}
 }
 
-// aheadOf is how many lines may be pushed while one before them waits for acknowledgements.
+// aheadOf is how many lines may be pushed while one before them waits for acknowledgements or the disk.
 const aheadOf = 256
 
-// link is one of them. Its lines are answered in their order. While one waits for acknowledgements those behind it are
-// pushed already; then a goroutine answers, otherwise the one that reads.
+// link is one of them. Its lines are answered in their order. While one waits for acknowledgements, or the disk, those behind it
+// are pushed already; then a goroutine answers, otherwise the one that reads.
 type link struct {
 	s    *Server
 	end  func() // makes it end soon; called without a lock, perhaps after the end
@@ -33,10 +33,11 @@ type link struct {
 	access *rules // under which who was let in
 	who    *caller
 	text   []byte
+	turns  turns
 	queue  chan reply // nil until an answer has to wait
 
 	answering sync.WaitGroup
-	due       atomic.Int32 // answers that are in the queue, or taken from it and not put
+	due       atomic.Int32 // lines that have been taken and whose answers have not been put
 }
 
 // outlet sends answers. Its methods are called by one goroutine at a time.
@@ -112,6 +113,7 @@ func (l *link) turn(ctx context.Context) *fault {
 
 // take does what one line says. It is answered now, or in its turn. The error says that the link may not go on.
 func (l *link) take(ctx context.Context, line []byte) *fault {
+	l.due.Add(1)
 	bad := l.allowed()
 	if bad == nil {
 		bad = l.turn(ctx)
@@ -120,7 +122,7 @@ func (l *link) take(ctx context.Context, line []byte) *fault {
 		l.refuse(bad)
 		return bad
 	}
-	text, t, bad := l.s.begin(l.push, l.who, line, l.text[:0], maxAnswers)
+	text, t, bad := l.s.begin(l.push, l.who, line, l.text[:0], maxAnswers, &l.turns)
 	if l.text = text[:0]; cap(text) > maxScratch {
 		l.text = nil
 	}
@@ -132,7 +134,13 @@ func (l *link) take(ctx context.Context, line []byte) *fault {
 	return nil
 }
 
-// refuse answers a line with a problem.
+// skip answers a line that cannot be taken.
+func (l *link) skip(bad *fault) {
+	l.due.Add(1)
+	l.refuse(bad)
+}
+
+// refuse answers a line that was taken with a problem.
 func (l *link) refuse(bad *fault) {
 	l.s.logFault(l.r, bad)
 	l.reply(reply{text: bad.append(nil)})
@@ -142,6 +150,7 @@ func (l *link) refuse(bad *fault) {
 func (l *link) reply(r reply) {
 	if l.queue == nil && r.ticket == nil {
 		l.out.put(r.text)
+		l.due.Add(-1)
 		return
 	}
 	if l.queue == nil {
@@ -154,7 +163,6 @@ func (l *link) reply(r reply) {
 	} else {
 		r.text = nil
 	}
-	l.due.Add(1)
 	l.queue <- r
 }
 

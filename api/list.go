@@ -84,6 +84,7 @@ type (
 		figures
 		Webhooks *callbackFigures `json:"webhooks,omitempty"`
 		Store    *StoreFigures    `json:"store,omitempty"`
+		Inbox    *InboxFigures    `json:"inbox,omitempty"`
 	}
 )
 
@@ -96,6 +97,16 @@ type StoreFigures struct {
 	Failures    uint64 `json:"failures"`        // transactions that failed
 	Compactions uint64 `json:"compactions"`     // times the file was made smaller
 	Error       string `json:"error,omitempty"` // of the latest transaction, if it failed
+}
+
+// InboxFigures are those of the messages that are stored for users. Fates are counted for each user, since the file was made.
+type InboxFigures struct {
+	Messages  uint64 `json:"messages"` // that somebody waits for
+	Waiting   uint64 `json:"waiting"`  // the same, for each user
+	Bytes     uint64 `json:"bytes"`    // that they take, about
+	Confirmed uint64 `json:"confirmed"`
+	Expired   uint64 `json:"expired"`
+	Evicted   uint64 `json:"evicted"`
 }
 
 // users answers GET /v1/users.
@@ -198,7 +209,12 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		st := s.store()
 		all.Store = &st
 	}
-	s.answer(w, r, all, nil)
+	var err error
+	if s.inbox != nil {
+		all.Inbox = new(InboxFigures)
+		*all.Inbox, err = s.inbox()
+	}
+	s.answer(w, r, all, err)
 }
 
 // lookup returns nil if who may look at what a names, or the fault.
@@ -214,15 +230,26 @@ func (s *Server) lookup(who *caller, a *hub.Audience) *fault {
 
 // page reads the parameters of a list.
 func (s *Server) page(r *http.Request, who *caller) (hub.Page, *fault) {
-	p := hub.Page{Limit: defaultLimit, Prefix: who.audience}
 	if s.directory == nil {
-		return p, pushFault(errNoDirectory)
+		return hub.Page{}, pushFault(errNoDirectory)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return p, invalid("The query", "has a percent sign that is no escape, or a semicolon")
+		return hub.Page{}, errBadQuery()
 	}
+	return pageOf(query, who)
+}
+
+// errBadQuery is the fault of parameters that cannot be told apart.
+func errBadQuery() *fault {
+	return invalid("The query", "has a percent sign that is no escape, or a semicolon")
+}
+
+// pageOf reads the parameters of a list.
+func pageOf(query url.Values, who *caller) (hub.Page, *fault) {
+	p := hub.Page{Limit: defaultLimit, Prefix: who.audience}
 	for name, values := range query {
+		var err error
 		if len(values) > 1 {
 			return p, invalid("A parameter", "is there twice")
 		}

@@ -58,7 +58,7 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("%s is not in the manual", c)
 		}
 	}
-	for _, field := range []string{"id", "to", "event", "data", "args", "volatile", "ack", "dry_run"} {
+	for _, field := range []string{"id", "to", "event", "data", "args", "volatile", "ack", "dry_run", "ttl", "store", "receipt"} {
 		if doc.Components.Schemas.Push.Properties[field] == nil {
 			t.Errorf("the field %s is not in the description", field)
 		}

@@ -25,9 +25,13 @@ type order struct {
 	dryRun   bool
 	ack      time.Duration // how long to wait for acknowledgements; 0: none are asked for
 	keep     int           // bytes of them that the result has
-	given    uint16        // the fields that there are, a bit each
-	names    int           // in to
-	audience bool          // to says anything
+	turns    *turns        // nil: it is pushed by itself
+	store    bool          // for users who are offline, and until it has arrived
+	ttl      time.Duration // for how long; 0: it is not stored
+	receipt  bool
+	given    uint32 // the fields that there are, a bit each
+	names    int    // in to
+	audience bool   // to says anything
 }
 
 // parcel is what the hub gets of a push: in one piece, since that is what most pushes allocate.
@@ -47,7 +51,9 @@ const (
 	hasVolatile
 	hasDryRun
 	hasAck
-	hasOther
+	hasTTL
+	hasStore
+	hasReceipt
 	hasUsers
 	hasRooms
 	hasConnections
@@ -64,10 +70,10 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 	if line[0] != '{' {
 		return o, invalid("The push", "has to be a JSON object")
 	}
-	o.parcel = &parcel{message: hub.Message{Event: legacyEvent}}
+	o.parcel = &parcel{message: hub.Message{Event: legacyEvent, ShowID: s.showIDs}}
 	var data, args []byte
 	for name, value := range members(line) {
-		field, bit := unquoted(name), uint16(0)
+		field, bit := unquoted(name), uint32(0)
 		null := string(value) == "null"
 		switch string(field) {
 		case "id":
@@ -103,10 +109,19 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 			if !null {
 				o.ack, bad = ackTime(value)
 			}
-		case "ttl", "store", "receipt":
-			if !null && string(value) != "false" {
-				bad = &fault{code: codeUnsupported, detail: string(field) + " is not supported by this server: leave it out."}
+		case "ttl":
+			bit = hasTTL
+			if !null {
+				o.ttl, bad = ttlOf(value)
 			}
+		case "store":
+			if bit = hasStore; null {
+				bit = 0
+			}
+			o.store, bad = boolValue(value, "store")
+		case "receipt":
+			bit = hasReceipt
+			o.receipt, bad = boolValue(value, "receipt")
 		default:
 			bad = unknownField("", field)
 		}
@@ -120,6 +135,12 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 	}
 	if bad := o.check(args != nil); bad != nil {
 		return o, bad
+	}
+	if bad := s.checkKeep(&o); bad != nil {
+		return o, bad
+	}
+	if o.receipt && s.receipts == nil {
+		return o, receiptFault(errNoReceipts)
 	}
 	return o, s.pack(&o, data, args)
 }
@@ -193,9 +214,9 @@ func (o *order) parseAudience(a *hub.Audience, value []byte, field string, depth
 	if depth > maxExcept {
 		return invalid(field, "is an exception nested more than "+strconv.Itoa(maxExcept)+" deep")
 	}
-	var given uint16
+	var given uint32
 	for token, value := range members(value) {
-		name, bit := unquoted(token), uint16(0)
+		name, bit := unquoted(token), uint32(0)
 		null := string(value) == "null"
 		switch string(name) {
 		case "users":

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"crier/io/hub"
 )
@@ -59,7 +60,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, who *caller) {
 
 // perform does what line, the JSON of one push, says for who, and appends the answer to dst. It keeps nothing of line.
 func (s *Server) perform(ctx context.Context, who *caller, line, dst []byte) ([]byte, *fault) {
-	dst, t, bad := s.begin(ctx, who, line, dst, maxAnswers)
+	dst, t, bad := s.begin(ctx, who, line, dst, maxAnswers, nil)
 	if t != nil {
 		return t.finish(ctx, dst)
 	}
@@ -76,8 +77,8 @@ type ticket struct {
 }
 
 // begin does what line says, and appends the answer to dst or returns what it waits for: acknowledgements, of which keep
-// bytes are wanted, or the result of a push with the same id.
-func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep int) ([]byte, *ticket, *fault) {
+// bytes are wanted, the disk, or the result of a push with the same id. It is one of turns, if that is not nil.
+func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep int, in *turns) ([]byte, *ticket, *fault) {
 	o, bad := s.parse(line)
 	if bad != nil {
 		return dst, nil, bad
@@ -85,7 +86,7 @@ func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep 
 	if denied := who.reaches(&o.to); denied != nil {
 		return dst, nil, denied.fault()
 	}
-	o.keep = keep
+	o.keep, o.turns = keep, in
 	result, f, duplicate, err := s.deliver(ctx, who, &o)
 	switch {
 	case err != nil:
@@ -137,12 +138,13 @@ func (o *order) append(dst []byte, result *outcome, duplicate bool) []byte {
 	dst = strconv.AppendInt(dst, int64(result.users), 10)
 	dst = append(dst, `,"connections":`...)
 	dst = strconv.AppendInt(dst, int64(result.connections), 10)
-	dst = append(dst, `},"stored":false`...)
+	dst = append(dst, `},"stored":`...)
+	dst = strconv.AppendBool(dst, result.stored)
 	if result.acked != nil {
 		dst = result.acked.append(dst)
 	}
 	dst = append(dst, `,"duplicate":`...)
-	dst = strconv.AppendBool(dst, duplicate)
+	dst = strconv.AppendBool(dst, duplicate || result.known)
 	return append(dst, '}')
 }
 
@@ -169,12 +171,12 @@ func (s *Server) deliver(ctx context.Context, who *caller, o *order) (result out
 	if o.id != "" {
 		return s.deliverOnce(ctx, who, o)
 	}
-	if o.ack == 0 {
-		result, err = s.hand(ctx, o.to, o.parcel)
+	if !o.waits() {
+		result, err = s.hand(ctx, who, o)
 		return result, nil, false, err
 	}
 	f = newFlight()
-	return outcome{}, f, false, s.ask(ctx, who, o, f.land)
+	return outcome{}, f, false, s.launch(ctx, who, o, f.land)
 }
 
 // deliverOnce hands o, which has an id, to the hub unless one with that id has been.
@@ -184,11 +186,11 @@ func (s *Server) deliverOnce(ctx context.Context, who *caller, o *order) (result
 	switch {
 	case err != nil:
 		return outcome{}, nil, false, err
-	case first && o.ack == 0:
-		result, err = s.handOnce(ctx, o, key, f)
+	case first && !o.waits():
+		result, err = s.handOnce(ctx, who, o, key, f)
 		return result, nil, false, err
 	case first:
-		if err = s.ask(ctx, who, o, s.repeats.lander(key, f)); err != nil {
+		if err = s.launch(ctx, who, o, s.repeats.lander(key, f)); err != nil {
 			s.repeats.land(key, f, outcome{}, err)
 		}
 		return outcome{}, f, false, err
@@ -199,17 +201,34 @@ func (s *Server) deliverOnce(ctx context.Context, who *caller, o *order) (result
 }
 
 // handOnce gives o to the hub, and lands f with what comes of it, whatever that is.
-func (s *Server) handOnce(ctx context.Context, o *order, key string, f *flight) (result outcome, err error) {
+func (s *Server) handOnce(ctx context.Context, who *caller, o *order, key string, f *flight) (result outcome, err error) {
 	err = errPanicked
 	defer func() { s.repeats.land(key, f, result, err) }()
-	result, err = s.hand(ctx, o.to, o.parcel)
+	result, err = s.hand(ctx, who, o)
 	return result, err
 }
 
-// hand gives a parcel to the hub.
-func (s *Server) hand(ctx context.Context, to hub.Audience, p *parcel) (outcome, error) {
-	r, err := s.pusher.Push(ctx, hub.Push{To: to, Message: &p.message})
+// hand gives o to the hub.
+func (s *Server) hand(ctx context.Context, who *caller, o *order) (outcome, error) {
+	if err := o.turns.wait(ctx); err != nil {
+		return outcome{}, err
+	}
+	r, err := s.pusher.Push(ctx, hub.Push{To: o.to, Message: &o.parcel.message})
+	if err == nil && o.receipt {
+		s.note(who, r, time.Now(), nil)
+	}
 	return outcome{users: r.Users, connections: r.Connections}, err
+}
+
+// waits says whether the result of o is there only later.
+func (o *order) waits() bool { return o.store || o.ack > 0 }
+
+// launch gives o, which waits, to the hub, and lands what comes of it. Without an error it returns at once.
+func (s *Server) launch(ctx context.Context, who *caller, o *order, land func(outcome, error)) error {
+	if o.store {
+		return s.keep(ctx, who, o, land)
+	}
+	return s.ask(ctx, who, o, land)
 }
 
 var (
@@ -243,6 +262,14 @@ func pushFault(err error) *fault {
 		}
 	case errors.Is(err, hub.ErrTooManyRooms):
 		return &fault{code: codeTooMany, detail: "The user is a member of 1,000 rooms: remove some, or push to users."}
+	case errors.Is(err, hub.ErrTooManyUsers):
+		return &fault{code: codeTooMany, detail: "The message is for more than 100,000 users, which is as many as one can be stored for: push to smaller rooms, or without store and ttl."}
+	case errors.Is(err, hub.ErrTooMuch):
+		return &fault{code: codeMessageTooLarge, detail: "The message is larger than all stored messages together may be: raise inbox.max_bytes, or push without store and ttl."}
+	case errors.Is(err, hub.ErrInbox):
+		return &fault{code: codeStoreFailed, retry: stopRetry, detail: "The message could not be stored, and nobody got it: try again, with the same id if there is one. The log has more."}
+	case errors.Is(err, errNoKeeper), errors.Is(err, hub.ErrNoInbox), errors.Is(err, hub.ErrNotUsers):
+		return &fault{code: codeUnsupported, detail: "This server cannot store messages: leave store and ttl out."}
 	case errors.Is(err, hub.ErrStore):
 		return &fault{code: codeStoreFailed, retry: stopRetry, detail: "The membership could not be stored, and stays as it was: try again. The log has more."}
 	case errors.Is(err, errNoAsker):

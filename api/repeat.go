@@ -20,6 +20,8 @@ var errTableFull = errors.New("the table of push ids is full")
 // outcome is what became of a push.
 type outcome struct {
 	users, connections int
+	stored             bool
+	known              bool   // it is that of a push before: the hub has found out
 	acked              *acked // nil: no acknowledgements were asked for
 }
 

@@ -47,12 +47,31 @@ func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMess
 		return false, bad
 	}
 	o.parcel.message.ID = id
-	if _, err := s.hand(ctx, o.to, o.parcel); err != nil {
+	if err := s.makeScheduled(ctx, &o); err != nil {
 		bad := s.blame(ctx, err)
 		status, _ := bad.code.about()
 		return status >= http.StatusInternalServerError, bad
 	}
 	return false, nil
+}
+
+// makeScheduled makes a push, and waits until it is stored if it has to be. One whose id is stored already has been made.
+func (s *Server) makeScheduled(ctx context.Context, o *order) error {
+	nobody := new(caller)
+	if !o.waits() {
+		_, err := s.hand(ctx, nobody, o)
+		return err
+	}
+	f := newFlight()
+	if err := s.launch(ctx, nobody, o, f.land); err != nil {
+		return err
+	}
+	select {
+	case <-f.landed:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // addSchedule answers POST /v1/schedules.
@@ -269,7 +288,7 @@ func (s *Server) checkScheduled(ctx context.Context, push []byte, who *caller) *
 			return pushFault(err)
 		}
 	}
-	for field, bit := range map[string]uint16{"id": hasID, "ack": hasAck, "dry_run": hasDryRun} {
+	for field, bit := range map[string]uint32{"id": hasID, "ack": hasAck, "dry_run": hasDryRun} {
 		if o.given&bit != 0 {
 			return invalid("push."+field, "cannot be there: each push of a schedule has an id of its own, and nobody waits for its result")
 		}

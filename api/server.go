@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"crier/api/schedule"
 	"crier/io/hub"
@@ -45,6 +46,20 @@ type Options struct {
 	// Asker pushes what clients are to acknowledge. Nil means Pusher, if it is one; without any, such pushes are answered
 	// with 422.
 	Asker Asker
+
+	// Keeper pushes what is to be kept for users until it has arrived. Nil means that nothing can: such pushes are answered
+	// with 422, and WhyNotKept, a sentence that names the setting.
+	Keeper     Keeper
+	WhyNotKept string
+
+	// TTL is how long a message is kept whose push does not say so; zero means 24 h.
+	TTL time.Duration
+
+	// Receipts know what became of messages. Nil means that there are none.
+	Receipts Receipts
+
+	// ShowIDs has clients shown the id of every message.
+	ShowIDs bool
 
 	// Upgrader makes the WebSockets of /v1/stream. Its MaxPayload bounds a line. Nil means that there are none: the call
 	// is answered with 422.
@@ -78,6 +93,9 @@ type Options struct {
 	// Store returns the figures of what survives a crash. Nil means that nothing does.
 	Store func() StoreFigures
 
+	// Inbox returns the figures of stored messages. Nil means that there are none.
+	Inbox func() (InboxFigures, error)
+
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
 }
@@ -87,14 +105,20 @@ type Options struct {
 type Server struct {
 	// static
 	pusher     Pusher
-	directory  Directory           // may be nil
-	asker      Asker               // may be nil
-	roster     Roster              // may be nil
-	upgrader   *wsconn.Upgrader    // may be nil
-	docs       http.Handler        // may be nil
-	callbacks  Callbacks           // may be nil
-	schedules  *schedule.Book      // may be nil
-	store      func() StoreFigures // may be nil
+	directory  Directory // may be nil
+	asker      Asker     // may be nil
+	keeper     Keeper    // may be nil
+	whyNotKept string
+	ttl        time.Duration
+	receipts   Receipts // may be nil
+	showIDs    bool
+	roster     Roster                       // may be nil
+	upgrader   *wsconn.Upgrader             // may be nil
+	docs       http.Handler                 // may be nil
+	callbacks  Callbacks                    // may be nil
+	schedules  *schedule.Book               // may be nil
+	store      func() StoreFigures          // may be nil
+	inbox      func() (InboxFigures, error) // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -134,12 +158,18 @@ func New(o Options) (*Server, error) {
 		offline:     []byte("offline"),
 		directory:   o.Directory,
 		asker:       o.Asker,
+		keeper:      o.Keeper,
+		whyNotKept:  o.WhyNotKept,
+		ttl:         o.TTL,
+		receipts:    o.Receipts,
+		showIDs:     o.ShowIDs,
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
 		callbacks:   o.Callbacks,
 		schedules:   o.Schedules,
 		store:       o.Store,
+		inbox:       o.Inbox,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
 		jsonType:    []string{"application/json"},
 		linesType:   []string{"application/x-ndjson"},
@@ -179,6 +209,15 @@ func (o *Options) complete() error {
 	}
 	if o.Roster == nil {
 		o.Roster, _ = o.Pusher.(Roster)
+	}
+	if o.TTL < 0 {
+		return fmt.Errorf("inbox.ttl %s is negative", o.TTL)
+	}
+	if o.TTL == 0 {
+		o.TTL = defaultTTL
+	}
+	if o.WhyNotKept == "" {
+		o.WhyNotKept = "This server cannot store messages: leave store and ttl out."
 	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }

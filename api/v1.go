@@ -27,6 +27,7 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/v1/push", RightPush, s.push},
 		{http.MethodPost, "/v1/push/batch", RightPush, s.batch},
 		{http.MethodGet, "/v1/stream", RightPush, s.stream},
+		{http.MethodGet, "/v1/messages/{id}", RightRead, s.receipt},
 		{http.MethodGet, "/v1/users", RightRead, s.users},
 		{http.MethodGet, "/v1/users/{uid}", RightRead, s.user},
 		{http.MethodDelete, "/v1/users/{uid}", RightAdmin, s.kick},

@@ -47,6 +47,8 @@ type App struct {
 	log       *slog.Logger
 	node      string       // the name of this server
 	store     *store.Store // nil without store.path
+	inbox     *store.Inbox // nil without store.path
+	receipts  api.Receipts
 	hub       *hub.Hub
 	sender    *webhook.Sender    // nil without webhook.url
 	forwarder *webhook.Forwarder // nil without forward.events
@@ -89,6 +91,9 @@ func (a *App) build() error {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
 	if err := a.buildStore(); err != nil {
+		return err
+	}
+	if err := a.buildInbox(); err != nil {
 		return err
 	}
 	if err := a.buildWebhook(); err != nil {
@@ -158,6 +163,7 @@ func (a *App) buildAPI() error {
 	if a.store != nil {
 		options.Store = a.storeFigures
 	}
+	a.keeping(&options)
 	a.api, err = api.New(options)
 	return err
 }
@@ -197,6 +203,7 @@ func (a *App) buildSockets() error {
 		Engine:          engine,
 		ConnectTimeout:  a.connectTimeout(),
 		Hub:             a.hub,
+		Recovery:        a.recovery(),
 		ForgetHandshake: true,
 		Logger:          a.log,
 	})
@@ -295,6 +302,10 @@ func (a *App) stop(ctx context.Context) error {
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
 	}
+	if a.inbox != nil {
+		errs = append(errs, a.inbox.Close())
+	}
+	errs = append(errs, a.saveRecovery())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}

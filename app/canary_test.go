@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func TestCanary(t *testing.T) {
 		rec.tell(0)(c)
 		withJWT(c)
 		withCanary(c)
+		c.Store.Path = filepath.Join(t.TempDir(), "crier.db")
 		c.Webhook.URL = strings.Replace(c.Webhook.URL, "://", "://user:"+canary+"@", 1) + "?q=" + canary
 		c.SocketIO.MaxPayload = 2000
 		c.API.MaxBody = 10_000
@@ -121,6 +123,11 @@ func canaryCalls(t *testing.T, p *program) {
 		{"POST", "/v1/push", to + `"data":` + value + `,"data":1}`, canaryKey, 422},
 		{"POST", "/v1/push", to + `"data":` + value + `,"ack":` + value + `}`, canaryKey, 422},
 		{"POST", "/v1/push", to + `"data":` + value + `,"ttl":` + value + `}`, canaryKey, 422},
+		{"POST", "/v1/push", to + `"data":` + value + `,"ttl":"1h"}`, canaryKey, 200},
+		{"POST", "/v1/push", `{"to":{"users":["away"]},"data":` + value + `,"store":true,"id":"kept"}`, canaryKey, 200},
+		{"GET", "/v1/messages/kept?users=true", "", canaryKey, 200},
+		{"GET", "/v1/messages/" + canary, "", canaryKey, 404},
+		{"GET", "/v1/messages/kept?users=true&cursor=" + canary, "", canaryKey, 200},
 		{"POST", "/v1/push", to + `"data":` + value + `,"volatile":` + value + `}`, canaryKey, 422},
 		{"POST", "/v1/push", to + `"data":` + value + `,"other":` + value + `}`, canaryKey, 422},
 		{"POST", "/v1/push", to + `"args":` + value + `}`, canaryKey, 422},

@@ -60,6 +60,7 @@ func (c *counter) run(interval time.Duration) {
 		}
 		m, err := socketio.NewMessage("update_online_count", c.arg(now))
 		if err == nil {
+			m.Transient = true
 			_, err = c.hub.Push(context.Background(), hub.Push{To: hub.Audience{All: true}, Message: m})
 		}
 		if err != nil && !errors.Is(err, hub.ErrClosed) {

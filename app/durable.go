@@ -21,7 +21,7 @@ const scheduleGrace = 10 * time.Second
 func (a *App) buildStore() error {
 	path := a.cfg.Store.Path
 	if path == "" {
-		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, memberships of rooms and timed pushes are in memory only")
+		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, memberships of rooms and timed pushes are in memory only, and no messages are stored")
 		return nil
 	}
 	var err error
@@ -30,6 +30,54 @@ func (a *App) buildStore() error {
 	}
 	a.log.Info("store opened", "path", a.store.Path(), "bytes", a.store.Stats().FileBytes)
 	return nil
+}
+
+// buildInbox takes up the messages that are stored for users.
+func (a *App) buildInbox() error {
+	if a.store == nil {
+		a.receipts = new(store.MemoryReceipts)
+		return nil
+	}
+	var err error
+	a.inbox, err = a.store.Inbox(store.InboxOptions{MaxPerUser: a.cfg.Inbox.MaxPerUser, MaxBytes: a.cfg.Inbox.MaxBytes})
+	if err != nil {
+		return err
+	}
+	a.receipts = a.inbox
+	st, err := a.inbox.Stats()
+	if err != nil {
+		return err
+	}
+	if st.Messages > 0 {
+		a.log.Info("stored messages wait for users", "messages", st.Messages, "deliveries", st.Waiting, "bytes", st.Bytes)
+	}
+	return nil
+}
+
+// whyNotKept says why messages cannot be stored, for those who try; "" if they can.
+func (a *App) whyNotKept() string {
+	switch {
+	case a.inbox == nil:
+		return "Messages cannot be stored, since this server keeps nothing beyond its end: set store.path, or leave store and ttl out."
+	case a.cfg.Auth.Mode == "open" && !a.cfg.Inbox.Open:
+		return "Messages are not stored in auth.mode open, where anybody can log in as a user and get what is stored for him: " +
+			"set inbox.open if that may be, or auth.mode to jwt or callback, or leave store and ttl out."
+	}
+	return ""
+}
+
+// keeping completes the options of the push port with what has to do with stored messages.
+func (a *App) keeping(o *api.Options) {
+	o.Receipts, o.TTL, o.ShowIDs = a.receipts, a.cfg.Inbox.TTL, a.cfg.Inbox.MessageID
+	if o.WhyNotKept = a.whyNotKept(); o.WhyNotKept == "" {
+		o.Keeper, o.Inbox = a.hub, a.inboxFigures
+	}
+}
+
+// inboxFigures are what the push port shows of stored messages.
+func (a *App) inboxFigures() (api.InboxFigures, error) {
+	st, err := a.inbox.Stats()
+	return api.InboxFigures(st), err
 }
 
 // buildSchedules takes up the timed pushes.
@@ -84,12 +132,21 @@ func (a *App) buildWebhook() error {
 
 // hubOptions says, among others, whom the hub tells who came and who went, and who was online when the program ended.
 func (a *App) hubOptions() (hub.Options, error) {
-	o := hub.Options{LoginFirst: a.cfg.Auth.Mode != "open", OfflineDelay: a.cfg.Presence.OfflineDelay, Logger: a.log}
+	o := hub.Options{
+		LoginFirst:   a.cfg.Auth.Mode != "open",
+		OfflineDelay: a.cfg.Presence.OfflineDelay,
+		Recovery:     a.hubRecovery(),
+		Logger:       a.log,
+	}
 	if a.cfg.Presence.RoomEvents {
 		o.RoomPresence = a.tellRoom
 	}
 	if a.store != nil {
 		o.Memberships = a.store
+	}
+	if a.whyNotKept() == "" {
+		o.Inbox = a.inbox
+		o.QueueMessages, o.QueueBytes = a.cfg.Limits.QueueMessages, int(a.cfg.Limits.QueueBytes)
 	}
 	if a.sender == nil {
 		return o, nil

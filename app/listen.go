@@ -171,7 +171,7 @@ func (a *App) newSite(cfg *configs.Config) (*web.Site, error) {
 	case len(cfg.API.Allow) > 0:
 		push.Access = web.AccessListed
 	}
-	return web.New(web.Options{SocketIOPath: a.cfg.SocketIO.Path, Push: push, Logger: a.log})
+	return web.New(web.Options{SocketIOPath: a.cfg.SocketIO.Path, Push: push, MessageIDs: a.cfg.Inbox.MessageID, Logger: a.log})
 }
 
 // publicHandler routes the public port, and the only one when there is one.
@@ -203,9 +203,11 @@ func sitePage(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
-	switch p := r.URL.Path; {
-	case p == "/":
+	switch p := r.URL.Path; p {
+	case "/":
 		return r.ContentLength == 0 && !r.URL.Query().Has("type")
+	case "/crier.js":
+		return true
 	default:
 		return strings.HasPrefix(p, "/demo/") || strings.HasPrefix(p, "/favicon.")
 	}

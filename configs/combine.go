@@ -13,7 +13,7 @@ type rule struct {
 
 // rules returns what must hold between settings.
 func rules() []rule {
-	return slices.Concat(portRules(), authRules(), webhookRules(), forwardRules())
+	return slices.Concat(portRules(), authRules(), webhookRules(), forwardRules(), inboxRules())
 }
 
 func portRules() []rule {
@@ -94,6 +94,25 @@ func webhookRules() []rule {
 			}
 			return "has no effect without webhook.url and store.path: set those too, or leave this out"
 		}},
+	}
+}
+
+// inboxRules: what is said about stored messages needs a place to store them.
+func inboxRules() []rule {
+	usual := Default().Inbox
+	needsStore := func(key string, changed func(Inbox) bool) rule {
+		return rule{[]string{key, "store.path"}, func(c *Config) string {
+			if c.Store.Path != "" || !changed(c.Inbox) {
+				return ""
+			}
+			return "has no effect without store.path: set that too, or leave this out"
+		}}
+	}
+	return []rule{
+		needsStore("inbox.max_per_user", func(i Inbox) bool { return i.MaxPerUser != usual.MaxPerUser }),
+		needsStore("inbox.max_bytes", func(i Inbox) bool { return i.MaxBytes != usual.MaxBytes }),
+		needsStore("inbox.ttl", func(i Inbox) bool { return i.TTL != usual.TTL }),
+		needsStore("inbox.open", func(i Inbox) bool { return i.Open }),
 	}
 }
 

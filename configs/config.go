@@ -25,6 +25,8 @@ type Config struct {
 	Presence       Presence
 	Limits         Limits
 	Store          Store
+	Inbox          Inbox
+	Recovery       Recovery
 	Log            Log
 }
 
@@ -135,6 +137,23 @@ type Store struct {
 	Path string // of the file; empty: nothing does
 }
 
+// Inbox bounds the messages that are stored for users, and says whether there are any.
+type Inbox struct {
+	MaxPerUser int           // messages of one user
+	MaxBytes   int64         // of all of them
+	TTL        time.Duration // of a message whose push has none
+	Open       bool          // also in auth.mode open
+	MessageID  bool          // clients see the id of every message
+}
+
+// Recovery is what clients can get replayed that have lost their connection.
+type Recovery struct {
+	Clients     string        // which: "ask" (those that say so), "all" or "off"
+	Window      time.Duration // how long they can be away
+	MaxMessages int           // that are kept for them
+	MaxBytes    int64         // of these; and of what is remembered of those who are away
+}
+
 // Log is what is written to standard error.
 type Log struct {
 	Level  slog.Level
@@ -181,7 +200,14 @@ func Default() *Config {
 		},
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
 		Store:  Store{Path: "data/crier.db"},
-		Log:    Log{Level: slog.LevelInfo, Format: "text"},
+		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
+		Recovery: Recovery{
+			Clients:     "ask",
+			Window:      2 * time.Minute,
+			MaxMessages: 100000,
+			MaxBytes:    64 << 20,
+		},
+		Log: Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }
 

@@ -85,6 +85,8 @@ func TestTableSetsItsField(t *testing.T) {
 		"webhook.batch": {"2"}, "webhook.retention": {"1h"}, "forward.events": {"a", "b"}, "forward.url": {"http://h"}, "forward.timeout": {"1s"},
 		"presence.offline_delay": {"0"}, "presence.restart_grace": {"1s"}, "presence.count_event": {"off"}, "presence.count_interval": {"2s"},
 		"presence.room_events": {"true"}, "store.path": {"memory"},
+		"inbox.max_per_user": {"5"}, "inbox.max_bytes": {"2MiB"}, "inbox.ttl": {"1h"}, "inbox.open": {"true"}, "inbox.message_id": {"true"},
+		"recovery.clients": {"all"}, "recovery.window": {"1s"}, "recovery.max_messages": {"1"}, "recovery.max_bytes": {"1"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
@@ -119,7 +121,9 @@ func TestDefaults(t *testing.T) {
 		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "webhook.batch": "1", "webhook.retention": "72h",
 		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
-		"limits.queue_messages": "1000", "log.level": "info", "log.format": "text",
+		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
+		"limits.queue_messages": "1000", "recovery.clients": "ask", "recovery.window": "2m", "recovery.max_messages": "100000",
+		"recovery.max_bytes": "64MiB", "log.level": "info", "log.format": "text",
 	}
 	for _, s := range settings() {
 		if got := strings.Join(s.at(Default()).items(), ","); got != want[s.key] {

@@ -247,6 +247,42 @@ func productSettings() []setting {
 			at: func(c *Config) value { return textValue{&c.Store.Path, "FILE", parseStorePath} },
 		},
 		{
+			key: "inbox.max_per_user", doc: "messages stored for one user; the oldest makes room",
+			at: func(c *Config) value { return countValue{&c.Inbox.MaxPerUser, 1, 100_000} },
+		},
+		{
+			key: "inbox.max_bytes", doc: "bytes of all stored messages, about; the oldest make room",
+			at: func(c *Config) value { return sizeValue{&c.Inbox.MaxBytes, 1 << 20, 1 << 40} },
+		},
+		{
+			key: "inbox.ttl", doc: "how long a message is stored whose push does not say so",
+			at: func(c *Config) value { return durationValue{&c.Inbox.TTL, time.Second, 365 * day} },
+		},
+		{
+			key: "inbox.open", doc: "store messages also in auth.mode open, where anybody can log in as a user and get what is stored for him",
+			at: func(c *Config) value { return boolValue{&c.Inbox.Open} },
+		},
+		{
+			key: "inbox.message_id", doc: "show pages the id of every message, as a last argument of its event, so that they can tell a repetition",
+			at: func(c *Config) value { return boolValue{&c.Inbox.MessageID} },
+		},
+		{
+			key: "recovery.clients", doc: "which clients can come back to the connection that they have lost; ask: those that say recovery",
+			at: func(c *Config) value { return choice(&c.Recovery.Clients, "ask", "all", "off") },
+		},
+		{
+			key: "recovery.window", doc: "how long they can be away",
+			at: func(c *Config) value { return durationValue{&c.Recovery.Window, time.Millisecond, day} },
+		},
+		{
+			key: "recovery.max_messages", doc: "messages that are kept for them",
+			at: func(c *Config) value { return countValue{&c.Recovery.MaxMessages, 1, math.MaxInt32} },
+		},
+		{
+			key: "recovery.max_bytes", doc: "bytes of these, and as many of what is remembered of the clients",
+			at: func(c *Config) value { return sizeValue{&c.Recovery.MaxBytes, 1, oneGiB} },
+		},
+		{
 			key: "log.level", doc: "how much is logged",
 			at: func(c *Config) value { return levelValue{&c.Log.Level} },
 		},

@@ -174,6 +174,7 @@ func everyTrial(t *testing.T, d *driver, c client) {
 		{"privacy", tryPrivacy},
 		{"nowhere", tryNowhere},
 		{"restart", tryRestart},
+		{"inbox", tryInbox},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Cleanup(func() { d.forget(t) })

@@ -17,6 +17,7 @@ type happening struct {
 	SID       string            `json:"sid"`    // of the socket
 	Engine    string            `json:"engine"` // the sid of its connection
 	Transport string            `json:"transport"`
+	Recovered bool              `json:"recovered"` // a connect that has missed nothing
 	Reason    string            `json:"reason"`
 	Args      []json.RawMessage `json:"args"`
 }

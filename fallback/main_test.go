@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -245,12 +246,20 @@ func (r *rig) open(query string) *peer {
 	if err := json.Unmarshal([]byte(text[1:]), &open); err != nil || text[0] != '0' {
 		r.t.Fatalf("handshake: %q: %v", a.body, err)
 	}
-	p := &peer{rig: r, receiver: next(r.t, r.handler.accepted), query: query + "&sid=" + open.SID}
+	p := &peer{rig: r, receiver: next(r.t, r.handler.accepted), query: untimed.ReplaceAllString(query, "") + "&sid=" + open.SID}
 	want(r.t, p.events, "opened")
 	return p
 }
 
+// untimed matches the timestamp of a query, which is of one request.
+var untimed = regexp.MustCompile(`&t=[^&]*`)
+
 func (p *peer) get() answer { return p.do(context.Background(), http.MethodGet, p.query, nil) }
+
+// getAt sends a GET with a timestamp.
+func (p *peer) getAt(t string) answer {
+	return p.do(context.Background(), http.MethodGet, p.query+"&t="+t, nil)
+}
 
 // goGet leaves a GET waiting.
 func (p *peer) goGet() <-chan answer {
@@ -363,6 +372,8 @@ func (s *socket) read(br *bufio.Reader) {
 			s.got <- string(f.Payload)
 		case ws.OpBinary:
 			s.got <- fmt.Sprintf("binary %x", f.Payload)
+		case ws.OpPing:
+			s.write(ws.NewPongFrame(f.Payload))
 		case ws.OpClose:
 			s.got <- "close"
 			s.write(ws.NewCloseFrame(nil))

@@ -3,6 +3,7 @@ package fallback
 import (
 	"cmp"
 	"errors"
+	"hash/maphash"
 	"net/http"
 	"strconv"
 	"sync"
@@ -38,6 +39,7 @@ func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Ses
 		payload:  cmp.Or(maxPayload, 1_000_000),
 		bytes:    cmp.Or(queueBytes, 1<<20),
 		messages: cmp.Or(queueMessages, 1000),
+		seed:     maphash.MakeSeed(),
 	}
 	return func(s *engineio.Session) engineio.RequestTransport {
 		return &polling{session: s, max: limit}
@@ -48,6 +50,7 @@ func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Ses
 type limits struct {
 	payload         int64 // bytes of a POST
 	bytes, messages int   // of the queue
+	seed            maphash.Seed
 }
 
 // polling is the transport of one session.
@@ -68,6 +71,9 @@ type polling struct {
 	left   bool          // the client has sent a close packet: it needs none
 	moved  bool          // the session goes on elsewhere
 	ended  bool
+	last   *answer // to the last GET; nil again from the next one on
+	polled int32   // calls of Confirm that wait for the last answer to arrive
+	queued int32   // those that wait for what is queued
 }
 
 func (t *polling) Name() string { return "polling" }
@@ -107,16 +113,16 @@ func (t *polling) Nudge() {
 }
 
 // Handover implements [engineio.RequestTransport].
-func (t *polling) Handover() ([]*engineio.Prepared, bool) {
+func (t *polling) Handover() (unsent []*engineio.Prepared, unconfirmed int, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.post || t.ended {
-		return nil, false
+		return nil, 0, false
 	}
-	unsent, _ := t.takeLocked()
-	t.ended, t.moved = true, true
+	unsent, _ = t.takeLocked()
+	t.ended, t.moved, t.last = true, true, nil
 	t.wakeLocked()
-	return unsent, true
+	return unsent, int(t.queued), true
 }
 
 // Close implements [engineio.Transport]: the client is told by the answer to
@@ -134,7 +140,7 @@ func (t *polling) Close() bool {
 func (t *polling) Abort() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.ended, t.ending = true, true
+	t.ended, t.ending, t.last = true, true, nil
 	t.queue, t.bytes, t.count = nil, 0, 0
 	t.wakeLocked()
 }
@@ -174,7 +180,8 @@ func (t *polling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // servePoll answers a GET as soon as there is something to send.
 func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) {
-	woken, ok := t.wait()
+	stamp := t.max.stampOf(r)
+	again, confirmed, ok := t.begin(stamp)
 	if !ok {
 		t.fail(engineio.TransportError)
 		engineio.WriteError(w, &engineio.RequestError{
@@ -182,7 +189,14 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 		})
 		return
 	}
-	if woken != nil {
+	if again != nil {
+		t.write(w, x, again, false)
+		return
+	}
+	if confirmed > 0 {
+		t.session.Arrived(t, confirmed)
+	}
+	if woken := t.wait(); woken != nil {
 		select {
 		case <-woken:
 		case <-r.Context().Done(): // the client has gone
@@ -190,14 +204,19 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 			return
 		}
 	}
-	payload, framing, last := t.payload(x)
-	if payload == nil {
+	body, last := t.payload(x, stamp)
+	if body == nil {
 		engineio.WriteError(w, &engineio.RequestError{
 			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
 		})
 		return
 	}
-	err := writeAnswer(w, x.answer(w.Header(), payload, framing))
+	t.write(w, x, body, last)
+}
+
+// write sends an answer; last means that it closes the session.
+func (t *polling) write(w http.ResponseWriter, x exchange, a *answer, last bool) {
+	err := writeAnswer(w, x.answer(w.Header(), a.payload, a.framing))
 	switch {
 	case last:
 		t.session.Finished()
@@ -206,25 +225,20 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 	}
 }
 
-// wait registers a GET. It returns nil if there is something to send already,
-// and false if the session takes no GET now.
-func (t *polling) wait() (woken chan struct{}, ok bool) {
+// wait has the GET wait. It returns nil if there is something to send already.
+func (t *polling) wait() (woken chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended || t.get {
-		return nil, false
-	}
-	t.get = true
-	if len(t.queue) > 0 || t.ending {
-		return nil, true
+	if len(t.queue) > 0 || t.ending || t.ended {
+		return nil
 	}
 	t.poll = make(chan struct{})
-	return t.poll, true
+	return t.poll
 }
 
-// payload encodes what is queued, for x; nil if the session has moved to
-// another transport. last means that it closes the session.
-func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, last bool) {
+// payload encodes what is queued, for x and a GET with that stamp; nil if the
+// session has moved to another transport. last means that it closes the session.
+func (t *polling) payload(x exchange, stamp uint64) (a *answer, last bool) {
 	t.mu.Lock()
 	size := t.bytes
 	queue, binary := t.takeLocked()
@@ -232,14 +246,16 @@ func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, la
 		last, t.ended = true, true
 	}
 	nudged, left, moved := t.nudged, t.left, t.moved
-	t.nudged, t.get = false, false
+	t.nudged = false
+	t.polled += t.queued
+	t.queued = 0
 	t.mu.Unlock()
 	if moved {
-		return nil, 0, false
+		return nil, false
 	}
 
-	framing = x.framing(t.session, binary, size)
-	body = make([]byte, 0, size+16*len(queue)+16)
+	framing := x.framing(t.session, binary, size)
+	body := make([]byte, 0, size+16*len(queue)+16)
 	for _, p := range queue {
 		if framing == engineio.FramingV4 && len(body) > 0 {
 			body = append(body, engineio.Separator)
@@ -252,7 +268,15 @@ func (t *polling) payload(x exchange) (body []byte, framing engineio.Framing, la
 	case (last || nudged) && len(body) == 0: // an answer needs a packet
 		body = engineio.AppendPayload(body, framing, noop)
 	}
-	return body, framing, last
+	a = &answer{stamp, body, framing}
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.get = false // not before there is an answer: a GET that comes now is the next one
+	if !t.ended {
+		t.last = a
+	}
+	return a, last
 }
 
 // servePost takes the packets of a POST.

@@ -11,7 +11,8 @@ import (
 // one GET that there may be.
 func TestOneGetAtATime(t *testing.T) {
 	tr := &polling{max: &limits{bytes: 100, messages: 10}}
-	woken, ok := tr.wait()
+	_, _, ok := tr.begin(0)
+	woken := tr.wait()
 	if woken == nil || !ok || !tr.Writable() {
 		t.Fatal("a GET does not wait")
 	}
@@ -22,7 +23,7 @@ func TestOneGetAtATime(t *testing.T) {
 	if tr.Writable() {
 		t.Error("nobody waits any more")
 	}
-	if _, ok := tr.wait(); ok {
+	if _, _, ok := tr.begin(0); ok {
 		t.Error("a second GET is let in")
 	}
 }
@@ -31,23 +32,24 @@ func TestOneGetAtATime(t *testing.T) {
 // the GET that was to send it does not.
 func TestHandoverTakesTheQueue(t *testing.T) {
 	tr := &polling{max: &limits{bytes: 100, messages: 10}}
-	woken, _ := tr.wait()
+	tr.begin(0)
+	woken := tr.wait()
 	p := engineio.Prepare([]byte("x"), 1)
 	if err := tr.Send(p); err != nil {
 		t.Fatal(err)
 	}
 	<-woken
-	unsent, ok := tr.Handover()
+	unsent, _, ok := tr.Handover()
 	if !ok || len(unsent) != 1 || unsent[0] != p {
 		t.Fatalf("Handover = %v, %v", unsent, ok)
 	}
-	if body, _, last := tr.payload(xhr{}); body != nil || last {
-		t.Errorf("the GET answers %q", body)
+	if body, last := tr.payload(xhr{}, 0); body != nil || last {
+		t.Errorf("the GET answers %q", body.payload)
 	}
-	if _, ok := tr.wait(); ok || tr.beginPost() {
+	if _, _, ok := tr.begin(0); ok || tr.beginPost() {
 		t.Error("a request is let in afterwards")
 	}
-	if _, ok := tr.Handover(); ok {
+	if _, _, ok := tr.Handover(); ok {
 		t.Error("handed over twice")
 	}
 	if err := tr.Send(p); err == nil {
@@ -60,17 +62,17 @@ func TestHandoverWaitsForPosts(t *testing.T) {
 	if !tr.beginPost() || tr.beginPost() {
 		t.Fatal("one POST at a time")
 	}
-	if _, ok := tr.Handover(); ok {
+	if _, _, ok := tr.Handover(); ok {
 		t.Error("handed over while a POST is being read")
 	}
 	tr.endPost()
-	if _, ok := tr.Handover(); !ok {
+	if _, _, ok := tr.Handover(); !ok {
 		t.Error("not handed over")
 	}
 }
 
 func TestPollingSize(t *testing.T) {
-	if n := unsafe.Sizeof(polling{}); n > 80 {
+	if n := unsafe.Sizeof(polling{}); n > 96 {
 		t.Errorf("a polling transport has %d bytes", n)
 	}
 }

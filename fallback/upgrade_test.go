@@ -89,6 +89,7 @@ func TestMessagesWhileUpgrading(t *testing.T) {
 		}
 		one := send()
 		s := p.probe()
+		synctest.Wait() // the nudge that follows the probe comes now, if at all
 		two := send()
 		wantAnswer(t, p.get(), http.StatusOK, one+"\x1e"+two)
 		waits := p.goGet()

@@ -1,11 +1,13 @@
 // Package web holds the pages that Crier embeds: the demo page at "/", and the
-// official Socket.IO browser client that pages load from Crier itself.
+// official Socket.IO browser client that pages load from Crier itself, with a
+// helper for it.
 //
 // Everything is rendered and hashed once, in [New], and compressed when first asked
 // for; a request only picks one of the prepared answers.
 package web
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -17,6 +19,9 @@ import (
 
 //go:embed all:client release.json
 var clientFiles embed.FS
+
+//go:embed crier.js
+var helper []byte
 
 //go:embed demo
 var demoFiles embed.FS
@@ -54,13 +59,15 @@ type Options struct {
 	// Client holds the Socket.IO client files: release.json, 4/socket.io.js and
 	// so on. Default: what the build embedded, which may be nothing.
 	Client fs.FS
+	// MessageIDs says that messages carry their ids, for /crier.js.
+	MessageIDs bool
 	// Logger gets what goes wrong while answering, at debug level. Default: discarded.
 	Logger *slog.Logger
 }
 
 // Site serves the demo page and the client script. It is an [http.Handler] for
 // the page and everything the page needs ("/", "/demo/…", "/favicon.svg",
-// "/favicon.ico"); any other path is answered 404. Safe for concurrent use.
+// "/favicon.ico"), and for /crier.js; any other path is answered 404. Safe for concurrent use.
 type Site struct {
 	log    *slog.Logger
 	path   string // of the Socket.IO endpoint, with both slashes
@@ -100,10 +107,21 @@ func New(o Options) (*Site, error) {
 	if s.assets, err = loadAssets(); err != nil {
 		return nil, fmt.Errorf("loading the demo page's files: %w", err)
 	}
+	s.assets["/crier.js"] = newHelper(o.MessageIDs)
 	if s.pages, err = renderPages(s.client, s.path, target); err != nil {
 		return nil, fmt.Errorf("rendering the demo page: %w", err)
 	}
 	return s, nil
+}
+
+// newHelper is the script for pages that has them handle each message once. It lets everything through if messages carry
+// no ids.
+func newHelper(shown bool) *resource {
+	body := helper
+	if !shown {
+		body = bytes.Replace(body, []byte("var shown = true;"), []byte("var shown = false;"), 1)
+	}
+	return newResource(body, "", clientHeader())
 }
 
 // ServeHTTP answers the demo page and its files.

@@ -210,7 +210,7 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	c := p.client(t, client.Options{Key: "right"})
-	if _, err := c.Push(within(t), client.Push{To: client.Audience{All: true}, Data: 1, TTL: time.Minute}); err == nil || !strings.Contains(err.Error(), "(unsupported)") {
+	if _, err := c.Push(within(t), client.Push{To: client.Audience{Users: []string{"a"}}, Data: 1, TTL: time.Minute}); err == nil || !strings.Contains(err.Error(), "(unsupported)") {
 		t.Errorf("ttl: %v", err)
 	}
 	_, err := newClient(t, client.Options{URL: p.url + "/elsewhere", Key: key}).Stats(within(t)) // where the legacy form answers

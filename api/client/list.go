@@ -85,6 +85,7 @@ type (
 
 		Callbacks *CallbackStats `json:"webhooks,omitempty"` // nil without webhook.url
 		Store     *StoreStats    `json:"store,omitempty"`    // nil without store.path
+		Inbox     *InboxStats    `json:"inbox,omitempty"`    // nil where messages cannot be stored
 	}
 	// CallbackStats are those of the callbacks.
 	CallbackStats struct {
@@ -102,6 +103,15 @@ type (
 		Failures    uint64 `json:"failures"`        // transactions that failed
 		Compactions uint64 `json:"compactions"`     // times the file was made smaller
 		Error       string `json:"error,omitempty"` // of the latest transaction, if it failed
+	}
+	// InboxStats are those of stored messages.
+	InboxStats struct {
+		Messages  uint64 `json:"messages"`  // that somebody waits for
+		Waiting   uint64 `json:"waiting"`   // the same, for each user
+		Bytes     uint64 `json:"bytes"`     // that they take, about
+		Confirmed uint64 `json:"confirmed"` // for each user, since the file was made; as the next two
+		Expired   uint64 `json:"expired"`
+		Evicted   uint64 `json:"evicted"`
 	}
 )
 

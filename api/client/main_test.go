@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"crier/api"
 	"crier/api/client"
 	"crier/io/hub"
+	"crier/io/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -80,6 +83,36 @@ func start(t *testing.T, access api.Access) *pushPort {
 		s.Close()
 		server.Close()
 		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return &pushPort{Server: s, hub: h, url: server.URL}
+}
+
+// startStoring serves one that can store messages.
+func startStoring(t *testing.T) *pushPort {
+	t.Helper()
+	file, err := store.Open(store.Options{Path: filepath.Join(t.TempDir(), "crier.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inbox, err := file.Inbox(store.InboxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := hub.New(hub.Options{Inbox: inbox})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := api.New(api.Options{Pusher: h, Keeper: h, Receipts: inbox})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.Close()
+		server.Close()
+		if err := errors.Join(h.Close(context.Background()), inbox.Close(), file.Close()); err != nil {
 			t.Error(err)
 		}
 	})

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Push is one message and whom it is for. A server that does not support a field yet refuses it ("unsupported").
+// Push is one message and whom it is for. A server that is not set up for a field refuses it ("unsupported").
 type Push struct {
 	// ID makes a retry harmless: for five minutes the same id gives the first result again and pushes nothing.
 	ID string `json:"id,omitempty"`
@@ -27,11 +27,11 @@ type Push struct {
 	DryRun bool `json:"dry_run,omitempty"`
 	// Ack waits so long for the clients' acknowledgements. Zero: for none.
 	Ack time.Duration `json:"-"`
-	// TTL is how long the message is worth being delivered. Zero: now or never.
+	// TTL is how long the message is stored for users until it has arrived. Zero: it is not, unless Store says so.
 	TTL time.Duration `json:"-"`
-	// Store keeps the message for users who are offline. Nil: if there is a TTL.
+	// Store stores it for as long as the server does without a TTL. Nil: if there is a TTL.
 	Store *bool `json:"store,omitempty"`
-	// Receipt makes the server remember what became of the message.
+	// Receipt makes the server remember what became of the message, as TTL, Store and Ack do; see [Client.Receipt].
 	Receipt bool `json:"receipt,omitempty"`
 }
 
@@ -78,7 +78,7 @@ type Result struct {
 	ID string `json:"id,omitempty"`
 	// Matched counts users and connections of the audience. Nobody is no error.
 	Matched Matched `json:"matched"`
-	// Stored says whether the message is kept for users who are offline.
+	// Stored says that the message is on the disk, for at least one user.
 	Stored bool `json:"stored"`
 	// Acked is what clients have acknowledged the message with in time; nil without Push.Ack.
 	Acked *Acked `json:"acked,omitempty"`

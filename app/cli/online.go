@@ -221,6 +221,11 @@ func printStats(out io.Writer, s client.Stats) error {
 			figure{"store", st.Bytes, "bytes of the file"},
 			figure{"store failures", st.Failures, "transactions that failed, since the start"})
 	}
+	if in := s.Inbox; in != nil {
+		figures = append(figures,
+			figure{"stored", in.Messages, "messages that wait for users"},
+			figure{"waiting", in.Waiting, "the same, for each of the users"})
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, f := range figures {
 		fmt.Fprintf(w, "%s\t%d\t%s\n", f.name, f.value, f.what)

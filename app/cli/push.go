@@ -23,6 +23,7 @@ func pushCommand() *cli.Command {
 			"Examples:\n" +
 			"  crier push --to 42 'Your order has shipped'\n" +
 			"  crier push --to 42 --to 43 --event order.shipped --data '{\"order\":7}'\n" +
+			"  crier push --to 42 --ttl 72h 'Your order has shipped'\n" +
 			"  tail -f app.log | crier push --room ops -\n" +
 			"  jq -c '.[]' orders.json | crier push --all --event order --data -\n" +
 			"  CRIER_KEY=… crier push --url https://push.example.com --all 'Back in five minutes'\n\n" +
@@ -31,10 +32,18 @@ func pushCommand() *cli.Command {
 		Flags: slices.Concat(audienceFlags(), []cli.Flag{
 			&cli.StringFlag{Name: "data", Usage: "the event's argument as `JSON`, instead of TEXT; - takes each line of standard input as one"},
 			&cli.StringFlag{Name: "id", Usage: "an `ID` that makes a repetition harmless for 5 minutes; then the call is repeated if it fails"},
-			&cli.DurationFlag{Name: "ttl", Usage: "keep the message so long for users who are offline (`DURATION`, such as 24h)"},
 			&cli.DurationFlag{Name: "ack", Usage: "wait so long for the clients to acknowledge it (`DURATION`, such as 2s)"},
 			&cli.BoolFlag{Name: "dry-run", DisableDefaultText: true, Usage: "only count whom it would reach"},
-		}, portFlags()),
+		}, keepFlags(), portFlags()),
+	}
+}
+
+// keepFlags say what is kept of a message.
+func keepFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "ttl", Usage: "store the message so long for users until it has arrived (`DURATION`, such as 24h)"},
+		&cli.BoolFlag{Name: "store", DisableDefaultText: true, Usage: "store it for as long as the server does without --ttl"},
+		&cli.BoolFlag{Name: "receipt", DisableDefaultText: true, Usage: "keep a receipt of it, as --ttl, --store and --ack do: crier receipt -h"},
 	}
 }
 
@@ -78,7 +87,10 @@ func push(c *cli.Context) error {
 func pushOf(c *cli.Context) (p client.Push, lines func(line []byte) (any, error), err error) {
 	p = client.Push{
 		ID: c.String("id"), Event: c.String("event"), TTL: c.Duration("ttl"), Ack: c.Duration("ack"), DryRun: c.Bool("dry-run"),
-		To: audience(c),
+		To: audience(c), Receipt: c.Bool("receipt"),
+	}
+	if store := c.Bool("store"); store {
+		p.Store = &store
 	}
 	text, data := c.Args().First(), c.String("data")
 	switch {

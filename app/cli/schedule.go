@@ -58,7 +58,7 @@ func scheduleAddCommand() *cli.Command {
 			&cli.TimestampFlag{Name: "until", Layout: time.RFC3339, Usage: "end --every and --cron at this `TIME`"},
 			&cli.IntFlag{Name: "max-runs", Usage: "end --every and --cron after `N` pushes"},
 			&cli.BoolFlag{Name: "skip-late", DisableDefaultText: true, Usage: "drop a push of --at or --delay that the server was not there to make"},
-		}, portFlags()),
+		}, keepFlags(), portFlags()),
 	}
 }
 

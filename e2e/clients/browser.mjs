@@ -42,6 +42,10 @@ const commands = {
     await page.goto(url);
     return {};
   },
+  async reload() {
+    await page.reload();
+    return {};
+  },
   // Waits until the element has the text; returns all of its text.
   async wait({ selector, text, limit }) {
     const found = page.locator(selector).filter({ hasText: text ?? "" }).first();

@@ -67,7 +67,7 @@ export function commands(load, print) {
     });
     socket.on("connect", () => {
       const engine = manager.engine;
-      tell({ on: "connect", sid: socket.id ?? engine.id, engine: engine.id, transport: engine.transport.name });
+      tell({ on: "connect", sid: socket.id ?? engine.id, engine: engine.id, transport: engine.transport.name, recovered: socket.recovered });
       if (login !== undefined) emit(socket, id, "login", [login], "login");
     });
     socket.on("disconnect", (reason) => tell({ on: "disconnect", reason }));

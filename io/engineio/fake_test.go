@@ -21,6 +21,7 @@ type fakeTransport struct {
 	lingers bool     // Close is not done at once
 	busy    bool     // Handover refuses
 	fail    error    // of Send
+	late    int      // calls of Confirm that wait for what is unsent
 }
 
 func (f *fakeTransport) Name() string { return "polling" }
@@ -48,11 +49,18 @@ func (f *fakeTransport) Close() bool {
 func (f *fakeTransport) Abort() { f.note("abort") }
 func (f *fakeTransport) Nudge() { f.note("nudge") }
 
-func (f *fakeTransport) Handover() ([]*engineio.Prepared, bool) {
+func (f *fakeTransport) Handover() ([]*engineio.Prepared, int, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls = append(f.calls, "handover")
-	return f.unsent, !f.busy
+	return f.unsent, f.late, !f.busy
+}
+
+func (f *fakeTransport) Confirm() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.calls = append(f.calls, "confirm")
+	return false
 }
 
 func (f *fakeTransport) ServeHTTP(w http.ResponseWriter, _ *http.Request) {

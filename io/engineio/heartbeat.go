@@ -52,7 +52,7 @@ func (s *Session) tickHeartbeatLocked(now time.Duration) (overdue bool, err erro
 	if s.rev == Revision3 || s.awaiting {
 		return true, nil
 	}
-	s.awaiting = true
+	s.heartbeatLocked()
 	s.beat = max(s.beat, now-tickLate) + s.server.opts.PingTimeout
 	return false, s.transport.Send(s.server.ping)
 }
@@ -68,12 +68,13 @@ func (s *Session) expired() bool {
 // tickCandidateLocked keeps an upgrade moving. It returns the WebSocket that
 // did not complete its upgrade in time.
 func (s *Session) tickCandidateLocked(now time.Duration) (lost *webSocket) {
+	c := s.candidateLocked()
 	switch {
-	case s.candidate == nil:
+	case c == nil:
 		return nil
-	case now >= s.candidate.deadline:
+	case now >= c.deadline:
 		return s.dropCandidateLocked()
-	case s.candidate.probed:
+	case c.probed:
 		if t, ok := s.transport.(RequestTransport); ok {
 			t.Nudge()
 		}
@@ -100,7 +101,7 @@ func (s *Session) nextLocked() time.Time {
 		if s.deadline != 0 {
 			next = min(next, s.deadline)
 		}
-		if c := s.candidate; c != nil {
+		if c := s.candidateLocked(); c != nil {
 			next = min(next, c.deadline)
 			if c.probed {
 				next = min(next, s.server.now()+nudgeInterval)

@@ -259,6 +259,8 @@ func (s *socket) read(br *bufio.Reader) {
 			s.got <- string(f.Payload)
 		case ws.OpBinary:
 			s.got <- fmt.Sprintf("binary %x", f.Payload)
+		case ws.OpPing:
+			s.got <- fmt.Sprintf("ping %x", f.Payload)
 		case ws.OpClose:
 			code, _ := ws.ParseCloseFrameData(f.Payload)
 			if code.Empty() {

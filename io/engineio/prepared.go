@@ -16,6 +16,7 @@ type Prepared struct {
 	jsonAt  int       // packets[0].Data[jsonAt:] is JSON
 	binary  bool      // at least one binary packet
 	size    int
+	parts   []*Prepared // of which it was joined; then there are no packets
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -55,6 +56,17 @@ func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 	return p
 }
 
+// Join returns messages as one that is sent as a whole, and that queues count as
+// one of so many bytes.
+func Join(parts ...*Prepared) *Prepared {
+	p := &Prepared{parts: parts}
+	for _, part := range parts {
+		p.binary = p.binary || part.binary
+		p.size += part.size
+	}
+	return p
+}
+
 // PrepareBinary returns a binary message, for protocols that frame them
 // otherwise than behind a text. data may not be modified afterwards.
 func PrepareBinary(data []byte) *Prepared {
@@ -70,8 +82,13 @@ func control(t PacketType, data string) *Prepared {
 	}
 }
 
-// Packets is how many Engine.IO packets the message is made of.
-func (p *Prepared) Packets() int { return len(p.packets) }
+// Packets is how many Engine.IO packets the message is made of; one if it was joined.
+func (p *Prepared) Packets() int {
+	if p.parts != nil {
+		return 1
+	}
+	return len(p.packets)
+}
 
 // Size is the length of the text and of the attachments in bytes, without framing.
 func (p *Prepared) Size() int { return p.size }
@@ -110,6 +127,7 @@ func (p *Prepared) frames(rev Revision, d dialect) []byte {
 	}
 }
 
+// form returns the encoding f, shared.
 func (p *Prepared) form(f form) []byte {
 	if b := p.forms[f].Load(); b != nil {
 		return *b
@@ -121,7 +139,13 @@ func (p *Prepared) form(f form) []byte {
 }
 
 func (p *Prepared) encode(f form) []byte {
-	out := make([]byte, 0, p.size+16*len(p.packets))
+	out := make([]byte, 0, p.size+16*(len(p.packets)+len(p.parts)))
+	for i, part := range p.parts {
+		if f == formPayload4 && i > 0 {
+			out = append(out, Separator)
+		}
+		out = append(out, part.form(f)...)
+	}
 	for i, pkt := range p.packets {
 		switch f {
 		case formFrames4:

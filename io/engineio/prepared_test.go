@@ -158,3 +158,29 @@ func TestSessionSize(t *testing.T) {
 		t.Errorf("a webSocket has %d bytes", n)
 	}
 }
+
+// TestJoin compares with what the parts are on the wire, one behind the other.
+func TestJoin(t *testing.T) {
+	parts := []*Prepared{
+		Prepare([]byte(`0{"sid":"x"}`), 1),
+		Prepare([]byte(`2["中"]`), 1),
+		Prepare([]byte(`51-["e",{"_placeholder":true,"num":0}]`), 3, []byte{1, 2}),
+	}
+	joined := Join(parts...)
+	if joined.Packets() != 1 || !joined.Binary() || joined.Size() != parts[0].Size()+parts[1].Size()+parts[2].Size() {
+		t.Errorf("%d packets, %d bytes, binary %v", joined.Packets(), joined.Size(), joined.Binary())
+	}
+	for f := range formCount {
+		var pieces [][]byte
+		for _, p := range parts {
+			pieces = append(pieces, p.form(f))
+		}
+		var between []byte
+		if f == formPayload4 {
+			between = []byte{Separator}
+		}
+		if got, want := joined.form(f), bytes.Join(pieces, between); !bytes.Equal(got, want) {
+			t.Errorf("form %d: %q, want %q", f, got, want)
+		}
+	}
+}

@@ -68,7 +68,36 @@ type Session struct {
 	beat      time.Duration // when the next ping is due, or the heartbeat is overdue; since server.start
 	deadline  time.Duration // SetDeadline, or the end of lingering; 0 = none
 	transport Transport
+	rare      *rare // nil while it would be empty
+}
+
+// rare is what a session has for a while only.
+type rare struct {
 	candidate *candidate // an upgrade under way
+	confirms  confirms
+}
+
+// moreLocked returns what is rare, made if there is nothing.
+func (s *Session) moreLocked() *rare {
+	if s.rare == nil {
+		s.rare = new(rare)
+	}
+	return s.rare
+}
+
+// lessLocked lets go of what has become empty.
+func (s *Session) lessLocked() {
+	if s.rare.candidate == nil && len(s.rare.confirms.waiting) == 0 {
+		s.rare = nil
+	}
+}
+
+// candidateLocked returns the upgrade under way, or nil.
+func (s *Session) candidateLocked() *candidate {
+	if s.rare == nil {
+		return nil
+	}
+	return s.rare.candidate
 }
 
 // A candidate is a WebSocket that the session may move to.
@@ -177,6 +206,7 @@ func (s *Session) shut(reason Reason) (tell bool) {
 		return false
 	}
 	cand := s.dropCandidateLocked()
+	s.loseLocked()
 	s.state = stateClosing
 	done := s.transport.Close()
 	if done {
@@ -212,6 +242,7 @@ func (s *Session) end(t Transport) (tell bool) {
 	tell = s.state == stateOpen
 	s.state = stateClosed
 	cand := s.dropCandidateLocked()
+	s.loseLocked()
 	if t == nil {
 		s.transport.Abort()
 	}
@@ -269,7 +300,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	heartbeat := p.Type == Ping && s.rev == Revision3 || p.Type == Pong && s.rev == Revision4
+	heartbeat, confirmed := s.beatLocked(p)
 	if heartbeat {
 		s.beat = s.server.now() + s.server.opts.PingInterval
 		if s.rev == Revision3 {
@@ -278,6 +309,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 		s.awaiting = false
 	}
 	s.mu.Unlock()
+	tell(confirmed, true)
 
 	switch p.Type {
 	case Message:
@@ -286,7 +318,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 			return err
 		}
 	case Ping, Pong:
-		if !heartbeat {
+		if (p.Type == Ping) != (s.rev == Revision3) {
 			s.Fail(t, TransportError)
 			return errDirection
 		}
@@ -301,12 +333,26 @@ func (s *Session) Receive(t Transport, p Packet) error {
 	return nil
 }
 
+// beatLocked tells whether a packet is part of the heartbeat, and returns whom it confirms.
+func (s *Session) beatLocked(p Packet) (heartbeat bool, confirmed []waiter) {
+	switch {
+	case s.rev == Revision4 && p.Type == Pong:
+		return s.pongLocked()
+	case s.rev == Revision4:
+		return false, nil
+	case s.rare != nil && s.rare.confirms.ponged > 0:
+		confirmed = s.confirmedLocked(s.rare.confirms.ponged)
+	}
+	return p.Type == Ping, confirmed
+}
+
 // dropCandidateLocked gives up an upgrade under way; the caller aborts what it returns.
 func (s *Session) dropCandidateLocked() *webSocket {
-	if s.candidate == nil {
+	c := s.candidateLocked()
+	if c == nil {
 		return nil
 	}
-	ws := s.candidate.socket
-	s.candidate = nil
-	return ws
+	s.rare.candidate = nil
+	s.lessLocked()
+	return c.socket
 }

@@ -31,7 +31,11 @@ type RequestTransport interface {
 	// Nudge answers a waiting request with a noop packet, so that the
 	// client's poll cycle ends and it can move to another transport.
 	Nudge()
+	// Confirm reports whether everything that was sent has reached the client.
+	// If not, the transport calls [Session.Arrived] when it has.
+	Confirm() (arrived bool)
 	// Handover ends the transport in favour of another one and returns what
-	// it has not sent. It refuses while a request of the client's is being read.
-	Handover() (unsent []*Prepared, ok bool)
+	// it has not sent, and how many calls of Confirm wait for that. It refuses
+	// while a request of the client's is being read.
+	Handover() (unsent []*Prepared, unconfirmed int, ok bool)
 }

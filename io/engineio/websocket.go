@@ -35,10 +35,10 @@ func (t *webSocket) Send(p *Prepared) error {
 	return t.send(p.frames(t.session.rev, t.session.dialect), p.Packets())
 }
 
-// sendAll sends all that another transport has left in one go, which the
-// limits of an empty queue always allow.
-func (t *webSocket) sendAll(list []*Prepared) error {
-	if len(list) == 1 {
+// sendAll sends all that another transport has left, and the pings behind it,
+// in one go, which the limits of an empty queue always allow.
+func (t *webSocket) sendAll(list []*Prepared, pings []byte) error {
+	if len(list) == 1 && pings == nil {
 		return t.Send(list[0])
 	}
 	var joined []byte
@@ -47,7 +47,7 @@ func (t *webSocket) sendAll(list []*Prepared) error {
 		joined = append(joined, p.frames(t.session.rev, t.session.dialect)...)
 		packets += p.Packets()
 	}
-	return t.send(joined, packets)
+	return t.send(append(joined, pings...), packets)
 }
 
 func (t *webSocket) send(frames []byte, packets int) error {
@@ -86,6 +86,9 @@ func (t *webSocket) Message(op ws.OpCode, payload []byte) error {
 	return t.session.Receive(t, p)
 }
 
+// Pong implements [wsconn.PongHandler].
+func (t *webSocket) Pong(payload []byte) { t.session.ponged(t, payload) }
+
 func (t *webSocket) parse(op ws.OpCode, payload []byte) (Packet, error) {
 	if op == ws.OpBinary {
 		return ParseBinary(t.session.rev, payload)
@@ -123,7 +126,8 @@ func closeReason(err error) Reason {
 func (s *Session) isCandidate(t *webSocket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.candidate != nil && s.candidate.socket == t
+	c := s.candidateLocked()
+	return c != nil && c.socket == t
 }
 
 // offer makes t the transport that the session may move to; false if it has
@@ -131,10 +135,10 @@ func (s *Session) isCandidate(t *webSocket) bool {
 func (s *Session) offer(t *webSocket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen || s.candidate != nil || s.transport.Name() == "websocket" {
+	if s.state != stateOpen || s.candidateLocked() != nil || s.transport.Name() == "websocket" {
 		return false
 	}
-	s.candidate = &candidate{socket: t, deadline: s.server.now() + s.server.opts.UpgradeTimeout}
+	s.moreLocked().candidate = &candidate{socket: t, deadline: s.server.now() + s.server.opts.UpgradeTimeout}
 	s.rearmLocked()
 	return true
 }
@@ -160,10 +164,11 @@ func (s *Session) probe(t *webSocket) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.candidate == nil || s.candidate.socket != t {
+	c := s.candidateLocked()
+	if c == nil || c.socket != t {
 		return ErrClosed
 	}
-	s.candidate.probed = true
+	c.probed = true
 	if old, ok := s.transport.(RequestTransport); ok {
 		old.Nudge()
 	}
@@ -175,19 +180,22 @@ func (s *Session) probe(t *webSocket) error {
 func (s *Session) upgrade(t *webSocket) bool {
 	s.mu.Lock()
 	old, ok := s.transport.(RequestTransport)
-	if !ok || s.state != stateOpen || s.candidate == nil || s.candidate.socket != t || !s.candidate.probed {
+	c := s.candidateLocked()
+	if !ok || s.state != stateOpen || c == nil || c.socket != t || !c.probed {
 		s.mu.Unlock()
 		return false
 	}
-	unsent, ok := old.Handover()
+	unsent, unconfirmed, ok := old.Handover()
 	if !ok {
 		s.mu.Unlock()
 		return false
 	}
-	s.candidate = nil
 	s.transport = t
-	err := t.sendAll(unsent)
+	confirmed := s.confirmedLocked(len(s.rare.confirms.waiting) - unconfirmed)
+	err := t.sendAll(unsent, s.pingsLocked(unconfirmed))
+	s.dropCandidateLocked()
 	s.mu.Unlock()
+	tell(confirmed, true)
 	return s.sent(err) == nil
 }
 
@@ -195,8 +203,8 @@ func (s *Session) upgrade(t *webSocket) bool {
 func (s *Session) lostCandidate(t *webSocket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.candidate != nil && s.candidate.socket == t {
-		s.candidate = nil
+	if c := s.candidateLocked(); c != nil && c.socket == t {
+		s.dropCandidateLocked()
 	}
 }
 

@@ -93,20 +93,51 @@ func (h *Hub) Ask(ctx context.Context, p Push, q Question) (Result, error) {
 	sc := h.newScratch()
 	defer h.release(sc)
 	sc.resolve(h, &p.To)
-	n := int64(len(sc.list))
-	if h.asked.Add(n) > maxAsked {
-		h.asked.Add(-n)
-		return Result{}, fmt.Errorf("asking for acknowledgements: %w", ErrTooManyAsked)
+	a, err := h.newAsk(p.Message, q, len(sc.list))
+	if err != nil {
+		return Result{}, fmt.Errorf("asking for acknowledgements: %w", err)
 	}
-	a := &Ask{hub: h, message: p.Message, Question: q, reserved: n, open: 1}
 	p.Message.ask = a
-	r := h.give(&p, sc)
+	var r Result
+	if h.recovery.active() {
+		r = h.giveInTurn(&p, sc, func() {})
+	} else {
+		r = h.give(&p, sc)
+	}
 	a.start(r)
 	return r, nil
 }
 
-// start begins to count the time. Who has answered already has not ended the question.
+// newAsk makes a question to so many connections, if there is room for it.
+func (h *Hub) newAsk(m *Message, q Question, connections int) (*Ask, error) {
+	n := int64(connections)
+	if h.asked.Add(n) > maxAsked {
+		h.asked.Add(-n)
+		return nil, ErrTooManyAsked
+	}
+	return &Ask{hub: h, message: m, Question: q, reserved: n, open: 1}, nil
+}
+
+// cancel undoes newAsk. It does nothing for nil.
+func (a *Ask) cancel() {
+	if a != nil {
+		a.hub.asked.Add(-a.reserved)
+	}
+}
+
+// recount says that it goes to so many connections. It does nothing for nil.
+func (a *Ask) recount(connections int) {
+	if a != nil {
+		a.hub.asked.Add(int64(connections) - a.reserved)
+		a.reserved = int64(connections)
+	}
+}
+
+// start begins to count the time. Who has answered already has not ended the question. It does nothing for nil.
 func (a *Ask) start(r Result) {
+	if a == nil {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.got.Pushed = r
@@ -117,17 +148,38 @@ func (a *Ask) start(r Result) {
 	a.timer = time.AfterFunc(wait, a.timeUp)
 }
 
-// Expect says that the client of c is about to be asked.
-func (a *Ask) Expect(c Asker) {
+// Expect says that the client of c is about to be asked. It reports false when it is too late: nobody waits for the answer.
+func (a *Ask) Expect(c Asker) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.over {
+		return false
+	}
 	a.asked = append(a.asked, c)
 	a.open++
+	return true
+}
+
+// postpone says that a connection will be asked later, and resume that it has been, or will not be. They do nothing for nil.
+func (a *Ask) postpone() {
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open++
+}
+
+func (a *Ask) resume() {
+	if a != nil {
+		a.settle(func() {})
+	}
 }
 
 // Answer says what the client of c acknowledged the message with. The hub owns the arguments from now on.
 func (a *Ask) Answer(c Asker, args []json.RawMessage, attachments [][]byte) {
 	m := c.Member()
+	m.confirmed(a.message.place)
 	u := m.user.Load()
 	one := Answer{Member: m, Args: args, Attachments: attachments}
 	if u != nil {

@@ -47,7 +47,9 @@ type scratch struct {
 	list  []*Member            // the audience: each member once
 	seen  map[*Member]struct{} // the members of list[:known], unless empty
 	known int
-	users map[*user]struct{}
+
+	tracked []*Member // used by separate
+	users   map[*user]struct{}
 }
 
 func (h *Hub) newScratch() *scratch { return h.scratch.Get().(*scratch) }

@@ -175,3 +175,72 @@ func BenchmarkEncoded(b *testing.B) {
 
 // deaf is an observer to whom all is the same.
 func deaf([]PresenceChange) error { return nil }
+
+// BenchmarkPushWhileRecoverable is what it costs to push while there are connections that can be recovered: one among 10,000, or
+// all of them.
+func BenchmarkPushWhileRecoverable(b *testing.B) {
+	const n = 10_000
+	for _, bc := range []struct {
+		what    string
+		tracked int
+		to      Audience
+	}{
+		{"to a user who cannot, one can", 1, Audience{Users: []string{"user-77"}}},
+		{"to a user, all can", n, Audience{Users: []string{"user-77"}}},
+		{"to all, one can", 1, Audience{All: true}},
+		{"to all, all can", n, Audience{All: true}},
+	} {
+		b.Run(bc.what, func(b *testing.B) {
+			h := newHub(b, Options{Recovery: &Recovery{Window: time.Minute, MaxMessages: 100_000, MaxBytes: 64 << 20}})
+			for _, m := range crowd(b, h, n)[:bc.tracked] {
+				if err := m.Track(func(Beginning) error { return nil }); err != nil {
+					b.Fatal(err)
+				}
+			}
+			p := Push{To: bc.to, Message: message("m")}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := h.Push(context.Background(), p); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkRecover has a client come back that has missed ten messages among 100,000.
+func BenchmarkRecover(b *testing.B) {
+	h := newHub(b, Options{Recovery: &Recovery{Window: time.Hour, MaxMessages: 100_000, MaxBytes: 1 << 30}})
+	for i := range 100 {
+		m, _, _ := track(b, h, fmt.Sprint("other", i), fmt.Sprint("other", i))
+		m.Away(nil)
+	}
+	m, _, begun := track(b, h, "c", "42")
+	m.Away(nil)
+	for i := range 100_000 {
+		to := fmt.Sprint("other", i%100)
+		if i%10_000 == 0 {
+			to = "42"
+		}
+		if _, err := h.Push(context.Background(), Push{To: Audience{Users: []string{to}}, Message: message("m")}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p := h.Claim(begun.PID, begun.Offset)
+		m := connect(b, h, &lineConn{id: "c"})
+		err := m.Recover(p, func(b Beginning) error {
+			if len(b.Missed) != 10 {
+				return ErrLost
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.Away(nil)
+	}
+}

@@ -21,11 +21,16 @@ func (h *Hub) Count(ctx context.Context, a Audience) (Result, error) {
 	sc := h.newScratch()
 	defer h.release(sc)
 	sc.resolve(h, &a)
+	return h.count(&a, sc), nil
+}
+
+// count says how many are on the list of sc, which the audience was resolved to.
+func (h *Hub) count(a *Audience, sc *scratch) Result {
 	r := Result{Connections: len(sc.list)}
 	if a.All && a.Except == nil {
 		r.Users = min(int(h.counter.users.Load()), len(sc.list))
 	} else {
 		r.Users = sc.countUsers()
 	}
-	return r, nil
+	return r
 }

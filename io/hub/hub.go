@@ -33,8 +33,15 @@ type Options struct {
 	// lock. A user whose last connection in a room ended is there for OfflineDelay still. It must return, and must not
 	// call Close. Nil: that is not followed, and costs nothing.
 	RoomPresence func(RoomChange)
+	// Recovery lets connections be recovered. Nil: none can, and it costs nothing.
+	Recovery *Recovery
 	// Memberships keep those of [Hub.AddMembership]; New reads them. Nil: they end with the hub.
 	Memberships Memberships
+	// Inbox keeps the messages of [Hub.Store]; its users get them when they log in. Nil: there is none.
+	Inbox Inbox
+	// QueueMessages and QueueBytes are how much the queue of a connection takes, for those that catch up with the Inbox: they
+	// are given a quarter of it at a time, and half of it may wait behind that. Zero: 1,000 and 1 MiB.
+	QueueMessages, QueueBytes int
 	// Logger gets what nobody can be told otherwise. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -46,9 +53,15 @@ type Hub struct {
 	loginFirst bool
 	presence   *presence     // nil without an observer
 	rooms      *roomWatch    // nil without an observer
+	recovery   *recovery     // nil if no connection can be recovered
 	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
+	inbox      Inbox         // nil: there is none
+	limit      limit
 	idPrefix   string
 
+	tasks   tasks
+	outbox  outbox
+	unread  complaint
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
 
@@ -91,7 +104,13 @@ func New(o Options) (*Hub, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	limit, err := newLimit(&o)
+	if err != nil {
+		return nil, fmt.Errorf("making a hub: %w", err)
+	}
 	h := &Hub{
+		inbox:      o.Inbox,
+		limit:      limit,
 		log:        o.Logger,
 		loginFirst: o.LoginFirst,
 		helpers:    make(chan struct{}, runtime.GOMAXPROCS(0)-1),
@@ -99,9 +118,23 @@ func New(o Options) (*Hub, error) {
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
 	h.indexes.init()
+	if o.Inbox != nil {
+		last := o.Inbox.Last()
+		h.outbox.begun.Store(last)
+		h.outbox.passed.Store(last)
+	}
 	if o.Memberships != nil {
 		if err := h.loadRoster(o.Memberships); err != nil {
 			return nil, fmt.Errorf("making a hub: %w", err)
+		}
+	}
+	if o.Recovery != nil {
+		if err := o.Recovery.check(); err != nil {
+			return nil, fmt.Errorf("making a hub: %w", err)
+		}
+		h.recovery = newRecovery(*o.Recovery)
+		if err := h.recovery.restore(); err != nil { // it would be no use to anybody if the program did not start
+			h.log.Warn("clients of before the restart are not recovered", "error", err)
 		}
 	}
 	if o.Presence != nil {
@@ -174,17 +207,19 @@ func (h *Hub) Drain() {
 	}
 }
 
-// Close makes Connect, Login and Push fail with [ErrClosed] and, without [Options.Restart], reports every user who was
-// reported online as offline; rooms are told no more. It waits for the observer until ctx ends, then gives up the rest and
-// says so. It may be called again, at any time. It does
+// Close makes Connect, Login, Push and Store fail with [ErrClosed] and, without [Options.Restart], reports every user who was
+// reported online as offline; rooms are told no more. It waits for the observer, and for what is on its way to the inbox,
+// until ctx ends, then gives up the rest and says so. It may be called again, at any time. It does
 // not touch the connections: their owner ends them, before or after.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closed.Store(true)
 	h.rooms.close()
-	if h.presence == nil {
-		return nil
+	err := h.tasks.close(ctx)
+	h.recovery.close()
+	if h.presence != nil {
+		err = errors.Join(err, h.presence.close(ctx))
 	}
-	if err := h.presence.close(ctx); err != nil {
+	if err != nil {
 		return fmt.Errorf("closing the hub: %w", err)
 	}
 	return nil

@@ -24,13 +24,50 @@ type Member struct {
 	hub  *Hub
 	conn Conn
 
-	user atomic.Pointer[user] // written with mu held; nil while not logged in
-	slot int32                // in the list of everybody, or outside; guarded by its mu
+	user  atomic.Pointer[user]  // written with mu held; nil while not logged in
+	aside atomic.Pointer[aside] // nil as long as there has been nothing of it
+	slot  int32                 // in the list of everybody, or outside; guarded by its mu
 
-	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; guarded by mu
+	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; ended at last; guarded by mu
 	mu    sync.Mutex // taken before the mu of any shard
-	gone  bool       // guarded by mu
 	rooms []*room    // guarded by mu
+}
+
+// ended is what own is once the connection has ended: a flag of its own would make every member larger.
+const ended = -1
+
+// gone tells whether the connection has ended. Called with mu held.
+func (m *Member) gone() bool { return m.own == ended }
+
+// aside is what few members have, or only for a while.
+type aside struct {
+	trail atomic.Pointer[trail]   // written with mu of the member held; nil unless it can be recovered
+	mail  atomic.Pointer[mailbox] // nil while nothing of its user's inbox is under way
+}
+
+// more returns what is aside, made if there has been nothing.
+func (m *Member) more() *aside {
+	if a := m.aside.Load(); a != nil {
+		return a
+	}
+	m.aside.CompareAndSwap(nil, new(aside))
+	return m.aside.Load()
+}
+
+// trail returns what the connection can be recovered by, or nil.
+func (m *Member) trail() *trail {
+	if a := m.aside.Load(); a != nil {
+		return a.trail.Load()
+	}
+	return nil
+}
+
+// mail returns the mailbox, or nil.
+func (m *Member) mail() *mailbox {
+	if a := m.aside.Load(); a != nil {
+		return a.mail.Load()
+	}
+	return nil
 }
 
 // Conn returns the connection.
@@ -45,25 +82,34 @@ func (m *Member) UID() string {
 }
 
 // Login binds the connection to the user uid. The first login wins: on a connection that is logged in, it changes nothing
-// and returns nil; [Member.UID] tells who it is. It fails with [ErrBadUID], [ErrGone] or [ErrClosed].
+// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. It fails
+// with [ErrBadUID], [ErrGone] or [ErrClosed].
 func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
+	err := m.login(uid)
+	m.catchUp()
+	return err
+}
+
+func (m *Member) login(uid string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.gone() {
 		return ErrGone
 	}
 	if m.user.Load() != nil {
 		return nil
 	}
+	since := m.hub.recovery.taken()
 	if err := m.bind(uid); err != nil {
 		return err
 	}
 	if m.hub.loginFirst {
 		m.hub.indexes.everybody.enter(m)
 	}
+	m.noteLogin(m.UID(), since)
 	for _, r := range m.rooms {
 		m.hub.rooms.enter(r.name, m.UID())
 	}
@@ -85,6 +131,7 @@ func (m *Member) bind(uid string) error {
 		return ErrClosed
 	}
 	u, _ := s.user(uid)
+	m.openMailbox(uid) // while no push can find it as the user's
 	u.members.add(m)
 	m.user.Store(u)
 	h.counter.connections.Add(1)
@@ -101,10 +148,16 @@ func (m *Member) bind(uid string) error {
 
 // Logout unbinds the connection from its user; another login may follow. The connection stays in the rooms that it has
 // joined itself, except with [Options].LoginFirst. A push to the user that has begun before may still reach the
-// connection. Without a login it does nothing.
+// connection. It cannot be recovered any more. Without a login it does nothing.
 func (m *Member) Logout() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.user.Load() == nil {
+		return
+	}
+	if t := m.trail(); t != nil {
+		t.over = true
+	}
 	keep := int(m.own)
 	if m.hub.loginFirst {
 		m.hub.indexes.everybody.exit(m)
@@ -112,6 +165,7 @@ func (m *Member) Logout() {
 	}
 	m.leaveRooms(keep)
 	m.unbind(CauseLogout)
+	m.closeMailbox(false)
 }
 
 // Join puts the connection into the room. Joining twice changes nothing. It fails with [ErrBadRoom], [ErrGone] or
@@ -122,7 +176,7 @@ func (m *Member) Join(room string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.gone() {
 		return ErrGone
 	}
 	if m.hub.loginFirst && m.user.Load() == nil {
@@ -192,18 +246,29 @@ func (m *Member) Rooms() []string {
 	return names
 }
 
-// Gone says that the connection has ended: it leaves its user, its rooms and the hub, and its id is free again. Calling it
-// again does nothing.
-func (m *Member) Gone() {
+// Gone says that the connection has ended for good: it leaves its user, its rooms and the hub, and its id is free again.
+// Calling it again does nothing.
+func (m *Member) Gone() { m.leave(false, nil) }
+
+// Away is Gone for a connection that was lost. If it can be recovered ([Member.Track]), its client may come back with another
+// one within [Recovery].Window, which is then handed kept ([Past.Kept]).
+func (m *Member) Away(kept any) { m.leave(true, kept) }
+
+func (m *Member) leave(back bool, kept any) {
 	id := m.conn.ID()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.gone {
+	if m.gone() {
 		return
 	}
-	m.gone = true
+	if t := m.trail(); t != nil {
+		m.hub.recovery.depart(m, t, back, kept)
+		m.more().trail.Store(nil) // what follows is no part of it
+	}
 	m.unbind(CauseDisconnect)
+	m.closeMailbox(true)
 	m.leaveRooms(0)
+	m.own = ended
 	m.hub.indexes.everybody.exit(m)
 	m.hub.indexes.connShard(id).remove(id)
 	m.hub.counter.sockets.Add(-1)
@@ -212,8 +277,10 @@ func (m *Member) Gone() {
 // enterRoom puts the member into a room that it is not in, the last of its rooms, and returns the index of that. Called with
 // mu held.
 func (m *Member) enterRoom(name string) int {
+	since := m.hub.recovery.taken()
 	r := m.hub.indexes.roomShard(name).join(name, m)
 	m.rooms = append(m.rooms, r)
+	m.noteBegin(SpanRoom, r.name, since)
 	if u := m.user.Load(); u != nil {
 		m.hub.rooms.enter(r.name, u.uid)
 	}
@@ -224,6 +291,7 @@ func (m *Member) enterRoom(name string) int {
 func (m *Member) leaveRoom(i int) {
 	r := m.rooms[i]
 	m.hub.indexes.roomShard(r.name).leave(r, m)
+	m.noteEnd(SpanRoom, r.name)
 	if u := m.user.Load(); u != nil {
 		m.hub.rooms.exit(r.name, u.uid, false)
 	}
@@ -261,6 +329,7 @@ func (m *Member) unbind(cause string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u.members.remove(m)
+	m.noteLogout(u.uid)
 	h.counter.connections.Add(-1)
 	if len(u.members.list) > 0 {
 		return

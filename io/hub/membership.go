@@ -103,6 +103,9 @@ func (h *Hub) AddMembership(ctx context.Context, uid, room string) (joined int, 
 		}
 		// A connection that is not there yet finds the membership when it logs in.
 		joined = h.eachOf(uid, func(m *Member) bool { return m.enroll(uid, room) })
+		if h.recovery.active() {
+			h.recovery.enroll(uid, room)
+		}
 		return nil
 	})
 	if err != nil {
@@ -125,6 +128,9 @@ func (h *Hub) RemoveMembership(ctx context.Context, uid, room string) (left int,
 		}
 		h.exit(r, uid, room)
 		left = h.eachOf(uid, func(m *Member) bool { return m.expel(uid, room) })
+		if h.recovery.active() {
+			h.recovery.disenroll(uid, room)
+		}
 		return nil
 	})
 	if err != nil {

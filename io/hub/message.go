@@ -20,13 +20,52 @@ type Message struct {
 	Attachments [][]byte
 	// Volatile says that the message may be dropped for a connection that cannot take it at once.
 	Volatile bool
+	// ShowID says that the ID is for clients to see: those that get nothing but arguments get it as one more, the last.
+	ShowID bool
 
+	// Transient says that the message is of no use later: nobody who comes back is given it.
+	Transient bool
+
+	late     bool                    // see Late
+	place    uint64                  // in the inbox, if it is stored; set before the message is delivered
 	ask      *Ask                    // set before the message is delivered
+	offset   string                  // likewise
 	variants atomic.Pointer[variant] // the first; each is static once it is there
 }
 
 // Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
 func (m *Message) Ask() *Ask { return m.ask }
+
+// Offset names the place of the message, for the client of a connection that can be recovered ([Member.Track]); empty for
+// every other one.
+func (m *Message) Offset() string { return m.offset }
+
+// stamped returns the message as it goes to connections that can be recovered.
+func (m *Message) stamped(offset string) *Message {
+	if m.ask != nil { // it is pushed once, and those who are asked all have to be asked for the same
+		m.offset = offset
+		return m
+	}
+	c := m.copy()
+	c.Volatile, c.Transient, c.offset = m.Volatile, m.Transient, offset
+	return c
+}
+
+// Late says that the message is delivered behind others that were pushed later, or as if: one from the inbox, or one that was
+// held. A client that gets offsets gets that of the message before with it.
+func (m *Message) Late() bool { return m.late }
+
+// postponed returns the message as it goes to a connection that has been given others before.
+func (m *Message) postponed() *Message {
+	c := m.copy()
+	c.late = true
+	return c
+}
+
+// copy returns a message of its own, for other connections, with the same contents.
+func (m *Message) copy() *Message {
+	return &Message{ID: m.ID, Event: m.Event, Args: m.Args, Attachments: m.Attachments, ShowID: m.ShowID, place: m.place}
+}
 
 // variant is what encode made of the message for one key.
 type variant struct {

@@ -41,6 +41,9 @@ func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
 	if err := h.check(ctx, &p); err != nil {
 		return Result{}, fmt.Errorf("pushing a message: %w", err)
 	}
+	if h.recovery.active() {
+		return h.pushInTurn(p), nil
+	}
 	var r Result
 	var t tally
 	if h.pushToUser(&p, &r, &t) {
@@ -54,13 +57,8 @@ func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
 }
 
 // give delivers a push to the members of the list of sc, which its audience was resolved to.
-func (h *Hub) give(p *Push, sc *scratch) (r Result) {
-	r.Connections = len(sc.list)
-	if p.To.All && p.To.Except == nil {
-		r.Users = min(int(h.counter.users.Load()), len(sc.list))
-	} else {
-		r.Users = sc.countUsers()
-	}
+func (h *Hub) give(p *Push, sc *scratch) Result {
+	r := h.count(&p.To, sc)
 	t := h.deliver(sc.list, p.Message)
 	h.account(p, &r, &t)
 	return r
@@ -133,7 +131,7 @@ func (h *Hub) account(p *Push, r *Result, t *tally) {
 }
 
 // Disconnect kicks every connection of the audience, so that their clients stay away, and returns how many it were. The
-// connections are counted until their transports say that they are gone. It fails, having kicked nobody, with
+// connections are counted until their transports say that they are gone. None of the audience can be recovered any more. It fails, having kicked nobody, with
 // ErrBadAudience, ErrBadUID, ErrBadRoom or the error of ctx.
 func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
 	err := a.check(0)
@@ -146,6 +144,9 @@ func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
 	sc := h.newScratch()
 	defer h.release(sc)
 	sc.resolve(h, &a)
+	if h.recovery.active() {
+		h.recovery.expel(&a)
+	}
 	for _, m := range sc.list {
 		m.conn.Kick()
 	}
@@ -173,7 +174,7 @@ type tally struct {
 // deliver gives the message to each member in turn.
 func (t *tally) deliver(list []*Member, msg *Message) {
 	for _, m := range list {
-		err := m.conn.Deliver(msg)
+		err := m.give(msg)
 		switch {
 		case err == nil:
 			t.delivered++

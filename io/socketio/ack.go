@@ -42,10 +42,7 @@ func (a *pendingAck) done(s *Socket, args Args, err error) {
 // or after timeout, or when it is gone. If EmitWithAck returns an error, which
 // is one of [Socket.Emit], fn is not called.
 func (s *Socket) EmitWithAck(timeout time.Duration, fn AckFunc, event string, args ...Arg) error {
-	if reservedName(event) {
-		return ErrReserved
-	}
-	list, attachments, err := join(args)
+	m, err := NewMessage(event, args...)
 	if err != nil {
 		return err
 	}
@@ -53,9 +50,9 @@ func (s *Socket) EmitWithAck(timeout time.Duration, fn AckFunc, event string, ar
 	if err != nil {
 		return err
 	}
-	p := Packet{Type: PacketEvent, ID: id, HasID: true}
-	if err := s.send(p, eventList(event, list), attachments); err != nil && s.takeAck(id) != nil {
-		return err
+	err = s.sendEvent(Packet{ID: id, HasID: true}, m, s.client.session.Send)
+	if err != nil && s.takeAck(id) != nil {
+		return sendError(err)
 	}
 	return nil
 }
@@ -83,15 +80,16 @@ func (s *Socket) expectAnswer(timeout time.Duration, fn AckFunc) (id uint64, err
 	return id, nil
 }
 
-// expect begins to wait for the acknowledgement of that id, to what the hub asks.
+// expect begins to wait for the acknowledgement of that id, to what the hub asks, if the hub still does.
 func (s *Socket) expect(id uint64, a *pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.presentLocked() {
 		return ErrDisconnected
 	}
-	a.ask.Expect(s) // before anybody can say that it has left
-	s.addAckLocked(id, a)
+	if a.ask.Expect(s) { // before anybody can say that it has left
+		s.addAckLocked(id, a)
+	}
 	return nil
 }
 

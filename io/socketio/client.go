@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"crier/io/engineio"
+	"crier/io/hub"
 )
 
 // client is one connection and the namespaces it has joined.
@@ -151,37 +152,77 @@ func (c *client) join(name string, auth json.RawMessage) {
 		c.refuse(name, refused)
 		return
 	}
-	s := &Socket{client: c, namespace: n, id: c.socketID(name)}
-	s.setAuth(string(auth))
-	if err := s.enter(); err != nil {
-		c.server.leave(n)
-		c.server.log.Debug("the hub takes no connection", "error", err)
-		c.session.Close()
-		return
+	w := c.wishOf(n, auth)
+	past := n.claim(w)
+	s := c.enter(n, w, past, auth)
+	if s == nil && past != nil && past.Forgotten() { // it cannot go on where it was
+		if n, refused = c.server.enter(name, auth); refused != nil {
+			c.refuse(name, refused)
+			return
+		}
+		s = c.enter(n, w, nil, auth)
 	}
-	if !c.welcome(s) {
+	if s == nil {
 		return
 	}
 	c.session.SetDeadline(0)
+	s.member.Ready()
 	s.announce()
 	if c.server.opts.ForgetHandshake {
 		c.forget(s)
 	}
 }
 
+// enter returns a socket that has joined the namespace, in the place of what
+// past was left by unless that is nil; or nil.
+func (c *client) enter(n *Namespace, w wish, past *hub.Past, auth json.RawMessage) *Socket {
+	s := &Socket{client: c, namespace: n, id: c.socketID(n.name)}
+	if past != nil {
+		s.id = past.ID()
+		s.SetData(past.Kept())
+	}
+	s.setAuth(string(auth))
+	if err := s.enter(past != nil); err != nil {
+		if past != nil {
+			past.Release()
+		}
+		c.server.leave(n)
+		c.server.log.Debug("the hub takes no connection", "error", err)
+		c.session.Close()
+		return nil
+	}
+	if !c.welcome(s, w, past) {
+		return nil
+	}
+	return s
+}
+
 // welcome asks the middleware, and tells the client that it is in the namespace
 // of s or why not. Who is not leaves the hub again, also after a panic.
-func (c *client) welcome(s *Socket) (in bool) {
+func (c *client) welcome(s *Socket, w wish, past *hub.Past) (in bool) {
 	defer func() {
 		if !in {
-			s.forfeit()
+			s.forfeit(ForcedClose)
+			if past != nil {
+				past.Release()
+			}
 		}
 	}()
 	if refused := s.namespace.admit(s); refused != nil {
 		c.refuse(s.namespace.name, refused)
 		return false
 	}
-	return s.confirm()
+	switch {
+	case past != nil && !s.resumable(past):
+		past.Forget()
+		return false
+	case past != nil:
+		return s.member.Recover(past, s.begin(tracked|recovered)) == nil
+	case w.track:
+		return s.member.Track(s.begin(tracked)) == nil
+	default:
+		return s.confirm()
+	}
 }
 
 // forget drops what was kept for the functions of OnConnect. Query and headers

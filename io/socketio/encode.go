@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"crier/io/engineio"
+	"crier/io/hub"
 )
 
 // prepare encodes p with the given list as its data and attachments behind it.
@@ -50,6 +51,15 @@ func eventList(event string, args []json.RawMessage) []json.RawMessage {
 	list := make([]json.RawMessage, 0, 1+len(args))
 	list = append(list, quoted(event))
 	return append(list, args...)
+}
+
+// listOf is the list of a message of the hub.
+func listOf(m *hub.Message) []json.RawMessage {
+	list := eventList(m.Event, m.Args)
+	if m.ShowID {
+		list = append(list, quoted(m.ID))
+	}
+	return list
 }
 
 // quoted returns a name as a JSON string.

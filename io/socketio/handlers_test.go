@@ -181,7 +181,7 @@ func TestComeBackAtOnce(t *testing.T) {
 			await(t, "waiting", func() bool {
 				s.mu.Lock()
 				defer s.mu.Unlock()
-				return s.rare != nil && s.rare.gone != nil
+				return s.rare != nil && s.rare.end != nil && s.rare.end.gone != nil
 			})
 			close(free)
 			if err := take(t, "sending", sent); err != nil {

@@ -47,13 +47,22 @@ func newNamespace(srv *Server, name string, h *hub.Hub) (*Namespace, error) {
 	n := &Namespace{server: srv, name: name, hub: h}
 	n.encode = n.prepare
 	if h == nil {
-		own, err := hub.New(hub.Options{Logger: srv.log})
+		own, err := hub.New(srv.hubOptions())
 		if err != nil {
 			return nil, fmt.Errorf("making the hub of namespace %q: %w", name, err)
 		}
 		n.hub, n.ownHub = own, true
 	}
 	return n, nil
+}
+
+// hubOptions are those of the hubs that the server makes.
+func (srv *Server) hubOptions() hub.Options {
+	o := hub.Options{Logger: srv.log}
+	if srv.opts.Recovery != nil {
+		o.Recovery = &srv.opts.Recovery.Recovery
+	}
+	return o
 }
 
 // Name begins with "/".
@@ -132,7 +141,7 @@ func (n *Namespace) prepare(m *hub.Message) any {
 		return (*engineio.Prepared)(nil)
 	}
 	p := Packet{Type: PacketEvent, Namespace: n.name}
-	return prepare(p, eventList(m.Event, m.Args), m.Attachments)
+	return prepare(p, listOf(m), m.Attachments)
 }
 
 // prepared returns m as it goes to every socket of the namespace, encoded once;

@@ -122,6 +122,8 @@ func (p *peer) fill(end time.Time) error {
 		return err
 	case err != nil, header.OpCode == ws.OpClose:
 		return errEnded
+	case header.OpCode == ws.OpPing:
+		return ws.WriteFrame(p.socket, ws.MaskFrame(ws.NewPongFrame(payload)))
 	}
 	parse := engineio.ParseText
 	if header.OpCode == ws.OpBinary {

@@ -18,9 +18,23 @@ const (
 	gone                     // the hub has let go of it
 )
 
+// What the phase of a socket may have besides.
+const (
+	tracked   uint32 = 1 << 8 // it can be recovered
+	recovered uint32 = 1 << 9 // it has been
+
+	flags = tracked | recovered
+)
+
+// now returns the phase.
+func (s *Socket) now() uint32 { return s.phase.Load() &^ flags }
+
+// move changes the phase. Called with mu held.
+func (s *Socket) move(to uint32) { s.phase.Store(s.phase.Load()&flags | to) }
+
 // present reports whether the client is in the namespace, as far as it knows.
 func (s *Socket) present() bool {
-	if s.phase.Load() == confirming { // the client may have read it already
+	if s.now() == confirming { // the client may have read it already
 		s.mu.Lock()
 		defer s.mu.Unlock()
 	}
@@ -28,7 +42,7 @@ func (s *Socket) present() bool {
 }
 
 func (s *Socket) presentLocked() bool {
-	p := s.phase.Load()
+	p := s.now()
 	return p == entering || p == joined
 }
 
@@ -36,12 +50,13 @@ func (s *Socket) presentLocked() bool {
 func (s *Socket) hasLeft() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.phase.Load() >= left
+	return s.now() >= left
 }
 
 // enter gives the socket its place in the hub. Clients of 1.x and 2.x that come
-// back have the id they had, so it may have to wait for their last socket.
-func (s *Socket) enter() error {
+// back have the id they had, and so have those that recover; so it may have to
+// wait for their last socket.
+func (s *Socket) enter(recovers bool) error {
 	for {
 		var err error
 		s.member, err = s.namespace.hub.Connect(s)
@@ -54,7 +69,7 @@ func (s *Socket) enter() error {
 		}
 		for _, m := range there {
 			last, ok := m.Conn().(*Socket)
-			if !ok || last.client != s.client {
+			if !ok || last.client != s.client && !recovers {
 				return err
 			}
 			last.awaitGone()
@@ -65,34 +80,39 @@ func (s *Socket) enter() error {
 // awaitGone waits for a socket that has left.
 func (s *Socket) awaitGone() {
 	s.mu.Lock()
-	if s.phase.Load() == gone {
+	if s.now() == gone {
 		s.mu.Unlock()
 		return
 	}
-	more := s.more()
-	if more.gone == nil {
-		more.gone = make(chan struct{})
+	end := s.ending()
+	if end.gone == nil {
+		end.gone = make(chan struct{})
 	}
-	wait := more.gone
+	wait := end.gone
 	s.mu.Unlock()
 	<-wait
 }
 
-// leaveHub gives its place in the hub back.
-func (s *Socket) leaveHub() {
-	s.member.Gone()
+// leaveHub gives its place in the hub back, which the client may come back for
+// unless it, or the program, has ended the socket itself.
+func (s *Socket) leaveHub(reason Reason) {
+	if reason == ClientDisconnect || reason == ServerDisconnect {
+		s.member.Gone()
+	} else {
+		s.member.Away(s.Data())
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.phase.Store(gone)
-	if s.rare != nil && s.rare.gone != nil {
-		close(s.rare.gone)
-		s.rare.gone = nil
+	s.move(gone)
+	if s.rare != nil && s.rare.end != nil && s.rare.end.gone != nil {
+		close(s.rare.end.gone)
+		s.rare.end.gone = nil
 	}
 }
 
 // forfeit ends a socket that nobody has been told of.
-func (s *Socket) forfeit() {
-	s.leaveHub()
+func (s *Socket) forfeit(reason Reason) {
+	s.leaveHub(reason)
 	s.namespace.server.leave(s.namespace)
 }
 
@@ -105,13 +125,18 @@ func (s *Socket) confirm() bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.phase.Store(confirming)
+	return s.confirmLocked(prepare(Packet{Type: PacketConnect, Namespace: s.namespace.name, Data: data}, nil, nil))
+}
+
+// confirmLocked sends what tells the client that it has joined.
+func (s *Socket) confirmLocked(p *engineio.Prepared) bool {
+	s.move(confirming)
 	// On the list first: a Kick that finds it there waits for mu.
-	if !s.client.add(s) || s.write(Packet{Type: PacketConnect, Data: data}, nil, nil) != nil {
-		s.phase.Store(left)
+	if !s.client.add(s) || s.client.session.Send(p) != nil {
+		s.move(left)
 		return false
 	}
-	s.phase.Store(entering)
+	s.move(entering)
 	return true
 }
 
@@ -119,17 +144,20 @@ func (s *Socket) confirm() bool {
 // already; if it leaves meanwhile, those of OnDisconnect come after them.
 func (s *Socket) announce() {
 	if !s.present() {
-		s.forfeit()
+		s.mu.Lock()
+		reason := s.rare.end.reason
+		s.mu.Unlock()
+		s.forfeit(reason)
 		return
 	}
 	defer func() {
 		s.mu.Lock()
 		var reason Reason
-		over := s.phase.Load() == left
+		over := s.now() == left
 		if over {
-			reason = s.rare.reason
+			reason = s.rare.end.reason
 		} else {
-			s.phase.Store(joined)
+			s.move(joined)
 		}
 		s.mu.Unlock()
 		if over {
@@ -142,12 +170,12 @@ func (s *Socket) announce() {
 // leave ends the socket, the first time that it is called after the client has joined.
 func (s *Socket) leave(reason Reason) {
 	s.mu.Lock()
-	before := s.phase.Load()
+	before := s.now()
 	if before != entering && before != joined {
 		s.mu.Unlock()
 		return
 	}
-	s.phase.Store(left)
+	s.move(left)
 	var err error
 	if reason == ServerDisconnect {
 		err = s.write(Packet{Type: PacketDisconnect}, nil, nil)
@@ -156,7 +184,7 @@ func (s *Socket) leave(reason Reason) {
 	// nor a Kick finds the socket half gone.
 	s.client.remove(s)
 	if before == entering {
-		s.more().reason = reason
+		s.ending().reason = reason
 	}
 	var acks map[uint64]*pendingAck
 	if s.rare != nil {
@@ -182,6 +210,6 @@ func (s *Socket) leave(reason Reason) {
 func (s *Socket) depart(reason Reason) {
 	defer s.namespace.server.leave(s.namespace)
 	s.namespace.tellDisconnecting(s, reason)
-	s.leaveHub()
+	s.leaveHub(reason)
 	s.namespace.tellDisconnected(s, reason)
 }

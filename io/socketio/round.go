@@ -87,7 +87,7 @@ func (n *Namespace) ask(m *hub.Message) *question {
 	q, ok := m.Encoded(questionKey{n}, func(m *hub.Message) any {
 		id := firstRound + uint64(n.rounds.Add(1)%firstRound)
 		p := Packet{Type: PacketEvent, Namespace: n.name, ID: id, HasID: true}
-		return &question{prepare(p, eventList(m.Event, m.Args), m.Attachments), id, &pendingAck{ask: m.Ask()}}
+		return &question{prepare(p, listOf(m), m.Attachments), id, &pendingAck{ask: m.Ask()}}
 	}).(*question)
 	if !ok { // the key is this namespace's own
 		panic("socketio: foreign value under a namespace's key")
@@ -104,7 +104,12 @@ func (s *Socket) ask(m *hub.Message) error {
 	if s.expect(q.id, q.pending) != nil {
 		return hub.ErrGone
 	}
-	err := s.give(q.packet, m.Volatile)
+	var err error
+	if s.tracked() {
+		err = s.deliverInOrder(m)
+	} else {
+		err = s.give(q.packet, m.Volatile)
+	}
 	if err != nil && s.takeAck(q.id) != nil {
 		m.Ask().Miss(s)
 	}

@@ -34,6 +34,8 @@ type Options struct {
 	// [Socket.Auth] returns likewise in each namespace. It saves about 2 KB a
 	// connection.
 	ForgetHandshake bool
+	// Recovery lets clients recover their connections; nil: none.
+	Recovery *Recovery
 	// MaxDynamic bounds the namespaces that exist because clients asked for them
 	// ([Server.OfPattern], [Server.OfFunc]), of about 6 KB each; 1,000. Whoever
 	// wants one more is refused.

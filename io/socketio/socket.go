@@ -29,10 +29,25 @@ type Socket struct {
 // rare is what few sockets have, or only for a while.
 type rare struct {
 	auth   string // JSON, or ""
+	offset string // of the last event that the hub has delivered, if the client can recover
 	data   any
 	acks   map[uint64]*pendingAck
+	end    *end
+}
+
+// end is what there is to tell when a socket leaves.
+type end struct {
 	reason Reason        // why it left while entering
-	gone   chan struct{} // closed when the phase is gone, for those who wait
+	gone   chan struct{} // closed when the phase is gone, for those who wait; nil if nobody does
+}
+
+// ending returns the end, made if there is none. Called with mu held.
+func (s *Socket) ending() *end {
+	more := s.more()
+	if more.end == nil {
+		more.end = new(end)
+	}
+	return more.end
 }
 
 // more returns what is rare, made if there is nothing. Called with mu held.
@@ -49,7 +64,7 @@ func (s *Socket) less() {
 	if len(r.acks) == 0 {
 		r.acks = nil
 	}
-	if r.auth == "" && r.data == nil && r.acks == nil && r.reason == "" && r.gone == nil {
+	if r.auth == "" && r.offset == "" && r.data == nil && r.acks == nil && r.end == nil {
 		s.rare = nil
 	}
 }
@@ -149,34 +164,25 @@ func (s *Socket) setAuth(auth string) {
 // [ErrDisconnected] before the client has joined and after it left, and
 // [ErrQueueFull].
 func (s *Socket) Emit(event string, args ...Arg) error {
-	p, err := s.encode(event, args)
+	m, err := NewMessage(event, args...)
 	if err != nil {
 		return err
 	}
-	return sendError(s.client.session.Send(p))
+	return sendError(s.sendEvent(Packet{}, m, s.client.session.Send))
 }
 
 // EmitVolatile sends an event if it can leave at once, and else drops it; sent
 // tells which. Otherwise it is as Emit.
 func (s *Socket) EmitVolatile(event string, args ...Arg) (sent bool, err error) {
-	p, err := s.encode(event, args)
+	m, err := NewMessage(event, args...)
 	if err != nil {
 		return false, err
 	}
-	sent, err = s.client.session.SendVolatile(p)
+	err = s.sendEvent(Packet{}, m, func(p *engineio.Prepared) (err error) {
+		sent, err = s.client.session.SendVolatile(p)
+		return err
+	})
 	return sent, sendError(err)
-}
-
-// encode encodes an event for this socket.
-func (s *Socket) encode(event string, args []Arg) (*engineio.Prepared, error) {
-	m, err := NewMessage(event, args...)
-	if err != nil {
-		return nil, err
-	}
-	if !s.present() {
-		return nil, ErrDisconnected
-	}
-	return s.namespace.prepared(m), nil
 }
 
 // Deliver implements [hub.Conn].
@@ -186,6 +192,9 @@ func (s *Socket) Deliver(m *hub.Message) error {
 	}
 	if m.Ask() != nil {
 		return s.ask(m)
+	}
+	if s.tracked() {
+		return s.deliverInOrder(m)
 	}
 	p := s.namespace.prepared(m)
 	if p == nil {
@@ -214,6 +223,17 @@ func (s *Socket) give(p *engineio.Prepared, volatile bool) error {
 		return nil
 	}
 }
+
+// Present implements [hub.Confirmer].
+func (s *Socket) Present() bool { return s.present() }
+
+// Confirm implements [hub.Confirmer]; see [engineio.Session.Confirm].
+func (s *Socket) Confirm(taken func(), arrived func(ok bool)) {
+	s.client.session.Confirm(taken, arrived)
+}
+
+// Drop implements [hub.Confirmer].
+func (s *Socket) Drop() { s.client.session.Overflow() }
 
 // Disconnect makes the socket leave its namespace; the client is told and
 // does not come back by itself. Other namespaces of the connection stay. It

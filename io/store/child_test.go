@@ -18,6 +18,12 @@ import (
 
 // child is what the test binary does as another process.
 func child(role string, args []string) error {
+	switch role {
+	case "open":
+		return openAndTell(args[0])
+	case "post", "inbox full":
+		return inboxChild(role, args[0])
+	}
 	s, err := Open(Options{Path: args[0], CompactAbove: 64 << 10})
 	if err != nil {
 		return err

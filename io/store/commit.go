@@ -14,39 +14,32 @@ const (
 	quiet = time.Minute
 )
 
-// write is a change that a caller waits for.
+// write is a change that is asked for.
 type write struct {
 	// apply makes the change, or fails. It may be called again, in another transaction, when one of the group fails.
 	apply func(*bolt.Tx) error
-	err   error
-	done  chan struct{} // closed when err is set
-}
-
-func (w *write) finish(err error) {
-	w.err = err
-	close(w.done)
+	// finish is told what came of it, by the goroutine that writes: it must be quick. Changes that were made are finished
+	// in the order in which they were asked for.
+	finish func(error)
 }
 
 // update makes a change and waits until it is on the disk, or has failed. The error says that nothing was changed; only if
 // the disk fails in the very last step of a transaction may the change be there nevertheless.
 func (s *Store) update(apply func(*bolt.Tx) error) error {
-	w := &write{apply: apply, done: make(chan struct{})}
-	select {
-	case s.writes <- w:
-	case <-s.quit:
-		return ErrClosed
+	done := make(chan error, 1)
+	s.enqueue(&write{apply, func(err error) { done <- err }})
+	return <-done
+}
+
+// enqueue has a change made. It waits while too many others wait, but not for the disk.
+func (s *Store) enqueue(w *write) {
+	s.asking.RLock()
+	defer s.asking.RUnlock()
+	if s.closed {
+		w.finish(ErrClosed)
+		return
 	}
-	select {
-	case <-w.done:
-		return w.err
-	case <-s.ended:
-	}
-	select { // it may have been among the last
-	case <-w.done:
-		return w.err
-	default:
-		return ErrClosed
-	}
+	s.writes <- w // run takes it: it goes on until nobody asks any more
 }
 
 // run writes until Close, and then what is left.
@@ -147,17 +140,24 @@ func (s *Store) salvaged(id int) bool {
 
 // account counts a transaction and logs what nobody else would.
 func (s *Store) account(ops int, err error) {
+	if s.count(ops, err); err != nil {
+		s.trouble.failed(err)
+	} else {
+		s.trouble.over()
+	}
+}
+
+// count counts a transaction.
+func (s *Store) count(ops int, err error) {
 	if err != nil {
 		text := err.Error()
 		s.counter.failures.Add(1)
 		s.counter.lastError.Store(&text)
-		s.trouble.failed(err)
 		return
 	}
 	s.counter.commits.Add(1)
 	s.counter.ops.Add(uint64(ops))
 	s.counter.lastError.Store(nil)
-	s.trouble.over()
 }
 
 // trouble logs failures: the first one, then one a minute, and the end of them.

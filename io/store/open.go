@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -22,6 +23,8 @@ import (
 //	presence     uid → uvarint version, varint since (µs): users of whom the last change told that they are online
 //	memberships  uid 0x00 room → nothing
 //	schedules    id → what its owner makes of it; not there until it is asked for
+//	inbox        a bucket for each part, see box.go; not there until it is asked for
+//	recovery     number, 8 bytes, big-endian → what its owner makes of it; there between a stop and the next start
 const schema = 1
 
 const (
@@ -30,6 +33,8 @@ const (
 	presenceBucket   = "presence"
 	membershipBucket = "memberships"
 	scheduleBucket   = "schedules"
+	inboxBucket      = "inbox"
+	recoveryBucket   = "recovery"
 
 	schemaKey  = "schema"
 	versionKey = "version"
@@ -54,7 +59,9 @@ func openFile(o Options) (path string, db *bolt.DB, err error) {
 		if err := check(path, o); err != nil {
 			return "", nil, explain(err)
 		}
-		db, err = openBolt(path, o)
+		if db, err = openBolt(path, o); err == nil { // which has read the whole of it, too
+			err = letGoOf(path, db)
+		}
 	} else {
 		db, err = create(path, o)
 	}
@@ -62,6 +69,16 @@ func openFile(o Options) (path string, db *bolt.DB, err error) {
 		return "", nil, explain(err)
 	}
 	return path, db, nil
+}
+
+// letGoOf calls letGo for the whole file.
+func letGoOf(path string, db *bolt.DB) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	letGo(db, info.Size())
+	return nil
 }
 
 // locate makes the folder of the file and resolves links, since a rename would replace them.
@@ -195,11 +212,11 @@ func check(path string, o Options) error {
 	default: // of bbolt, about what is in the file
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	err = guard(func() error { return db.View(func(tx *bolt.Tx) error { return checkTx(path, tx) }) })
+	err = guard(func() error { return db.View(func(tx *bolt.Tx) error { return checkTx(path, db, tx) }) })
 	return errors.Join(err, db.Close())
 }
 
-func checkTx(path string, tx *bolt.Tx) error {
+func checkTx(path string, db *bolt.DB, tx *bolt.Tx) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -223,27 +240,41 @@ func checkTx(path string, tx *bolt.Tx) error {
 			return fmt.Errorf("%w: its part %q is missing", ErrDamaged, name)
 		}
 	}
-	return tx.ForEach(func(name []byte, b *bolt.Bucket) error { return walk(string(name), b) })
+	w := walker{rest: func() { letGo(db, info.Size()) }}
+	return tx.ForEach(func(name []byte, b *bolt.Bucket) error { return w.walk(string(name), b) })
 }
 
-// walk reads all that is in a bucket.
-func walk(name string, b *bolt.Bucket) error {
+// walker reads a file.
+type walker struct {
+	rest func() // called now and then
+	n    int    // entries
+}
+
+// walk reads all that is in a bucket. Its path is its name behind those of the buckets that it is in.
+func (w *walker) walk(path string, b *bolt.Bucket) error {
+	const pause = 100_000
+	top, part, _ := strings.Cut(path, "/")
 	var before []byte
 	return b.ForEach(func(k, v []byte) error {
+		if w.n++; w.n%pause == 0 {
+			w.rest()
+		}
 		if before != nil && bytes.Compare(before, k) >= 0 {
-			return fmt.Errorf("%w: its part %q is in disorder", ErrDamaged, name)
+			return fmt.Errorf("%w: its part %q is in disorder", ErrDamaged, path)
 		}
 		before = k
 		if v == nil {
-			return walk(name, b.Bucket(k))
+			return w.walk(path+"/"+string(k), b.Bucket(k))
 		}
-		return checkEntry(name, k, v)
+		return checkEntry(top, part, k, v)
 	})
 }
 
-// checkEntry reads one entry of a part.
-func checkEntry(name string, k, v []byte) (err error) {
+// checkEntry reads one entry of a bucket at the top, or of one in that.
+func checkEntry(name, part string, k, v []byte) (err error) {
 	switch name {
+	case inboxBucket:
+		err = checkInbox(part, k, v)
 	case jobsBucket:
 		_, err = decodeJob(k, v)
 	case presenceBucket:

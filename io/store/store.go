@@ -1,5 +1,5 @@
-// Package store keeps what has to survive a crash in one file: jobs, who was told to be online, and which rooms users
-// belong to. A method that changes something returns when the change is on the disk.
+// Package store keeps what has to survive a crash in one file: jobs, who was told to be online, which rooms users belong
+// to, timed pushes, and messages for users who have yet to get them. A method that changes something returns when the change is on the disk.
 //
 // The file is a bbolt database. One goroutine writes: the changes that callers ask for while it waits for the disk go
 // together into the next transaction, with one fsync for all of them.
@@ -70,7 +70,7 @@ type Store struct {
 	pageSize     int64
 	log          *slog.Logger
 	writes       chan *write
-	quit         chan struct{} // closed by Close
+	quit         chan struct{} // closed by Close when nobody asks any more
 	ended        chan struct{} // closed when run has ended
 	closing      sync.Once
 	closeErr     error // may be read once closing is done
@@ -78,6 +78,9 @@ type Store struct {
 	// Owned by run.
 	trouble     trouble
 	compactNext time.Time // not before
+
+	asking sync.RWMutex // held for reading while a change is handed to run
+	closed bool         // guarded by asking
 
 	mu sync.RWMutex // held for reading while db is in use; run alone replaces it
 	db *bolt.DB     // guarded by mu, except for run
@@ -171,6 +174,9 @@ func (s *Store) free() int64 {
 // called again.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
+		s.asking.Lock()
+		s.closed = true
+		s.asking.Unlock()
 		close(s.quit)
 		<-s.ended
 		s.mu.Lock()

@@ -1,0 +1,156 @@
+package hub
+
+import "sync"
+
+// messageCost is what a message that is held takes beside its bytes.
+const messageCost = 256
+
+// mailbox is what a connection has while it catches up with the inbox of its user, and while messages that it was given
+// from there are not confirmed. What is delivered to a connection that catches up is held, in order, until it has got what
+// was stored before.
+type mailbox struct {
+	member *Member // static
+
+	mu       sync.Mutex // taken after those of the member and of its user's shard
+	over     bool       // the member has none any more, or another one
+	uid      string     // whose inbox; "" after a logout
+	turn     uint       // counts logins and logouts
+	catching bool       // what is delivered is held
+	running  bool       // somebody is at it, or will be told to go on
+	behind   uint64     // the place up to which the inbox has been read
+	held     []*Message
+	size     int                 // of held, in bytes
+	until    uint64              // up to where it is to be read: what is stored behind that is delivered as it comes
+	ahead    uint64              // the place that was read before the outbox was done with it; 0 if none was
+	has      map[string]struct{} // IDs of messages that its client need not be given, since it has recovered
+	noted    []uint64
+	asking   bool // a confirmation of what was noted is under way
+}
+
+// give delivers a message, or holds it while the connection catches up.
+func (m *Member) give(msg *Message) error {
+	b := m.mail()
+	if b == nil && msg.place == 0 {
+		return m.conn.Deliver(msg)
+	}
+	if b != nil {
+		if held, err := b.hold(msg); held || err != nil {
+			return err
+		}
+	}
+	return m.deliver(msg)
+}
+
+// deliver gives a message to the connection, and sees to it that it is confirmed if it is a stored one.
+func (m *Member) deliver(msg *Message) error {
+	err := m.conn.Deliver(msg)
+	if err == nil && msg.place != 0 {
+		m.note(msg.place)
+	}
+	return err
+}
+
+// hold keeps a message for later if the connection catches up. When too much is held the connection is too slow. A message
+// that has been read in the inbox and delivered already is as good as held.
+func (b *mailbox) hold(msg *Message) (held bool, err error) {
+	b.mu.Lock()
+	if msg.place != 0 && msg.place == b.ahead {
+		b.mu.Unlock()
+		return true, nil
+	}
+	if !b.catching || b.over {
+		b.mu.Unlock()
+		return false, nil
+	}
+	size := messageCost + msg.size()
+	limit := &b.member.hub.limit
+	if len(b.held) > 0 && (len(b.held) >= limit.heldMessages || b.size+size > limit.heldBytes) {
+		b.mu.Unlock()
+		if c, ok := b.member.conn.(Confirmer); ok {
+			c.Drop()
+		}
+		return false, ErrSlow
+	}
+	if msg.place != 0 && msg.place <= b.until {
+		b.until = msg.place - 1
+	}
+	b.held = append(b.held, msg)
+	b.size += size
+	msg.ask.postpone()
+	b.mu.Unlock()
+	return true, nil
+}
+
+// skip says that the client has the messages with these IDs: what is in the inbox of them is confirmed.
+func (m *Member) skip(ids map[string]struct{}) {
+	b := m.mail()
+	if b == nil || len(ids) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.catching {
+		b.has = ids
+	}
+}
+
+// takeHeldLocked empties what is held.
+func (b *mailbox) takeHeldLocked() []*Message {
+	held := b.held
+	b.held, b.size = nil, 0
+	return held
+}
+
+// retireLocked lets go of a mailbox that has nothing to do.
+func (b *mailbox) retireLocked() {
+	ahead := b.ahead > b.member.hub.outbox.passed.Load()
+	if b.over || b.catching || b.asking || ahead || len(b.noted) > 0 {
+		return
+	}
+	b.over = true
+	b.member.more().mail.CompareAndSwap(b, nil)
+}
+
+// mailbox returns the mailbox of a connection that is logged in as uid, a new one if there is none.
+func (m *Member) mailbox(uid string) *mailbox {
+	for {
+		if b := m.mail(); b != nil {
+			return b
+		}
+		b := &mailbox{member: m, uid: uid}
+		if m.more().mail.CompareAndSwap(nil, b) {
+			return b
+		}
+	}
+}
+
+// open has the connection catch up with the inbox of uid. The mu of the user's shard is held, so what the outbox begins with
+// from now on finds the connection. It reports false if the mailbox is not the member's any more.
+func (b *mailbox) open(uid string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	b.uid, b.behind, b.catching = uid, 0, true
+	b.until = b.member.hub.outbox.begun.Load()
+	b.turn++
+	return true
+}
+
+// leave says that the user has logged out, or with gone that the connection has ended. What is held is dropped: it was for
+// who has gone.
+func (b *mailbox) leave(gone bool) {
+	b.mu.Lock()
+	b.uid, b.noted, b.has = "", nil, nil
+	b.turn++
+	dropped := b.takeHeldLocked()
+	if gone {
+		b.over, b.catching = true, false
+		b.member.more().mail.CompareAndSwap(b, nil)
+	}
+	b.mu.Unlock()
+	for _, msg := range dropped {
+		msg.ask.resume()
+	}
+}

@@ -1,0 +1,302 @@
+package hub
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Past is what a connection that is gone has left behind for its client.
+type Past struct {
+	recovery *recovery
+	trail    *trail
+	offset   Position
+	known    bool
+
+	spent, forgotten bool
+}
+
+// ID is that of the connection, which the next one is to have too.
+func (p *Past) ID() string { return p.trail.id }
+
+// UID is the user that it was logged in as, "" without a login.
+func (p *Past) UID() string { return p.trail.uid }
+
+// Rooms are those that the connection had joined itself.
+func (p *Past) Rooms() []string { return slices.Clone(p.trail.own) }
+
+// Kept is what [Member.Away] was given; nil after a restart.
+func (p *Past) Kept() any { return p.trail.kept }
+
+// Tracked returns the connection that has been given this PID, if it is there; its client may have another one already.
+func (h *Hub) Tracked(pid string) Conn {
+	r := h.recovery
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.here[pid]; m != nil {
+		return m.conn
+	}
+	return nil
+}
+
+// Claim returns what the connection with that PID has left behind, for a client that has got everything up to offset, empty
+// for nothing. It is nil if there is nothing, or if messages are missing. Nobody else can claim it meanwhile: one of
+// [Member.Recover], [Past.Release] and [Past.Forget] must follow.
+func (h *Hub) Claim(pid, offset string) *Past {
+	r := h.recovery
+	if r == nil || pid == "" {
+		return nil
+	}
+	t := r.claim(pid)
+	if t == nil {
+		return nil
+	}
+	p := &Past{recovery: r, trail: t}
+	var err error
+	r.baton.with(func() {
+		p.offset, p.known = r.log.Find(offset)
+		_, err = p.missed()
+	})
+	if err != nil {
+		p.Forget()
+		return nil
+	}
+	return p
+}
+
+func (r *recovery) claim(pid string) *trail {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.away.byPID[pid]
+	if t == nil || r.closed || t.claimed || !time.Now().Before(t.until) {
+		return nil
+	}
+	t.claimed = true
+	return t
+}
+
+// Release has what was claimed wait for the client again, for as long as it would have waited. It does nothing after one of
+// the others.
+func (p *Past) Release() {
+	if p.spent {
+		return
+	}
+	p.spent = true
+	p.recovery.mu.Lock()
+	defer p.recovery.mu.Unlock()
+	p.trail.claimed = false
+}
+
+// Forgotten reports whether it has ended for good: by Forget, or since [Member.Recover] has failed with [ErrLost].
+func (p *Past) Forgotten() bool { return p.forgotten }
+
+// Forget ends what was claimed for good. It does nothing after one of the others.
+func (p *Past) Forget() {
+	if p.spent {
+		return
+	}
+	p.spent, p.forgotten = true, true
+	r := p.recovery
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away.remove(p.trail) {
+		r.release(1)
+	}
+}
+
+// missed returns what the client has to be given. Called with the baton.
+func (p *Past) missed() ([]*Logged, error) {
+	r, t := p.recovery, p.trail
+	if p.known && p.offset > r.current() {
+		return nil, ErrLost
+	}
+	r.mu.Lock()
+	after, spans := t.resume(p.offset, p.known), t.wants()
+	lost := t.over || r.away.byPID[t.pid] != t
+	r.mu.Unlock()
+	if lost {
+		return nil, ErrLost
+	}
+	list, complete := r.log.Since(after, spans)
+	if !complete {
+		return nil, ErrLost
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	bytes := 0
+	list = slices.DeleteFunc(list, func(one *Logged) bool {
+		if !t.meets(&one.To, one.At) {
+			return true
+		}
+		bytes += one.Message.size()
+		return false
+	})
+	if r.ReplayMessages > 0 && len(list) > r.ReplayMessages || r.ReplayBytes > 0 && bytes > r.ReplayBytes {
+		return nil, ErrLost
+	}
+	return list, nil
+}
+
+// has returns the IDs of the messages that the client has got already, or is given as missed, as far as they are in the log:
+// what is in its inbox of these has been confirmed by its coming back. Called with the baton.
+func (p *Past) has(h *Hub, missed []*Logged) map[string]struct{} {
+	if h.inbox == nil {
+		return nil
+	}
+	ids := make(map[string]struct{}, len(missed))
+	for _, one := range missed {
+		ids[one.Message.ID] = struct{}{}
+	}
+	if !p.known {
+		return ids
+	}
+	r, t := p.recovery, p.trail
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list, _ := r.log.Since(max(t.start, Position(max(r.oldest.Load(), 1)-1)), t.wants())
+	for _, one := range list {
+		if one.At <= p.offset && t.meets(&one.To, one.At) {
+			ids[one.Message.ID] = struct{}{}
+		}
+	}
+	return ids
+}
+
+// Recovers tells whether connections can be recovered.
+func (h *Hub) Recovers() bool { return h.recovery != nil }
+
+// Beginning is what the client of a connection that can be recovered is to be told first.
+type Beginning struct {
+	// PID is what the client has to show when it comes back: known to nobody else.
+	PID string
+	// Offset is where it is in the order of messages. Messages that it is given from now on have a later one.
+	Offset string
+	// Missed are the messages that it would have got while it was away, each with its [Message.Offset].
+	Missed []*Message
+}
+
+// Track makes the connection one that can be recovered with [Member.Recover], once [Member.Away] has said that it is gone.
+// It calls begin, which must not block nor call the hub, to tell the client; nothing is delivered meanwhile. From then on, in
+// the order of their offsets, the connection is given messages that have a [Message.Offset], which the client is to get
+// with each of them. Messages without one, of pushes that began before, are to be refused with [ErrGone]. It fails with
+// [ErrNoRecovery], [ErrGone] or the error of begin, after which the caller ends the connection.
+func (m *Member) Track(begin func(Beginning) error) error {
+	r := m.hub.recovery
+	if r == nil {
+		return ErrNoRecovery
+	}
+	var err error
+	r.baton.with(func() {
+		t := &trail{pid: rand.Text(), start: r.taken()}
+		if err = r.attach(m, t); err == nil {
+			err = begin(Beginning{PID: t.pid, Offset: r.log.Offset(t.start)})
+		}
+	})
+	return err
+}
+
+// Recover has the connection, whose ID must be [Past.ID], take the place of the one that has left p behind: it is logged in
+// as its user, joins its rooms, and is given what it would have got meanwhile. Otherwise it is as [Member.Track]. The
+// connection may be logged in already, and must be with [Options].LoginFirst; as somebody else it fails with [ErrLost], as
+// it does when a message is missing: then p is forgotten, begin has not been called, and the caller ends the connection. After
+// another error p waits for its client again as soon as the caller has said that the connection is [Member.Away].
+func (m *Member) Recover(p *Past, begin func(Beginning) error) error {
+	r := p.recovery
+	var err error
+	r.baton.with(func() { err = m.recover(p, begin) })
+	if errors.Is(err, ErrLost) {
+		p.Forget()
+	}
+	if err != nil {
+		return fmt.Errorf("recovering a connection: %w", err)
+	}
+	return nil
+}
+
+func (m *Member) recover(p *Past, begin func(Beginning) error) error {
+	r, t := p.recovery, p.trail
+	list, err := p.missed()
+	if err != nil {
+		return err
+	}
+	has := p.has(m.hub, list)
+	switch uid := m.UID(); {
+	case uid != "" && uid != t.uid, uid == "" && t.uid != "" && m.hub.loginFirst:
+		return ErrLost
+	case uid == "" && t.uid != "":
+		err = m.Login(t.uid)
+	}
+	for _, room := range t.own {
+		if err == nil {
+			err = m.Join(room)
+		}
+	}
+	if err == nil {
+		err = r.attach(m, t)
+	}
+	if err != nil {
+		p.Release()
+		return err
+	}
+	m.skip(has)
+	p.spent = true
+	b := Beginning{PID: t.pid, Offset: r.log.Offset(r.taken())}
+	for _, one := range list {
+		b.Missed = append(b.Missed, one.Message.stamped(r.log.Offset(one.At)))
+		t.last.Store(max(t.last.Load(), uint64(one.At)))
+	}
+	return begin(b)
+}
+
+// attach gives a trail to a member and has it say what the member is now. Called with the baton.
+func (r *recovery) attach(m *Member, t *trail) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone() {
+		return ErrGone
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.away.remove(t) { // it is new, or its time has just been up
+		r.tracked.Add(1)
+	}
+	t.id, t.own, t.kept, t.claimed = m.conn.ID(), nil, nil, false
+	at := r.taken()
+	uid := m.UID()
+	is := func(s Span) bool {
+		switch s.Kind {
+		case SpanUser:
+			return s.Name == uid
+		case SpanRoom:
+			return m.roomIndex(s.Name) >= 0
+		default:
+			return uid != "" || !m.hub.loginFirst
+		}
+	}
+	for i := range t.spans {
+		if s := &t.spans[i]; s.Until == open && !is(*s) {
+			s.Until = at
+		}
+	}
+	ensure := func(kind SpanKind, name string) {
+		if is(Span{Kind: kind, Name: name}) && t.find(kind, name) < 0 {
+			t.begin(kind, name, at)
+		}
+	}
+	ensure(SpanEverybody, "")
+	if uid != "" {
+		ensure(SpanUser, uid)
+	}
+	for _, room := range m.rooms {
+		ensure(SpanRoom, room.name)
+	}
+	r.moves.Add(1)
+	r.here[t.pid] = m
+	m.more().trail.Store(t)
+	return nil
+}

@@ -1,0 +1,68 @@
+package hub
+
+// usernames are the users that an audience means, whether they are online or not. A room means who is logged in there, and
+// who is a member of it.
+type usernames struct {
+	all    bool
+	names  map[string]struct{}
+	except *usernames
+}
+
+// usernames resolves an audience to users. Connections mean nobody: who leaves one out does not leave out its user.
+func (h *Hub) usernames(a *Audience) *usernames {
+	u := &usernames{all: a.All, names: make(map[string]struct{}, len(a.Users))}
+	for _, uid := range a.Users {
+		u.names[uid] = struct{}{}
+	}
+	for _, room := range a.Rooms {
+		h.addOccupants(u.names, room)
+	}
+	if a.Except != nil {
+		u.except = h.usernames(a.Except)
+	}
+	return u
+}
+
+// addOccupants adds the users of a room.
+func (h *Hub) addOccupants(names map[string]struct{}, room string) {
+	s := h.indexes.roomShard(room)
+	s.mu.Lock()
+	if r := s.byName[room]; r != nil {
+		for _, m := range r.members.list {
+			if uid := m.UID(); uid != "" {
+				names[uid] = struct{}{}
+			}
+		}
+	}
+	s.mu.Unlock()
+	r := h.members.Load()
+	if r == nil {
+		return
+	}
+	q := &r.rooms[h.indexes.shard(room)]
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for uid := range q.users[room] {
+		names[uid] = struct{}{}
+	}
+}
+
+// has tells whether the user is meant.
+func (u *usernames) has(uid string) bool {
+	if u == nil {
+		return false
+	}
+	_, named := u.names[uid]
+	return (named || u.all) && !u.except.has(uid)
+}
+
+// list returns those who are named and meant, in no order.
+func (u *usernames) list() []string {
+	list := make([]string, 0, len(u.names))
+	for uid := range u.names {
+		if !u.except.has(uid) {
+			list = append(list, uid)
+		}
+	}
+	return list
+}
