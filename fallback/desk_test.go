@@ -30,6 +30,7 @@ type desk struct {
 	hub    *hub.Hub
 	srv    *fallback.Server
 	events chan string
+	came   chan *fallback.Client // who has been let in
 	dial   func() (net.Conn, error)
 	client *http.Client
 }
@@ -56,6 +57,7 @@ func (d *desk) Admit(r *fallback.Request) (func(*fallback.Client) error, error) 
 				return err
 			}
 		}
+		d.came <- c
 		return nil
 	}, nil
 }
@@ -79,7 +81,7 @@ func (d *desk) Closed(c *fallback.Client) { d.events <- fmt.Sprintf("%v has gone
 // newDesk starts a server, on TCP if tcp, else without sockets.
 func newDesk(t testing.TB, tcp bool, o fallback.Options) *desk {
 	t.Helper()
-	d := &desk{t: t, events: make(chan string, 1000)}
+	d := &desk{t: t, events: make(chan string, 1000), came: make(chan *fallback.Client, 1000)}
 	var err error
 	if d.hub, err = hub.New(hub.Options{}); err != nil {
 		t.Fatal(err)
