@@ -48,15 +48,12 @@ func (d *desk) Admit(r *fallback.Request) (func(*fallback.Client) error, error) 
 			return refused
 		}
 		c.SetData(r.Query.Get("uid"))
-		if err := c.Member().Login(r.Query.Get("uid")); err != nil {
-			return err
-		}
-		for _, room := range r.Rooms {
+		for _, room := range r.Rooms { // first, so that who is there is in them
 			if err := c.Member().Join(room); err != nil {
 				return err
 			}
 		}
-		return nil
+		return c.Member().Login(r.Query.Get("uid"))
 	}, nil
 }
 
