@@ -49,16 +49,14 @@ func (d *desk) Admit(r *fallback.Request) (func(*fallback.Client) error, error) 
 			return refused
 		}
 		c.SetData(r.Query.Get("uid"))
-		if err := c.Member().Login(r.Query.Get("uid")); err != nil {
-			return err
-		}
-		for _, room := range r.Rooms {
+		for _, room := range r.Rooms { // first, so that who is there is in them
 			if err := c.Member().Join(room); err != nil {
 				return err
 			}
 		}
+		err := c.Member().Login(r.Query.Get("uid"))
 		d.came <- c
-		return nil
+		return err
 	}, nil
 }
 
