@@ -33,11 +33,14 @@ type line interface {
 	send(w *wire, volatile bool) error
 	// hears reports whether the client can say something.
 	hears() bool
+	// confirm has a told, outside of every lock, when all that was sent before has got to the client as far as the
+	// line can know, or has ended; maybe before it returns. It reports false, and has not, if it has ended.
+	confirm(a arrival) bool
 	// close tells the client why, as far as that can be, and ends.
 	close(why Reason)
 	// abort ends at once.
 	abort()
-	// left is called once, after the end: timers stop. Before it, the line calls [Client.gone].
+	// left is called once, after the end: timers stop, and who waits for arrivals is told. Before it, the line calls [Client.gone].
 	left()
 }
 

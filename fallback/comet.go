@@ -20,8 +20,9 @@ const (
 )
 
 var (
-	superseded = Reason{http.StatusConflict, "superseded", "another poll of the same client has come after this one, and takes its place"}
-	tooLate    = Reason{http.StatusGone, "too_late", "the client has not polled for too long; poll again"}
+	superseded  = Reason{http.StatusConflict, "superseded", "another poll of the same client has come after this one, and takes its place"}
+	interrupted = Reason{http.StatusGone, "interrupted", "the connection broke before all of it had arrived; connect again"}
+	tooLate     = Reason{http.StatusGone, "too_late", "the client has not polled for too long; poll again"}
 )
 
 // comet is the line of a client that polls. What it gets is kept until it shows,
@@ -37,6 +38,8 @@ type comet struct {
 	first uint64     // how many messages were before those in the box
 	poll  *poll      // the one that waits
 	ended *Reason
+
+	arrivals arrivals // by how many messages there were
 }
 
 // poll is one that waits. It is guarded by its owner.
@@ -178,6 +181,8 @@ func (l *comet) next(ctx context.Context, count uint64, missed bool, wait time.D
 
 // begin makes a poll the one that waits. What the client has is dropped.
 func (l *comet) begin(count uint64, missed bool) (*poll, bool, error) {
+	var come arrivals
+	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -191,6 +196,7 @@ func (l *comet) begin(count uint64, missed bool) (*poll, bool, error) {
 	default:
 		l.box.drop(int(has))
 		l.first = count
+		come = l.arrivals.upTo(count)
 	}
 	l.poll = newPoll()
 	l.client.server.wheel.Stop(&l.timer)
@@ -262,16 +268,36 @@ func (l *comet) closeLocked(why Reason) {
 
 func (l *comet) abort() { l.close(Stopping) }
 
+// confirm implements [line]: the next cursor says what the client has.
+func (l *comet) confirm(a arrival) bool {
+	l.mu.Lock()
+	ended, known := l.ended != nil, len(l.box.list) == 0
+	if !ended && !known {
+		a.number = l.first + uint64(len(l.box.list))
+		l.arrivals = append(l.arrivals, a)
+	}
+	l.mu.Unlock()
+	if !ended && known {
+		a.told(true)
+	}
+	return !ended
+}
+
 // left implements [line].
 func (l *comet) left() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended != nil && *l.ended == Kicked {
-		l.armLocked()
-		return
+	if l.ended == nil { // it has not been let in after all
+		l.ended = &tooLate
 	}
-	l.client.server.wheel.Stop(&l.timer)
-	l.client.server.forget(l)
+	if *l.ended == Kicked {
+		l.armLocked()
+	} else {
+		l.client.server.wheel.Stop(&l.timer)
+		l.client.server.forget(l)
+	}
+	lost := l.arrivals.all()
+	l.mu.Unlock()
+	lost.tell(false)
 }
 
 // Tick implements [wsconn.Timed].

@@ -241,5 +241,6 @@ func TestCometCallback(t *testing.T) {
 		}
 		d.kick("7")
 		want(t, d.events, "7 has gone")
+		d.awaitUser("7", 0)
 	}
 }

@@ -30,6 +30,7 @@ type desk struct {
 	hub    *hub.Hub
 	srv    *fallback.Server
 	events chan string
+	came   chan *fallback.Client // who has been let in
 	dial   func() (net.Conn, error)
 	client *http.Client
 }
@@ -48,15 +49,14 @@ func (d *desk) Admit(r *fallback.Request) (func(*fallback.Client) error, error) 
 			return refused
 		}
 		c.SetData(r.Query.Get("uid"))
-		if err := c.Member().Login(r.Query.Get("uid")); err != nil {
-			return err
-		}
-		for _, room := range r.Rooms {
+		for _, room := range r.Rooms { // first, so that who is there is in them
 			if err := c.Member().Join(room); err != nil {
 				return err
 			}
 		}
-		return nil
+		err := c.Member().Login(r.Query.Get("uid"))
+		d.came <- c
+		return err
 	}, nil
 }
 
@@ -79,7 +79,7 @@ func (d *desk) Closed(c *fallback.Client) { d.events <- fmt.Sprintf("%v has gone
 // newDesk starts a server, on TCP if tcp, else without sockets.
 func newDesk(t testing.TB, tcp bool, o fallback.Options) *desk {
 	t.Helper()
-	d := &desk{t: t, events: make(chan string, 1000)}
+	d := &desk{t: t, events: make(chan string, 1000), came: make(chan *fallback.Client, 1000)}
 	var err error
 	if d.hub, err = hub.New(hub.Options{}); err != nil {
 		t.Fatal(err)

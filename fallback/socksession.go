@@ -21,9 +21,14 @@ type sockSession struct {
 	box     outbox     // what no request has taken yet
 	stream  *sockReceiver
 	poll    *poll
-	opening bool // by the request that came first
-	sending bool // a POST is being handled
+	opening bool      // by the request that came first
+	sending bool      // a POST is being handled
+	beat    time.Time // when the stream needs a heartbeat
 	ended   *Reason
+
+	// How many messages there were, were given to a request, and have got to the client as far as one can know.
+	count, given, proved uint64
+	arrivals             arrivals // by count
 }
 
 // sockReceiver is a stream of a session.
@@ -117,6 +122,8 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 
 // attach begins to receive by a stream: first, and then what has waited.
 func (l *sockSession) attach(one *sockReceiver, first []byte) {
+	var come arrivals
+	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
@@ -128,9 +135,11 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 		first = append(first, w.form(one.form.messages)...)
 	}
 	messages := len(l.box.list)
-	l.box = outbox{}
+	come = l.proveLocked()
+	l.box, l.given = outbox{}, l.count
 	l.stream = one
-	l.armLocked(sockBeat)
+	l.beat = time.Now().Add(sockBeat)
+	l.armLocked(drainInterval)
 	if full := l.give(one, first, messages); full {
 		l.client.server.slow.Add(1)
 		l.closeLocked(TooSlow)
@@ -162,10 +171,40 @@ func (l *sockSession) checkLocked(one *sockReceiver) {
 func (l *sockSession) detach(one *sockReceiver) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stream == one {
-		l.stream = nil
-		l.armLocked(sockGap)
+	if l.stream != one {
+		return
 	}
+	l.stream = nil
+	if len(l.arrivals) > 0 && l.proved < l.given { // something may be lost that somebody cares for: the client has to begin anew
+		l.closeLocked(interrupted)
+		return
+	}
+	l.armLocked(sockGap)
+}
+
+// proveLocked is called when the client has got what it was given: it asks for more, or a stream has taken all.
+func (l *sockSession) proveLocked() (come arrivals) {
+	l.proved = l.given
+	return l.arrivals.upTo(l.proved)
+}
+
+// confirm implements [line]. A request that follows says that the answer to the last one has arrived; of a stream, all that
+// can be known is that the system has taken what was queued.
+func (l *sockSession) confirm(a arrival) bool {
+	l.mu.Lock()
+	ended, known := l.ended != nil, l.proved == l.count
+	if !ended && !known {
+		a.number = l.count
+		l.arrivals = append(l.arrivals, a)
+		if l.stream != nil {
+			l.armLocked(0)
+		}
+	}
+	l.mu.Unlock()
+	if !ended && known {
+		a.told(true)
+	}
+	return !ended
 }
 
 // serveSockPoll answers a request that receives once.
@@ -195,11 +234,14 @@ func (s *Server) serveSockPoll(w http.ResponseWriter, r *http.Request, name stri
 
 // begin makes a poll the receiver, or returns the frame that says why not.
 func (l *sockSession) begin() (*poll, string) {
+	var come arrivals
+	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
 		return nil, busy
 	}
+	come = l.proveLocked()
 	l.poll = newPoll()
 	l.armLocked(sockBeat)
 	if len(l.box.list) > 0 {
@@ -230,7 +272,7 @@ func (l *sockSession) end(gone bool) []byte {
 		}
 		b = append(b, w.sockString()...)
 	}
-	l.box = outbox{}
+	l.box, l.given = outbox{}, l.count
 	return append(b, "]\n"...)
 }
 
@@ -286,12 +328,15 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 		if err := l.box.add(w, &l.client.server.o); err != nil {
 			return err
 		}
+		l.count++
 		l.poll.answer()
 		return nil
 	}
 	piece := w.form(one.form.messages)
 	err := sendError(one.out.Send(piece, 1))
 	if err == nil {
+		l.count++
+		l.given = l.count
 		one.sent += len(piece)
 		l.checkLocked(one)
 	}
@@ -326,10 +371,20 @@ func (l *sockSession) closeLocked(why Reason) {
 func (l *sockSession) abort() { l.close(Stopping) }
 
 // left implements [line]: the timer forgets the session later, so that its client can hear why it ended.
-func (l *sockSession) left() {}
+func (l *sockSession) left() {
+	l.mu.Lock()
+	if l.ended == nil { // it has not been let in after all
+		l.ended = &tooLate
+	}
+	lost := l.arrivals.all()
+	l.mu.Unlock()
+	lost.tell(false)
+}
 
 // Tick implements [wsconn.Timed].
 func (l *sockSession) Tick(now time.Time) time.Time {
+	var come arrivals
+	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -337,9 +392,18 @@ func (l *sockSession) Tick(now time.Time) time.Time {
 		l.forgetLocked()
 	case l.stream != nil:
 		if l.stream.out.Writable() {
-			l.give(l.stream, l.stream.form.frame("h"), 0)
+			come = l.proveLocked()
+			if !now.Before(l.beat) {
+				l.give(l.stream, l.stream.form.frame("h"), 0)
+			}
 		}
-		return now.Add(sockBeat)
+		if !now.Before(l.beat) {
+			l.beat = now.Add(sockBeat)
+		}
+		if len(l.arrivals) > 0 {
+			return now.Add(drainInterval)
+		}
+		return l.beat
 	case l.poll != nil:
 		l.poll.answer()
 	default:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	"crier/io/hub"
@@ -25,7 +26,12 @@ const (
 type events struct {
 	client *Client
 	out    stream
-	timer  wsconn.Timer // for the comments
+	timer  wsconn.Timer // for the comments, and to look what was taken
+	due    time.Time    // of the next comment; owned by Tick once the timer is set
+
+	mu       sync.Mutex
+	arrivals arrivals
+	gone     bool
 }
 
 // serveEvents lets a client in on an event stream. Who is refused gets a status
@@ -53,7 +59,8 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.note("retry: %d\n\n", (retryLeast + rand.N(retryLeast)).Milliseconds())
-	s.wheel.Set(&l.timer, l, time.Now().Add(commentInterval))
+	l.due = time.Now().Add(commentInterval)
+	s.wheel.Set(&l.timer, l, l.due)
 	if err := l.client.open(enter, q.after); err != nil {
 		l.close(reasonOf(err))
 	}
@@ -96,12 +103,47 @@ func (l *events) close(why Reason) {
 }
 
 func (l *events) abort() { l.out.Abort() }
-func (l *events) left()  { l.client.server.wheel.Stop(&l.timer) }
 
-// Tick implements [wsconn.Timed]: it sends a comment, unless something waits anyway.
-func (l *events) Tick(now time.Time) time.Time {
-	if l.out.Writable() {
-		l.note(":\n\n")
+// left implements [line].
+func (l *events) left() {
+	l.client.server.wheel.Stop(&l.timer)
+	l.mu.Lock()
+	l.gone = true
+	lost := l.arrivals.all()
+	l.mu.Unlock()
+	lost.tell(false)
+}
+
+// confirm implements [line]. All that can be known of a stream is that the system has taken what was queued.
+func (l *events) confirm(a arrival) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.gone {
+		l.arrivals = append(l.arrivals, a)
+		l.client.server.wheel.Set(&l.timer, l, time.Now()) // not here: the caller may hold locks of its own
 	}
-	return now.Add(commentInterval)
+	return !l.gone
+}
+
+// Tick implements [wsconn.Timed]: it sends a comment, unless something waits anyway, and looks whether what was queued has
+// been taken.
+func (l *events) Tick(now time.Time) time.Time {
+	if !now.Before(l.due) {
+		l.due = now.Add(commentInterval)
+		if l.out.Writable() {
+			l.note(":\n\n")
+		}
+	}
+	var come arrivals
+	l.mu.Lock()
+	if len(l.arrivals) > 0 && l.out.Writable() {
+		come = l.arrivals.all()
+	}
+	open := len(l.arrivals) > 0
+	l.mu.Unlock()
+	come.tell(true)
+	if open {
+		return now.Add(drainInterval)
+	}
+	return l.due
 }

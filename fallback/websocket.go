@@ -1,9 +1,11 @@
 package fallback
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,11 @@ type socket struct {
 	opened  atomic.Bool // the client has its place; what it says before is not heard
 	waiting atomic.Bool // a ping has not been answered
 	pinged  bool        // owned by Tick: the last one pinged
+
+	mu       sync.Mutex // held while a ping is sent
+	pings    uint64     // sent for confirm; the last one's number
+	arrivals arrivals   // by the number of the ping behind them
+	gone     bool
 }
 
 // serveWebSocket lets a client in on a WebSocket. As pages cannot see how a
@@ -114,7 +121,42 @@ func (l *socket) close(why Reason) {
 
 func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
-func (l *socket) left()       { l.client.server.wheel.Stop(&l.timer) }
+
+// left implements [line].
+func (l *socket) left() {
+	l.client.server.wheel.Stop(&l.timer)
+	l.mu.Lock()
+	l.gone = true
+	lost := l.arrivals.all()
+	l.mu.Unlock()
+	lost.tell(false)
+}
+
+// confirm implements [line]: clients answer pings in order (RFC 6455 section 5.5.3), so the answer to one says that all
+// before it has arrived.
+func (l *socket) confirm(a arrival) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone {
+		return false
+	}
+	l.pings++
+	a.number = l.pings
+	l.arrivals = append(l.arrivals, a)
+	if err := l.pingLocked(); errors.Is(err, wsconn.ErrQueueFull) {
+		l.client.server.spawn(l.client.Drop) // which tells a
+	}
+	return true
+}
+
+// pingLocked sends a ping with the number of the last one for confirm: of several a client may answer the last alone.
+func (l *socket) pingLocked() error {
+	var payload []byte
+	if len(l.arrivals) > 0 {
+		payload = binary.BigEndian.AppendUint64(nil, l.pings)
+	}
+	return l.conn.Send(wsconn.AppendPing(nil, payload), 0)
+}
 
 // Message implements [wsconn.Handler].
 func (l *socket) Message(_ ws.OpCode, payload []byte) error {
@@ -133,7 +175,16 @@ func (l *socket) Message(_ ws.OpCode, payload []byte) error {
 }
 
 // Pong implements [wsconn.PongHandler].
-func (l *socket) Pong([]byte) { l.waiting.Store(false) }
+func (l *socket) Pong(payload []byte) {
+	l.waiting.Store(false)
+	if len(payload) != 8 {
+		return
+	}
+	l.mu.Lock()
+	come := l.arrivals.upTo(min(binary.BigEndian.Uint64(payload), l.pings))
+	l.mu.Unlock()
+	come.tell(true)
+}
 
 // Closed implements [wsconn.Handler].
 func (l *socket) Closed(error) {
@@ -155,7 +206,10 @@ func (l *socket) Tick(now time.Time) time.Time {
 	l.pinged = true
 	l.waiting.Store(true)
 	l.sockFrame("h")
-	if err := l.conn.Send(wsconn.AppendPing(nil, nil), 0); errors.Is(err, wsconn.ErrClosed) {
+	l.mu.Lock()
+	err := l.pingLocked()
+	l.mu.Unlock()
+	if errors.Is(err, wsconn.ErrClosed) {
 		return time.Time{}
 	}
 	return now.Add(o.PingTimeout)
