@@ -64,15 +64,15 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 	if s.keeper == nil {
 		return errNoKeeper
 	}
-	now := time.Now()
+	now, asked, keep := time.Now(), o.ack > 0, o.keep // of o itself, nothing is kept: it stays where it is cheap
 	var result outcome
 	k := hub.Keep{Scope: who.scope, Expires: now.Add(o.ttl)}
-	if o.ack > 0 {
+	if asked {
 		k.Ask = &hub.Question{
 			Wait: o.ack,
 			Keep: o.keep,
 			Done: func(a hub.Answers) { // behind Done of k
-				result.acked = who.answers(&a, o.keep)
+				result.acked = who.answers(&a, keep)
 				s.note(who, a.Pushed, now, &a)
 				land(result, nil)
 			},
@@ -89,7 +89,7 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 		if !kept.Known {
 			s.note(who, kept.Result, now, nil)
 		}
-		if kept.Known || o.ack == 0 {
+		if kept.Known || !asked {
 			land(result, nil)
 		}
 	}

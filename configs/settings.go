@@ -26,7 +26,7 @@ const (
 
 // settings returns the table, in the order of config print.
 func settings() []setting {
-	return slices.Concat(portSettings(), socketIOSettings(), authSettings(), callbackSettings(), productSettings(), clusterSettings(), logSettings())
+	return slices.Concat(portSettings(), socketIOSettings(), authSettings(), callbackSettings(), productSettings(), keepingSettings(), clusterSettings(), logSettings())
 }
 
 func portSettings() []setting {
@@ -249,40 +249,7 @@ func productSettings() []setting {
 	}
 }
 
-func clusterSettings() []setting {
-	return []setting{
-		{
-			key: "cluster.redis", doc: "Redis in which programs with a Socket.IO emitter publish: redis://[[user]:password@]host[:port][/database], rediss:// for TLS", secret: true,
-			at: func(c *Config) value { return textValue{&c.Cluster.Redis, "URL", parseRedisURL} },
-		},
-		{
-			key: "cluster.sentinels", doc: "Redis Sentinels, host:port; the host in cluster.redis is then the name by which they know the master",
-			at: func(c *Config) value { return listValue{&c.Cluster.Sentinels, "LIST", 0, parseSentinel} },
-		},
-		{
-			key: "cluster.sentinel_password", doc: "what the Sentinels want to know", secret: true,
-			at: func(c *Config) value { return textValue{&c.Cluster.SentinelPassword, "TEXT", parseRedisPassword} },
-		},
-		{
-			key: "cluster.emitter_prefix", doc: "what the channels of the emitters begin with: their option key",
-			at: func(c *Config) value { return textValue{&c.Cluster.EmitterPrefix, "TEXT", parseEmitterPrefix} },
-		},
-		{
-			key: "cluster.tls.ca", doc: "authorities that sign the certificate of Redis, a PEM file, if not those that the system trusts",
-			at: func(c *Config) value { return textValue{&c.Cluster.TLS.CA, "FILE", parseFilePath} },
-		},
-		{
-			key: "cluster.tls.cert", doc: "certificate that Redis asks for, a PEM file",
-			at: func(c *Config) value { return textValue{&c.Cluster.TLS.Cert, "FILE", parseFilePath} },
-		},
-		{
-			key: "cluster.tls.key", doc: "its private key, a PEM file",
-			at: func(c *Config) value { return textValue{&c.Cluster.TLS.Key, "FILE", parseFilePath} },
-		},
-	}
-}
-
-func logSettings() []setting {
+func keepingSettings() []setting {
 	return []setting{
 		{
 			key: "inbox.max_per_user", doc: "messages stored for one user; the oldest makes room",
@@ -320,6 +287,44 @@ func logSettings() []setting {
 			key: "recovery.max_bytes", doc: "bytes of these, and as many of what is remembered of the clients",
 			at: func(c *Config) value { return sizeValue{&c.Recovery.MaxBytes, 1, oneGiB} },
 		},
+	}
+}
+
+func clusterSettings() []setting {
+	return []setting{
+		{
+			key: "cluster.redis", doc: "Redis in which programs with a Socket.IO emitter publish: redis://[[user]:password@]host[:port][/database], rediss:// for TLS", secret: true,
+			at: func(c *Config) value { return textValue{&c.Cluster.Redis, "URL", parseRedisURL} },
+		},
+		{
+			key: "cluster.sentinels", doc: "Redis Sentinels, host:port; the host in cluster.redis is then the name by which they know the master",
+			at: func(c *Config) value { return listValue{&c.Cluster.Sentinels, "LIST", 0, parseSentinel} },
+		},
+		{
+			key: "cluster.sentinel_password", doc: "what the Sentinels want to know", secret: true,
+			at: func(c *Config) value { return textValue{&c.Cluster.SentinelPassword, "TEXT", parseRedisPassword} },
+		},
+		{
+			key: "cluster.emitter_prefix", doc: "what the channels of the emitters begin with: their option key",
+			at: func(c *Config) value { return textValue{&c.Cluster.EmitterPrefix, "TEXT", parseEmitterPrefix} },
+		},
+		{
+			key: "cluster.tls.ca", doc: "authorities that sign the certificate of Redis, a PEM file, if not those that the system trusts",
+			at: func(c *Config) value { return textValue{&c.Cluster.TLS.CA, "FILE", parseFilePath} },
+		},
+		{
+			key: "cluster.tls.cert", doc: "certificate that Redis asks for, a PEM file",
+			at: func(c *Config) value { return textValue{&c.Cluster.TLS.Cert, "FILE", parseFilePath} },
+		},
+		{
+			key: "cluster.tls.key", doc: "its private key, a PEM file",
+			at: func(c *Config) value { return textValue{&c.Cluster.TLS.Key, "FILE", parseFilePath} },
+		},
+	}
+}
+
+func logSettings() []setting {
+	return []setting{
 		{
 			key: "log.level", doc: "how much is logged",
 			at: func(c *Config) value { return levelValue{&c.Log.Level} },
