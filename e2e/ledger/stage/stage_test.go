@@ -78,8 +78,16 @@ func TestTimeline(t *testing.T) {
 func TestStays(t *testing.T) {
 	s := &Stays{}
 	for _, l := range []TabLine{
-		{At: 1, On: TabOpen}, {At: 5, On: TabProof, Sent: 4}, {At: 10, On: TabIn}, {At: 20, On: TabProof, Sent: 9}, {At: 30, On: TabProof, Sent: 25},
-		{At: 40, On: TabOut}, {At: 45, On: TabProof, Sent: 42}, {At: 50, On: TabIn}, {At: 60, On: TabGone}, {At: 70, On: TabOut},
+		{At: 1, On: TabOpen},
+		{At: 5, On: TabProof, Sent: 4},
+		{At: 10, On: TabIn},
+		{At: 20, On: TabProof, Sent: 9},
+		{At: 30, On: TabProof, Sent: 25},
+		{At: 40, On: TabOut},
+		{At: 45, On: TabProof, Sent: 42},
+		{At: 50, On: TabIn},
+		{At: 60, On: TabGone},
+		{At: 70, On: TabOut},
 	} {
 		if since := s.Since(l.At); l.At == 20 && since != 10 || l.At == 45 && since != 45 {
 			t.Errorf("at %d since %d", l.At, since)
