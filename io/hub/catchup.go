@@ -86,6 +86,7 @@ type portion struct {
 	uid     string
 	turn    uint // when it was read, as in mailbox
 	letters []Letter
+	given   int // 1 if one of them has been delivered
 }
 
 // read reads on. An inbox that cannot be read is passed over: it is there still at the next login.
@@ -109,38 +110,50 @@ func (b *mailbox) read() portion {
 
 // run gives the connection what was read and what is left to read, a portion at a time, and then what was held.
 func (b *mailbox) run(p portion) {
+	c, confirms := b.member.conn.(Confirmer)
 	for {
 		places, state := b.hand(&p)
-		if len(places) > 0 {
-			b.member.hub.counter.delivered.Add(uint64(len(places)))
-			if c, ok := b.member.conn.(Confirmer); ok && state != lost {
-				b.pace(c, p.uid, places)
-				return
-			} else if !ok {
-				b.member.hub.inbox.Confirm(p.uid, places)
-			}
-		}
-		switch state {
-		case lost:
+		switch {
+		case state == lost:
 			return
-		case caughtUp:
-			if b.flush(p.turn) {
-				return
-			}
+		case len(places) > 0 && confirms:
+			b.pace(c, &p, places)
+			return
+		case len(places) > 0:
+			b.member.hub.inbox.Confirm(p.uid, places)
+		}
+		b.owe(-p.given)
+		switch {
+		case state == caughtUp && b.flush(p.turn):
+			return
+		case state == underway:
+			b.member.hub.outbox.wait(b.member.hub, b.goOn)
+			return
 		}
 		p = b.read()
 	}
 }
 
 // pace goes on when the client has taken what it was given, and confirms it when it has arrived.
-func (b *mailbox) pace(c Confirmer, uid string, places []uint64) {
+func (b *mailbox) pace(c Confirmer, p *portion, places []uint64) {
+	uid, given := p.uid, p.given
 	next := sync.OnceFunc(b.goOn)
 	c.Confirm(next, func(ok bool) {
-		if ok { // else it has ended
-			b.member.hub.inbox.Confirm(uid, places)
-			next()
+		if !ok { // it has ended
+			return
 		}
+		b.member.hub.inbox.Confirm(uid, places)
+		b.owe(-given)
+		next()
 	})
+}
+
+// owe counts portions that have been given and are not confirmed.
+func (b *mailbox) owe(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.given += n
+	b.retireLocked()
 }
 
 // progress is how far a connection has come.
@@ -149,6 +162,7 @@ type progress byte
 const (
 	reading  progress = iota // there may be more
 	caughtUp                 // what was held is next
+	underway                 // the outbox is about to deliver what is next, perhaps to this connection
 	lost                     // it has ended
 )
 
@@ -165,7 +179,13 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 		var err error
 		if needed {
 			l.Message.place, l.Message.late, l.Message.Volatile = l.Place, true, false
-			err = b.member.conn.Deliver(l.Message)
+			if p.given == 0 {
+				p.given = 1
+				b.owe(1)
+			}
+			if err = b.member.conn.Deliver(l.Message); err == nil {
+				b.member.hub.counter.delivered.Add(1)
+			}
 		}
 		switch {
 		case err == nil:
@@ -192,11 +212,10 @@ func (b *mailbox) reach(turn uint, l *Letter) (needed bool, state progress) {
 		return false, caughtUp // which flush finds to be wrong
 	case l.Place > b.until:
 		return false, caughtUp
+	case l.Place > b.member.hub.outbox.passed.Load():
+		return false, underway
 	}
 	b.behind = l.Place
-	if l.Place > b.member.hub.outbox.passed.Load() {
-		b.ahead = l.Place
-	}
 	_, has := b.has[l.Message.ID]
 	return !has, reading
 }
@@ -246,10 +265,25 @@ func (b *mailbox) flush(turn uint) bool {
 func (b *mailbox) giveHeld(msg *Message) {
 	if msg.offset == "" && b.member.trail() != nil { // it was pushed before the connection could be recovered
 		msg = msg.postponed()
+		defer b.oweUntilConfirmed(msg)
 	}
 	if err := b.member.deliver(msg); err != nil {
 		b.member.hub.log.Debug("a message that was held could not be delivered", "message", msg.ID, "error", err)
 	}
+}
+
+// oweUntilConfirmed is owe for a message without an offset, by which it could be told whether the client has got it.
+func (b *mailbox) oweUntilConfirmed(msg *Message) {
+	c, ok := b.member.conn.(Confirmer)
+	if !ok || msg.place == 0 {
+		return
+	}
+	b.owe(1)
+	c.Confirm(nil, func(ok bool) {
+		if ok {
+			b.owe(-1)
+		}
+	})
 }
 
 // complaint logs something at most once a minute.

@@ -138,6 +138,7 @@ type pageConn struct {
 	id     string
 	most   int // what the queue takes
 	absent bool
+	stamp  func(*Message) string // nil, or what offset a message has; called with mu held
 
 	mu      sync.Mutex
 	queue   []wire
@@ -150,6 +151,8 @@ type pageConn struct {
 // wire is something on its way to the client: a message, or a point that is to be confirmed.
 type wire struct {
 	id      string
+	offset  string // for the stress test, as place is
+	place   uint64
 	taken   func()
 	arrived func(bool)
 }
@@ -182,7 +185,11 @@ func (c *pageConn) Deliver(m *Message) error {
 		return ErrSlow
 	}
 	c.max = max(c.max, n+1)
-	c.queue = append(c.queue, wire{id: m.ID})
+	w := wire{id: m.ID, place: m.place}
+	if c.stamp != nil {
+		w.offset = c.stamp(m)
+	}
+	c.queue = append(c.queue, w)
 	return nil
 }
 
@@ -204,26 +211,32 @@ func (c *pageConn) Drop() {
 }
 
 // read has the client read so many entries of the queue, or all for -1, and returns the messages among them.
-func (c *pageConn) read(n int) []string {
-	var got []string
+func (c *pageConn) read(n int) (got []string) {
+	c.readTo(n, func(w wire) { got = append(got, w.id) })
+	return got
+}
+
+// readTo is read with what takes the messages, before anything is confirmed.
+func (c *pageConn) readTo(n int, take func(wire)) {
 	for ; n != 0; n-- {
 		c.mu.Lock()
 		if len(c.queue) == 0 || c.ended {
 			c.mu.Unlock()
-			return got
+			return
 		}
 		w := c.queue[0]
 		c.queue = c.queue[1:]
 		if w.id != "" {
 			c.got = append(c.got, w.id)
-			got = append(got, w.id)
 		}
 		c.mu.Unlock()
+		if w.id != "" {
+			take(w)
+		}
 		if w.arrived != nil {
 			w.arrived(true)
 		}
 	}
-	return got
 }
 
 // end breaks the connection: what is in the queue is lost.
@@ -603,7 +616,7 @@ func TestNotPresentYet(t *testing.T) {
 	c.await("1", "2", "3")
 }
 
-// stuckConn takes nothing until it is told to.
+// stuckConn takes nothing, which it says when it is told to.
 type stuckConn struct {
 	countConn
 	busy, free chan struct{}
@@ -612,7 +625,7 @@ type stuckConn struct {
 func (c *stuckConn) Deliver(*Message) error {
 	close(c.busy)
 	<-c.free
-	return nil
+	return ErrGone
 }
 
 // What is in the inbox when a connection logs in may be on its way to others still, or wait for that.
@@ -638,16 +651,16 @@ func TestLoginWhileTheOutboxIsBusy(t *testing.T) {
 	until(t, func() bool { return len(b.ids("v")) == 1 })
 	_, c := visit(t, h, "c", "u")
 	_, d := visit(t, h, "d", "v")
-	c.await("1") // from the inbox: it had begun
-	if n := d.waiting(); n != 0 {
-		t.Errorf("%d entries in the queue of who gets the next message when its turn comes", n)
+	if n := c.waiting() + d.waiting(); n != 0 {
+		t.Errorf("%d entries in the queues before the outbox is done", n)
 	}
 	free()
-	for range 2 {
-		if k := <-done; k.Delivered != 1 {
+	for _, delivered := range []int{0, 1} {
+		if k := <-done; k.Delivered != delivered {
 			t.Errorf("Kept = %+v", k)
 		}
 	}
+	c.await("1") // from the inbox: it was not there when that began
 	d.await("2")
 	until(t, func() bool { return len(b.ids("u"))+len(b.ids("v")) == 0 })
 	store(t, h, "3", Audience{Users: []string{"v", "w"}})

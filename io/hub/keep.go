@@ -95,7 +95,31 @@ type outbox struct {
 
 	mu      sync.Mutex
 	waiting []*stored
-	busy    bool // a goroutine delivers
+	busy    bool     // a goroutine delivers
+	after   []func() // what waits until it is done with the present one
+}
+
+// wait has fn called when the message that is being delivered has been, or now if none is.
+func (o *outbox) wait(h *Hub, fn func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.passed.Load() == o.begun.Load() {
+		h.tasks.spawn(fn)
+		return
+	}
+	o.after = append(o.after, fn)
+}
+
+// pass says that everything up to the place has been delivered.
+func (o *outbox) pass(place uint64) {
+	o.mu.Lock()
+	o.passed.Store(place)
+	after := o.after
+	o.after = nil
+	o.mu.Unlock()
+	for _, fn := range after {
+		fn()
+	}
 }
 
 // add takes what has passed the inbox. Each holds a task until it is done.
@@ -168,7 +192,7 @@ func (s *stored) deliver(h *Hub) {
 	default:
 		r = h.giveInTurnIf(&s.push, sc, find)
 	}
-	h.outbox.passed.Store(m.place)
+	h.outbox.pass(m.place)
 	s.tell(Kept{Result: r, Stored: len(s.users)})
 	s.ask.start(r)
 }

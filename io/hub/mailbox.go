@@ -21,8 +21,9 @@ type mailbox struct {
 	held     []*Message
 	size     int                 // of held, in bytes
 	until    uint64              // up to where it is to be read: what is stored behind that is delivered as it comes
-	ahead    uint64              // the place that was read before the outbox was done with it; 0 if none was
-	has      map[string]struct{} // IDs of messages that its client need not be given, since it has recovered
+	resumed  bool                // the client has recovered: all that is stored for it was logged, too
+	has      map[string]struct{} // IDs of messages that it need not be given then
+	given    int                 // portions with something in them that are not confirmed
 	noted    []uint64
 	asking   bool // a confirmation of what was noted is under way
 }
@@ -50,14 +51,9 @@ func (m *Member) deliver(msg *Message) error {
 	return err
 }
 
-// hold keeps a message for later if the connection catches up. When too much is held the connection is too slow. A message
-// that has been read in the inbox and delivered already is as good as held.
+// hold keeps a message for later if the connection catches up. When too much is held the connection is too slow.
 func (b *mailbox) hold(msg *Message) (held bool, err error) {
 	b.mu.Lock()
-	if msg.place != 0 && msg.place == b.ahead {
-		b.mu.Unlock()
-		return true, nil
-	}
 	if !b.catching || b.over {
 		b.mu.Unlock()
 		return false, nil
@@ -84,14 +80,25 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 // skip says that the client has the messages with these IDs: what is in the inbox of them is confirmed.
 func (m *Member) skip(ids map[string]struct{}) {
 	b := m.mail()
-	if b == nil || len(ids) == 0 {
+	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.catching {
-		b.has = ids
+		b.has, b.resumed = ids, true
 	}
+}
+
+// behindhand tells whether the client may have to be given what was stored before it connected: then it must not be recovered,
+// which would give it what is newer first. It may be called on a nil mailbox.
+func (b *mailbox) behindhand() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.catching && !b.resumed || b.given > 0
 }
 
 // takeHeldLocked empties what is held.
@@ -103,8 +110,7 @@ func (b *mailbox) takeHeldLocked() []*Message {
 
 // retireLocked lets go of a mailbox that has nothing to do.
 func (b *mailbox) retireLocked() {
-	ahead := b.ahead > b.member.hub.outbox.passed.Load()
-	if b.over || b.catching || b.asking || ahead || len(b.noted) > 0 {
+	if b.over || b.catching || b.asking || b.given > 0 || len(b.noted) > 0 {
 		return
 	}
 	b.over = true
@@ -142,7 +148,7 @@ func (b *mailbox) open(uid string) bool {
 // who has gone.
 func (b *mailbox) leave(gone bool) {
 	b.mu.Lock()
-	b.uid, b.noted, b.has = "", nil, nil
+	b.uid, b.noted, b.has, b.resumed = "", nil, nil, false
 	b.turn++
 	dropped := b.takeHeldLocked()
 	if gone {

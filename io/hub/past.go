@@ -296,8 +296,8 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	for _, room := range m.rooms {
 		ensure(SpanRoom, room.name)
 	}
-	r.moves.Add(1)
 	r.here[t.pid] = m
 	m.more().trail.Store(t)
+	r.moves.Add(1) // behind that: who reads the new number sees the trail
 	return nil
 }
