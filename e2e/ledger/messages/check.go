@@ -18,7 +18,7 @@ type verdict struct {
 	plain      int // that were accepted and are not
 	owed       int // deliveries of the former
 	delivered  int // of these
-	discarded  int // of these: they have come to the client, which had ended the connection, or did before it handed them on
+	discarded  int // of these: they have come to a client that ended, or its connection, before it handed them on
 	open       int // deliveries of messages whose push was never answered, to be stored or not
 	openCame   int // of these, that came
 	arrivals   int // on the wire, of everything
@@ -99,8 +99,12 @@ func (c court) accuse(kind string, a arrival, format string, args ...any) {
 func (c court) check() {
 	courses, before := map[int]course{}, map[string]int{} // the latter: the connection that brought a message last
 	later := false                                        // something later was handed on
-	for _, a := range slices.Backward(c.tab.wire) {
-		if later = later || c.tab.got[a.id]; later && c.inbox.pages[c.tab.page][a.id] == 0 {
+	first := map[string]int{}                             // where in the book a message has come first; whatever comes again is not handed on
+	for i, a := range slices.Backward(c.tab.wire) {
+		first[a.id] = i
+	}
+	for i, a := range slices.Backward(c.tab.wire) {
+		if later = later || c.tab.got[a.id] && first[a.id] == i; later && c.inbox.pages[c.tab.page][a.id] == 0 {
 			c.accuse("swallowed", a, "the helper has never handed it on")
 		}
 	}

@@ -37,13 +37,13 @@ type inbox struct {
 	first map[string]stage.Stamp    // when the helper of any tab has handed on a message, for the first time
 }
 
-// discarded says whether a message has come to a tab that had begun to leave, or did before the client could hand it on.
+// discarded says whether a message has come to a tab that ended, by itself or with its browser, before the client handed it on.
 func (i *inbox) discarded(id string) bool {
 	if i == nil {
 		return false
 	}
 	for _, t := range i.tabs {
-		if t.bye < stage.Never && slices.ContainsFunc(t.wire, func(a arrival) bool { return a.id == id }) {
+		if (t.bye < stage.Never || t.killed) && slices.ContainsFunc(t.wire, func(a arrival) bool { return a.id == id }) {
 			return true
 		}
 	}
@@ -52,12 +52,13 @@ func (i *inbox) discarded(id string) bool {
 
 // A tab is what its browser's book says of it, in that order.
 type tab struct {
-	name string
-	page string
-	wire []arrival
-	got  map[string]bool // ids that the helper has handed on
-	bye  stage.Stamp     // it began to leave, and takes nothing more from then on; Never if it did not
-	last stage.Stamp     // of its lines
+	name   string
+	page   string
+	wire   []arrival
+	got    map[string]bool // ids that the helper has handed on
+	bye    stage.Stamp     // it began to leave, and takes nothing more from then on; Never if it did not
+	killed bool            // with its browser
+	last   stage.Stamp     // of its lines
 }
 
 // came says whether a message has come to the application.
@@ -131,7 +132,8 @@ func (e *evidence) arrival(l stage.TabLine) {
 	t := i.tabs[l.Tab]
 	if t == nil {
 		order := e.Tabs[l.Tab]
-		t = &tab{name: l.Tab, page: order.Page + " in " + order.Browser, got: map[string]bool{}, bye: stage.Never}
+		_, killed := e.Gone[order.Browser]
+		t = &tab{name: l.Tab, page: order.Page + " in " + order.Browser, got: map[string]bool{}, bye: stage.Never, killed: killed}
 		i.tabs[l.Tab] = t
 		if i.pages[t.page] == nil {
 			i.pages[t.page] = map[string]int{}

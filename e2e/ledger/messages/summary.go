@@ -54,7 +54,7 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 		e.terms.Seed, v.letters, v.plain, publishers, e.terms.Users, e.Lasted().Round(time.Second))
 	fmt.Fprintf(&b, "server      %s\n", e.Troubles())
 	fmt.Fprintf(&b, "browsers    %d tabs, %d browsers killed, %d stopped\n", e.Count[stage.TabOrdered], e.Count[stage.BrowserGone], e.Count[stage.BrowserStop])
-	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d had come to a client that ended its connection before it handed them on\n",
+	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d had come to a client that ended, or its connection, before it handed them on\n",
 		v.owed, v.owed-v.delivered-v.discarded, v.discarded)
 	fmt.Fprintf(&b, "wire        %d arrivals, of which %d in a tab that had the message already\n", v.arrivals, v.again)
 	fmt.Fprintf(&b, "indeterminate %d deliveries, whose push was not answered, and given up; %d of them came\n", v.open, v.openCame)

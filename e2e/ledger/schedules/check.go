@@ -150,10 +150,10 @@ func (c *court) chain(runs []*run) {
 		if r.at > next {
 			open = c.passed(next, r) || open
 		}
-		if last := c.pushed(r); last < stage.Never {
+		last, sure := c.pushed(r)
+		open = open || !sure && !c.plan.Stored // others may have been pushed since, with nobody there
+		if next = stage.Never; last < stage.Never {
 			next = c.plan.next(c.made, max(r.at, last+blur))
-		} else {
-			next = stage.Never
 		}
 	}
 	if next < stage.Never && (c.plan.Runs == 0 || n < c.plan.Runs && !open) {
@@ -172,21 +172,22 @@ func (c *court) passed(at stage.Stamp, next *run) (open bool) {
 }
 
 // pushed returns by when a run was pushed for the last time, at the latest; Never if that is open. If the server was killed in
-// the act it has made the push again, under the same id: if that is stored, or nobody is there, nothing shows it.
-func (e *evidence) pushed(r *run) stage.Stamp {
+// the act it may have made the push again, under the same id, which nothing shows if that is stored or nobody is there: then it
+// is not sure when the last time was.
+func (e *evidence) pushed(r *run) (last stage.Stamp, sure bool) {
 	last, again := r.came(), false
 	for _, l := range e.Timeline.All() {
 		if again {
 			if at, ok := e.Timeline.Tick(l.Listen+stage.Span(grace), 2*stage.Lag); ok && l.Listen > 0 && at <= min(l.End, e.End) {
-				return max(last, at)
+				return max(last, at), false
 			}
 		}
 		again = again || l.Killed && l.End >= r.at && !e.Timeline.Settled(last, l.End)
 	}
 	if again {
-		return stage.Never
+		return stage.Never, false
 	}
-	return last
+	return last, true
 }
 
 // missing checks a run that has not come, and says whether it is open if it was pushed.

@@ -130,6 +130,10 @@ var scenes = []scene{
 		came: []string{"3000 3004"}, want: []string{"missing"}, counts: verdict{schedules: 1, runs: 1},
 	},
 	{
+		name: "every, killed in the act, and another run with nobody there", server: killed(3100, 4900), plan: plan{Every: 2000, Runs: 2},
+		came: []string{"3000 3004"}, counts: verdict{schedules: 1, runs: 1}, // that of 5000 may have been pushed at once
+	},
+	{
 		name: "every, late in a stop, and the next", plan: plan{Every: 2000, Until: 8000}, came: []string{"3000 5100", "7000 7003"},
 		counts: verdict{schedules: 1, runs: 2},
 	},

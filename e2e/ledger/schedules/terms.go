@@ -14,7 +14,7 @@ const grace = 10 * time.Second
 
 // Defaults returns terms of a full run: users are makers of schedules, who have one at a time, and owed are schedules.
 func Defaults() stage.Terms {
-	return stage.Terms{Seed: uint64(time.Now().UnixNano()), Owed: 20_000, Users: 400, Faults: 80, Ping: 2 * time.Second}
+	return stage.Terms{Seed: uint64(time.Now().UnixNano()), Owed: 10_000, Users: 400, Faults: 60, Ping: 2 * time.Second}
 }
 
 // settings are the server's, by their environment variables.

@@ -165,6 +165,7 @@ class Tab {
 
   loggedIn() {
     this.note("in");
+    if (this.leaving) return; // it is not to log in again behind its logout
     this.prove();
     this.timer = setInterval(() => this.prove(), PROOF_EVERY);
   }
