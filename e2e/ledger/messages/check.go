@@ -117,7 +117,7 @@ func (c court) check() {
 		}
 		conn, again := before[a.id]
 		before[a.id] = a.conn
-		if again && conn == a.conn {
+		if again && conn == a.conn && !(l.plain && l.tries > 1) { // else the server had forgotten the id
 			c.accuse("twice", a, "it came twice on one connection (%d)", conn)
 			continue
 		}
@@ -145,11 +145,11 @@ func (c court) follow(so course, l *letter, a arrival) {
 	so[l.from] = max(so[l.from], l.n)
 }
 
-// sequence checks that what has come to a user for the first time, in whatever tab, was in order. Of what is not stored that is
+// sequence checks that what has come to a user for the first time, to whatever tab, was in order. Of what is not stored that is
 // not promised: it may lie about in a tab that is stopped, and the next message comes to another.
 func (v *verdict) sequence(e *evidence, i *inbox) {
 	all := map[string][]*letter{} // by the publishers
-	for id := range i.first {
+	for id := range i.wired {
 		if l := e.letters[id]; l != nil && l.accepted && !l.plain {
 			all[l.from] = append(all[l.from], l)
 		}
@@ -158,10 +158,10 @@ func (v *verdict) sequence(e *evidence, i *inbox) {
 		slices.SortFunc(letters, func(a, b *letter) int { return cmp.Compare(b.n, a.n) })
 		earliest := letters[0] // of those behind
 		for _, l := range letters {
-			if i.first[l.id] > i.first[earliest.id]+blur {
-				v.accuse("order", i.uid, l.id, i.first[l.id], "%s had come before, at %d", earliest.id, i.first[earliest.id])
+			if i.wired[l.id] > i.wired[earliest.id]+blur {
+				v.accuse("order", i.uid, l.id, i.wired[l.id], "%s had come before, at %d", earliest.id, i.wired[earliest.id])
 			}
-			if i.first[l.id] < i.first[earliest.id] {
+			if i.wired[l.id] < i.wired[earliest.id] {
 				earliest = l
 			}
 		}

@@ -114,6 +114,14 @@ var scenes = []scene{
 		counts: verdict{letters: 1, plain: 1, owed: 1, delivered: 1, arrivals: 2},
 	},
 	{
+		name: "not stored, pushed again, and twice on one connection", pushed: []string{"again"}, came: []string{"1 a 1 10", "1 a 1 20 -"},
+		counts: verdict{plain: 1, arrivals: 2, again: 1},
+	},
+	{
+		name: "discarded by one tab, and behind the next in another", pushed: []string{"stored", "stored"}, left: []string{"b"},
+		came: []string{"1 b 1 10 -", "2 b 1 11 -", "2 a 1 20", "1 a' 1 30"}, counts: verdict{letters: 2, owed: 2, delivered: 2, arrivals: 4},
+	},
+	{
 		name: "not stored, and late in another tab", pushed: []string{"plain", "stored"}, came: []string{"2 a 1 10", "1 b 1 20"},
 		counts: verdict{letters: 1, plain: 1, owed: 1, delivered: 1, arrivals: 2},
 	},

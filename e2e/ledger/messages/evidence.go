@@ -34,7 +34,8 @@ type inbox struct {
 	uid   string
 	tabs  map[string]*tab
 	pages map[string]map[string]int // of each page, ids that its helper has handed on, and how often
-	first map[string]stage.Stamp    // when the helper of any tab has handed on a message, for the first time
+	wired map[string]stage.Stamp    // when a message has come to any tab, for the first time
+	first map[string]stage.Stamp    // when the helper of any tab has handed it on, for the first time
 }
 
 // discarded says whether a message has come to a tab that ended, by itself or with its browser, before the client handed it on.
@@ -126,7 +127,7 @@ func (e *evidence) letter(l line) error {
 func (e *evidence) arrival(l stage.TabLine) {
 	i := e.users[l.UID]
 	if i == nil {
-		i = &inbox{uid: l.UID, tabs: map[string]*tab{}, pages: map[string]map[string]int{}, first: map[string]stage.Stamp{}}
+		i = &inbox{uid: l.UID, tabs: map[string]*tab{}, pages: map[string]map[string]int{}, wired: map[string]stage.Stamp{}, first: map[string]stage.Stamp{}}
 		e.users[l.UID] = i
 	}
 	t := i.tabs[l.Tab]
@@ -145,13 +146,20 @@ func (e *evidence) arrival(l stage.TabLine) {
 		t.bye = l.At
 	case stage.TabWire:
 		t.wire = append(t.wire, arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn})
+		i.wired[l.ID] = earlier(i.wired, l.ID, l.At)
 	case stage.TabGot:
 		t.got[l.ID] = true
 		i.pages[t.page][l.ID]++
-		if at, is := i.first[l.ID]; !is || l.At < at {
-			i.first[l.ID] = l.At
-		}
+		i.first[l.ID] = earlier(i.first, l.ID, l.At)
 	case stage.TabStolen:
 		e.stolen[delivery{l.ID, l.UID}] = true
 	}
+}
+
+// earlier returns the time of an id, if it is before at, or else at.
+func earlier(times map[string]stage.Stamp, id string, at stage.Stamp) stage.Stamp {
+	if known, is := times[id]; is && known < at {
+		return known
+	}
+	return at
 }
