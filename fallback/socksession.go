@@ -24,11 +24,15 @@ type sockSession struct {
 	opening bool // by the request that came first
 	sending bool // a POST is being handled
 	ended   *Reason
+	number  uint64 // of messages
+	silent  bool   // some were given to a request whose end does not say that it has brought them
+	waits   waits
 }
 
 // sockReceiver is a stream of a session.
 type sockReceiver struct {
 	out  stream
+	once bool // the client begins the next only when this has ended well
 	form sockForm
 	sent int // bytes of messages
 }
@@ -48,13 +52,16 @@ func (s *Server) sockSession(name string) (l *sockSession, fresh bool) {
 }
 
 // open lets the client of a new session in, by its first request.
-func (l *sockSession) open(r *http.Request) error {
+func (l *sockSession) open(r *http.Request, silent bool) error {
 	s := l.client.server
+	l.mu.Lock()
+	l.silent = silent
+	l.mu.Unlock()
 	q, err := newRequest(r, true)
 	if err == nil {
-		var enter func(*Client) error
-		if enter, err = s.handler.Admit(q); err == nil {
-			err = l.client.open(enter, q.after)
+		var a *Admission
+		if a, err = s.handler.Admit(q); err == nil {
+			err = l.client.open(a, q)
 		}
 	}
 	l.mu.Lock()
@@ -99,13 +106,14 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 	l, fresh := s.sockSession(name)
 	first := []byte(f.prelude)
 	if fresh {
-		if err := l.open(r); err != nil {
+		if err := l.open(r, f.messages != formSockLine); err != nil {
 			s.write(w, append(first, f.frame(sockClose(reasonOf(err)))...))
 			return
 		}
 		first = append(first, f.frame("o")...)
 	}
-	one := &sockReceiver{form: f}
+	l.received()
+	one := &sockReceiver{form: f, once: f.messages == formSockLine}
 	var err error
 	if one.out, err = s.newStream(w, r, func() { l.detach(one) }); err != nil {
 		s.log.Debug("a stream has not begun", "error", err)
@@ -129,7 +137,7 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 	}
 	messages := len(l.box.list)
 	l.box = outbox{}
-	l.stream = one
+	l.stream, l.silent = one, !one.once
 	l.armLocked(sockBeat)
 	if full := l.give(one, first, messages); full {
 		l.client.server.slow.Add(1)
@@ -137,6 +145,9 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 		return
 	}
 	l.checkLocked(one)
+	if messages > 0 {
+		l.turnLocked()
+	}
 }
 
 // give sends on a stream, and reports whether its queue was too full for that. Any other error shows in its end.
@@ -173,13 +184,14 @@ func (s *Server) serveSockPoll(w http.ResponseWriter, r *http.Request, name stri
 	l, fresh := s.sockSession(name)
 	if fresh {
 		frame := "o"
-		if err := l.open(r); err != nil {
+		if err := l.open(r, false); err != nil {
 			frame = sockClose(reasonOf(err))
 		}
 		s.write(w, sockLines.frame(frame))
 		return
 	}
-	p, busy := l.begin()
+	l.received()
+	p, busy := l.wait()
 	if p == nil {
 		s.write(w, sockLines.frame(busy))
 		return
@@ -193,8 +205,8 @@ func (s *Server) serveSockPoll(w http.ResponseWriter, r *http.Request, name stri
 	}
 }
 
-// begin makes a poll the receiver, or returns the frame that says why not.
-func (l *sockSession) begin() (*poll, string) {
+// wait makes a poll the receiver, or returns the frame that says why not.
+func (l *sockSession) wait() (*poll, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
@@ -286,12 +298,14 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 		if err := l.box.add(w, &l.client.server.o); err != nil {
 			return err
 		}
+		l.number++
 		l.poll.answer()
 		return nil
 	}
 	piece := w.form(one.form.messages)
 	err := sendError(one.out.Send(piece, 1))
 	if err == nil {
+		l.number++
 		one.sent += len(piece)
 		l.checkLocked(one)
 	}
@@ -299,6 +313,65 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 }
 
 func (l *sockSession) hears() bool { return true }
+
+// begin implements [line].
+func (l *sockSession) begin(at position, list []*wire) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.number = at.count + uint64(len(list))
+	l.box.put(list)
+	return nil
+}
+
+// count implements [line].
+func (l *sockSession) count() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.number
+}
+
+// confirm implements [line]. A client of XMLHttpRequest makes its next request when the last has ended well: a stream ends,
+// so that it does. Nothing comes back on an event stream, as with [events].
+func (l *sockSession) confirm(taken func(), arrived func(ok bool)) {
+	l.mu.Lock()
+	silent := l.silent
+	l.mu.Unlock()
+	l.waits.add(l.count(), arrived)
+	if silent {
+		l.client.server.pace(l.writable, taken)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turnLocked()
+}
+
+// turnLocked ends a stream whose client has something to confirm.
+func (l *sockSession) turnLocked() {
+	if one := l.stream; one != nil && one.once && l.waits.some() {
+		one.out.Close()
+		l.stream = nil
+		l.armLocked(sockGap)
+	}
+}
+
+// received notes that a request comes that receives, and so that the one before has brought what was given to it.
+func (l *sockSession) received() {
+	l.mu.Lock()
+	given := l.number - uint64(len(l.box.list))
+	idle := l.busyLocked() == "" && !l.silent
+	l.mu.Unlock()
+	if idle {
+		l.waits.reach(given)
+	}
+}
+
+// writable reports whether nothing waits for the stream, or the session is over.
+func (l *sockSession) writable() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended != nil || l.stream != nil && l.stream.out.Writable()
+}
 
 // close implements [line]. The request that receives is told, or those that come within a gap.
 func (l *sockSession) close(why Reason) {
@@ -326,7 +399,7 @@ func (l *sockSession) closeLocked(why Reason) {
 func (l *sockSession) abort() { l.close(Stopping) }
 
 // left implements [line]: the timer forgets the session later, so that its client can hear why it ended.
-func (l *sockSession) left() {}
+func (l *sockSession) left() *waits { return &l.waits }
 
 // Tick implements [wsconn.Timed].
 func (l *sockSession) Tick(now time.Time) time.Time {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"crier/io/hub"
@@ -26,6 +27,8 @@ type events struct {
 	client *Client
 	out    stream
 	timer  wsconn.Timer // for the comments
+	sent   atomic.Uint64
+	waits  waits
 }
 
 // serveEvents lets a client in on an event stream. Who is refused gets a status
@@ -40,7 +43,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.after = cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("lastEventId"), q.after)
-	enter, err := s.handler.Admit(q)
+	a, err := s.handler.Admit(q)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -54,7 +57,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 	l.note("retry: %d\n\n", (retryLeast + rand.N(retryLeast)).Milliseconds())
 	s.wheel.Set(&l.timer, l, time.Now().Add(commentInterval))
-	if err := l.client.open(enter, q.after); err != nil {
+	if err := l.client.open(a, q); err != nil {
 		l.close(reasonOf(err))
 	}
 	l.out.serve()
@@ -80,7 +83,11 @@ func (l *events) send(w *wire, volatile bool) error {
 	if volatile && !l.out.Writable() {
 		return hub.ErrSlow
 	}
-	return sendError(l.out.Send(w.form(formEvent), 1))
+	err := sendError(l.out.Send(w.form(formEvent), 1))
+	if err == nil {
+		l.sent.Add(1)
+	}
+	return err
 }
 
 func (l *events) hears() bool { return false }
@@ -96,7 +103,27 @@ func (l *events) close(why Reason) {
 }
 
 func (l *events) abort() { l.out.Abort() }
-func (l *events) left()  { l.client.server.wheel.Stop(&l.timer) }
+
+// left implements [line].
+func (l *events) left() *waits {
+	l.client.server.wheel.Stop(&l.timer)
+	return &l.waits
+}
+
+// begin implements [line].
+func (l *events) begin(at position, list []*wire) error {
+	l.sent.Store(at.count + uint64(len(list)))
+	return sendError(l.out.Send(joined(list, formEvent), 1))
+}
+
+func (l *events) count() uint64 { return l.sent.Load() }
+
+// confirm implements [line]: nothing comes back on a stream, so what is stored is given to a client as fast as it can be
+// written, and confirmed when the client comes back.
+func (l *events) confirm(taken func(), arrived func(ok bool)) {
+	l.waits.add(l.sent.Load(), arrived)
+	l.client.server.pace(func() bool { return l.out.Writable() || l.client.ended() }, taken)
+}
 
 // Tick implements [wsconn.Timed]: it sends a comment, unless something waits anyway.
 func (l *events) Tick(now time.Time) time.Time {

@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/http"
 	"strings"
@@ -20,9 +21,11 @@ type socket struct {
 	sock   bool         // in the frames of SockJS
 	timer  wsconn.Timer // for the heartbeat
 
-	opened  atomic.Bool // the client has its place; what it says before is not heard
-	waiting atomic.Bool // a ping has not been answered
-	pinged  bool        // owned by Tick: the last one pinged
+	opened  atomic.Bool   // the client has its place; what it says before is not heard
+	waiting atomic.Bool   // a ping has not been answered
+	pinged  bool          // owned by Tick: the last one pinged
+	asked   atomic.Uint64 // pings that confirm
+	waits   waits
 }
 
 // serveWebSocket lets a client in on a WebSocket. As pages cannot see how a
@@ -44,11 +47,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 		s.log.Debug("websocket handshake failed", "error", err)
 		return
 	}
-	enter, err := s.handler.Admit(q)
+	a, err := s.handler.Admit(q)
 	if err == nil {
 		l.sockFrame("o")
 		s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
-		err = l.client.open(enter, q.after)
+		err = l.client.open(a, q)
 	}
 	if err != nil {
 		s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
@@ -76,11 +79,31 @@ func (l *socket) send(w *wire, volatile bool) error {
 	if volatile && !l.conn.Writable() {
 		return hub.ErrSlow
 	}
-	f := formFrame
+	return sendError(l.conn.Send(w.form(l.form()), 1))
+}
+
+// form is that of messages.
+func (l *socket) form() form {
 	if l.sock {
-		f = formSockFrame
+		return formSockFrame
 	}
-	return sendError(l.conn.Send(w.form(f), 1))
+	return formFrame
+}
+
+// begin implements [line].
+func (l *socket) begin(_ position, list []*wire) error {
+	return sendError(l.conn.Send(joined(list, l.form()), 1))
+}
+
+func (l *socket) count() uint64 { return 0 }
+
+// confirm implements [line]: a pong answers a ping that follows what was sent (RFC 6455 §5.5.3).
+func (l *socket) confirm(_ func(), arrived func(ok bool)) {
+	n := l.asked.Add(1)
+	l.waits.add(n, arrived)
+	if err := l.conn.Send(wsconn.AppendPing(nil, binary.BigEndian.AppendUint64(nil, n)), 0); err != nil {
+		l.client.server.log.Debug("a WebSocket was not pinged", "error", err) // it has ended, or ends
+	}
 }
 
 // sockFrame sends a frame of SockJS that brings no message. An error shows in the connection's end.
@@ -114,7 +137,13 @@ func (l *socket) close(why Reason) {
 
 func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
-func (l *socket) left()       { l.client.server.wheel.Stop(&l.timer) }
+
+// left implements [line].
+func (l *socket) left() *waits {
+	l.client.server.wheel.Stop(&l.timer)
+	l.waits.lose()
+	return nil
+}
 
 // Message implements [wsconn.Handler].
 func (l *socket) Message(_ ws.OpCode, payload []byte) error {
@@ -133,7 +162,12 @@ func (l *socket) Message(_ ws.OpCode, payload []byte) error {
 }
 
 // Pong implements [wsconn.PongHandler].
-func (l *socket) Pong([]byte) { l.waiting.Store(false) }
+func (l *socket) Pong(payload []byte) {
+	l.waiting.Store(false)
+	if len(payload) == 8 {
+		l.waits.reach(min(binary.BigEndian.Uint64(payload), l.asked.Load()))
+	}
+}
 
 // Closed implements [wsconn.Handler].
 func (l *socket) Closed(error) {
