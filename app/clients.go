@@ -22,9 +22,9 @@ type clients struct {
 type door interface {
 	// admit is the middleware of the main namespace. It logs the client in if that says who it is.
 	admit(s *socketio.Socket) error
-	// admitClient says whether a client without Socket.IO may connect, and then
-	// logs it in if that says who it is.
-	admitClient(r *fallback.Request) (enter func(*fallback.Client) error, err error)
+	// admitClient says whether a client without Socket.IO may connect, and as
+	// whom it is logged in if that says so.
+	admitClient(r *fallback.Request) (*fallback.Admission, error)
 	// login handles a login event. It returns the user that the client is
 	// bound to, and whether it has become so just now.
 	login(e said) (uid string, fresh bool, err error)

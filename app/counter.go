@@ -78,7 +78,7 @@ func (c *counter) show(v visitor) {
 	}
 	m, err := socketio.NewMessage("update_online_count", c.arg(c.now()))
 	if err == nil {
-		err = v.Member().Conn().Deliver(m)
+		err = v.Tell(m)
 	}
 	if err != nil {
 		c.log.Debug("the online count was not sent to a client", "error", err)

@@ -30,17 +30,18 @@ type outsiders struct {
 }
 
 // Admit implements [fallback.Handler].
-func (o outsiders) Admit(r *fallback.Request) (func(*fallback.Client) error, error) {
+func (o outsiders) Admit(r *fallback.Request) (*fallback.Admission, error) {
 	for _, room := range r.Rooms {
 		if hub.CheckUID(room) != nil { // rooms are named as users are
 			return nil, reasonOf(hub.ErrBadRoom)
 		}
 	}
-	enter, err := o.door.admitClient(r)
+	a, err := o.door.admitClient(r)
 	if err != nil {
 		return nil, reasonOf(err)
 	}
-	return func(c *fallback.Client) error {
+	enter := a.Enter
+	a.Enter = func(c *fallback.Client) error {
 		err := enter(c)
 		for i := 0; i < len(r.Rooms) && err == nil; i++ {
 			err = c.Member().Join(r.Rooms[i])
@@ -52,7 +53,8 @@ func (o outsiders) Admit(r *fallback.Request) (func(*fallback.Client) error, err
 			o.counter.show(c)
 		}
 		return nil
-	}, nil
+	}
+	return a, nil
 }
 
 // Event implements [fallback.Handler].
@@ -73,7 +75,7 @@ func (outsiders) Closed(c *fallback.Client) {
 }
 
 // admitClient implements [door].
-func (d openDoor) admitClient(r *fallback.Request) (func(*fallback.Client) error, error) {
+func (d openDoor) admitClient(r *fallback.Request) (*fallback.Admission, error) {
 	if len(r.Rooms) > 0 && !d.mayJoin {
 		return nil, errForbidden
 	}
@@ -81,16 +83,17 @@ func (d openDoor) admitClient(r *fallback.Request) (func(*fallback.Client) error
 	if err != nil {
 		return nil, err
 	}
-	return func(c *fallback.Client) error {
+	enter := func(c *fallback.Client) error {
 		if uid == "" {
 			return nil
 		}
 		return c.Member().Login(uid)
-	}, nil
+	}
+	return &fallback.Admission{UID: uid, Enter: enter, MayEnter: func(string) bool { return d.mayJoin }}, nil
 }
 
 // admitClient implements [door].
-func (g *gate) admitClient(r *fallback.Request) (func(*fallback.Client) error, error) {
+func (g *gate) admitClient(r *fallback.Request) (*fallback.Admission, error) {
 	h := &socketio.Handshake{Query: r.Query, Header: r.Header, RemoteAddr: r.RemoteAddr, Time: time.Now()}
 	q := g.requestOf(h)
 	var err error
@@ -112,7 +115,7 @@ func (g *gate) admitClient(r *fallback.Request) (func(*fallback.Client) error, e
 		}
 		return nil, err
 	}
-	return func(c *fallback.Client) error {
+	enter := func(c *fallback.Client) error {
 		v := &guest{gate: g, visitor: c}
 		if g.callback && r.Talks {
 			v.handshake = h
@@ -120,7 +123,9 @@ func (g *gate) admitClient(r *fallback.Request) (func(*fallback.Client) error, e
 		err := v.settle(id)
 		v.move(err == nil)
 		return err
-	}, nil
+	}
+	mayEnter := func(room string) bool { return g.mayEnter(id, room) == nil }
+	return &fallback.Admission{UID: id.UID, Enter: enter, MayEnter: mayEnter}, nil
 }
 
 // reasonOf is what a client is told of err, which is one that errorCode knows, or a reason.

@@ -29,6 +29,7 @@ type plain struct {
 	t    testing.TB
 	conn net.Conn
 	in   *bufio.Reader
+	mute bool // it answers no pings
 }
 
 // plainWS opens a WebSocket without Socket.IO.
@@ -58,7 +59,12 @@ func (c *plain) leave() {
 
 func (c *plain) send(text string) {
 	c.t.Helper()
-	frame, err := ws.CompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+	c.write(ws.NewTextFrame([]byte(text)))
+}
+
+func (c *plain) write(f ws.Frame) {
+	c.t.Helper()
+	frame, err := ws.CompileFrame(ws.MaskFrame(f))
 	if err == nil {
 		_, err = c.conn.Write(frame)
 	}
@@ -85,6 +91,10 @@ func (c *plain) next() string {
 				continue
 			}
 			return string(payload)
+		case ws.OpPing:
+			if !c.mute {
+				c.write(ws.NewPongFrame(payload))
+			}
 		case ws.OpClose:
 			return fmt.Sprintf("close %d %s", binary.BigEndian.Uint16(payload), payload[2:])
 		}

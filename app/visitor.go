@@ -16,12 +16,17 @@ type visitor interface {
 	Member() *hub.Member
 	Data() any
 	SetData(v any)
+	// Tell sends a message that no push brings.
+	Tell(m *hub.Message) error
 	// Close ends the connection in such a way that the client comes back.
 	Close(why fallback.Reason)
 }
 
 // socket is a visitor that speaks Socket.IO.
 type socket struct{ *socketio.Socket }
+
+// Tell implements [visitor].
+func (s socket) Tell(m *hub.Message) error { return s.Deliver(m) }
 
 // Close implements [visitor]. There is no telling why.
 func (s socket) Close(fallback.Reason) { s.Session().Close() }

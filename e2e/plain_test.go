@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -92,19 +93,15 @@ func TestPlainClients(t *testing.T) {
 }
 
 func tryPlain(t *testing.T, c *crowd, kind string) {
-	crier := startCrier(t, settings{"listen": ownAddress(), "origins": "*", "rooms.client_join": "allow", "presence.count_event": "off"})
-	same := settings{"listen": crier.public, "origins": "*", "presence.count_event": "off"}
+	same := settings{"listen": ownAddress(), "origins": "*", "rooms.client_join": "allow", "presence.count_event": "off", "store.path": filepath.Join(t.TempDir(), "crier.db")}
+	crier := startCrier(t, same)
+	same = same.with(settings{"listen": crier.public})
 	defer c.script.tell(t, map[string]string{"do": "forget"})
 	c.script.tell(t, map[string]string{"do": "open", "id": kind, "kind": kind, "url": crier.publicURL(""), "query": "uid=" + kind + "&rooms=a,b"})
 	c.opened(t, kind)
 
-	var batch strings.Builder
-	for n := range 1000 {
-		fmt.Fprintf(&batch, `{"to":{"users":[%q]},"data":"%d %s"}`+"\n", kind, n, hard)
-	}
-	r := do(t, http.MethodPost, crier.pushURL("/v1/push/batch"), batch.String(), http.Header{"Content-Type": {"application/x-ndjson"}})
-	if r.status != http.StatusOK || strings.Count(r.body, `"connections":1`) != 1000 {
-		t.Fatalf("the pushes were answered %d %.300s", r.status, r.body)
+	if online := crier.pushMany(t, kind, 0, 1000); online != 1000 {
+		t.Fatalf("%d of 1,000 pushes found the client", online)
 	}
 	for n := range 1000 {
 		c.message(t, kind, "new_msg", fmt.Sprintf(`["%d %s"]`, n, hard))
@@ -127,13 +124,35 @@ func tryPlain(t *testing.T, c *crowd, kind string) {
 	}
 
 	crier.stop(t)
-	crier = startCrier(t, same.with(settings{"rooms.client_join": "allow"}))
+	crier = startCrier(t, same)
+	crier.pushMany(t, kind, 1000, 1300) // while it is away, at first
 	c.opened(t, kind)
-	if !strings.HasPrefix(kind, "sockjs") { // these do not say what they have got
-		if got := c.next(t, kind); got.Event != "missed" {
-			t.Fatalf("after a restart: %+v", got)
-		}
+	for n := range 300 {
+		c.message(t, kind, "new_msg", fmt.Sprintf(`["%d %s"]`, 1000+n, hard))
 	}
-	crier.deliver(t, kind, "after a restart")
-	c.message(t, kind, "new_msg", `["after a restart"]`)
+	crier.pushV1(t, `{"to":{"rooms":["b"]},"event":"e","args":[]}`) // it has come back to its rooms
+	c.message(t, kind, "e", `[]`)
+
+	crier.kill(t)
+	crier = startCrier(t, same)
+	c.opened(t, kind)
+	if got := c.next(t, kind); got.Event != "missed" {
+		t.Fatalf("after a kill: %+v", got)
+	}
+	crier.deliver(t, kind, "after a kill")
+	c.message(t, kind, "new_msg", `["after a kill"]`)
+}
+
+// pushMany pushes messages of these numbers to a user, in one request, and returns how many found it.
+func (s *server) pushMany(t *testing.T, uid string, from, to int) (online int) {
+	t.Helper()
+	var batch strings.Builder
+	for n := from; n < to; n++ {
+		fmt.Fprintf(&batch, `{"to":{"users":[%q]},"data":"%d %s"}`+"\n", uid, n, hard)
+	}
+	r := do(t, http.MethodPost, s.pushURL("/v1/push/batch"), batch.String(), http.Header{"Content-Type": {"application/x-ndjson"}})
+	if r.status != http.StatusOK || strings.Count(r.body, `"matched"`) != to-from {
+		t.Fatalf("the pushes were answered %d %.300s", r.status, r.body)
+	}
+	return strings.Count(r.body, `"connections":1`)
 }

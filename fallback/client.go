@@ -17,12 +17,20 @@ type Client struct {
 	id     string
 	line   line
 	member *hub.Member // set before anybody but the hub has the client
+	// Set before the hub has the client.
+	tracked   bool // it can come back to where it was
+	returning bool // it has
+	cursor    bool // it is told where it is beside the messages, not by their ids
 
 	mu     sync.Mutex
 	data   any
 	asked  map[uint64]*hub.Ask // by the number of the answer
 	opened bool                // the handler knows of it
 	over   bool
+	out    bool          // it has left the hub
+	end    chan struct{} // closed when out; nil unless somebody waits for that
+	pid    string        // its name when it comes back; "" until it has begun, and if it cannot
+	offset string        // of the last message that the hub has delivered, if it can come back
 }
 
 // A line is how a client is reached. Its methods never block, and may be called
@@ -33,15 +41,19 @@ type line interface {
 	send(w *wire, volatile bool) error
 	// hears reports whether the client can say something.
 	hears() bool
-	// confirm has a told, outside of every lock, when all that was sent before has got to the client as far as the
-	// line can know, or has ended; maybe before it returns. It reports false, and has not, if it has ended.
-	confirm(a arrival) bool
 	// close tells the client why, as far as that can be, and ends.
 	close(why Reason)
 	// abort ends at once.
 	abort()
-	// left is called once, after the end: timers stop, and who waits for arrivals is told. Before it, the line calls [Client.gone].
-	left()
+	// begin brings the first messages of a client that can come back and is at that position, however many they are.
+	begin(at position, list []*wire) error
+	// count is how many messages the line has brought, if its client shows by their number what it has got; else 0.
+	count() uint64
+	// confirm is [hub.Confirmer]'s.
+	confirm(taken func(), arrived func(ok bool))
+	// left is called once, after the end: timers stop. Before it, the line calls [Client.gone]. It returns what the client
+	// may still confirm when it comes back, or nil.
+	left() *waits
 }
 
 // errFull is what a line's send returns when the client is too far behind to stay.
@@ -78,7 +90,15 @@ func (c *Client) Deliver(m *hub.Message) error {
 	if m.Ask() != nil && c.line.hears() {
 		return c.ask(m)
 	}
-	return c.send(c.server.wireOf(m), m.Volatile)
+	return c.transmit(c.server.wireOf(m), m)
+}
+
+// transmit sends m, of which w is what clients are sent.
+func (c *Client) transmit(w *wire, m *hub.Message) error {
+	if c.tracked {
+		return c.deliverInOrder(w, m)
+	}
+	return c.send(w, m.Volatile)
 }
 
 // send sends w. Who is too far behind is disconnected.
@@ -119,7 +139,7 @@ func (c *Client) ask(m *hub.Message) error {
 	}
 	c.asked[w.ack] = m.Ask()
 	c.mu.Unlock()
-	err := c.send(w, m.Volatile)
+	err := c.transmit(w, m)
 	if err != nil && c.takeAsked(w.ack) != nil {
 		m.Ask().Miss(c)
 	}
@@ -171,30 +191,37 @@ func (c *Client) answered(id json.RawMessage, args []json.RawMessage) {
 	}
 }
 
-// open gives the client, whose line is ready, its place in the hub. enter is
-// what the handler admitted it with, after the last message that it has got.
-// After an error it has no place.
-func (c *Client) open(enter func(*Client) error, after string) error {
+// open gives the client, whose line is ready, its place in the hub, as it was admitted. After an error it has none.
+func (c *Client) open(a *Admission, q *Request) error {
+	c.tracked = q.returns && c.server.hub.Recovers()
+	var past *hub.Past
+	if c.tracked {
+		past = c.server.claim(a, parsePosition(q.after))
+	}
+	if past != nil {
+		defer past.Release() // which does nothing if the client has gone on
+		c.id, c.returning = past.ID(), true
+	}
 	var err error
 	if c.member, err = c.server.hub.Connect(c); err != nil {
-		c.line.left()
+		c.lineLeft()
 		return err
 	}
 	if c.server.add(c) {
-		c.resume(after)
-		err = enter(c)
+		err = c.comeIn(a, q, past)
 	} else {
 		err = Stopping
 	}
 	c.mu.Lock()
 	c.opened = true
+	refused := err != nil
 	if err == nil && c.over {
 		err = hub.ErrGone
 	}
 	c.over = err != nil
 	c.mu.Unlock()
 	if err != nil {
-		c.leave()
+		c.leave(!refused)
 	}
 	return err
 }
@@ -206,13 +233,22 @@ func (c *Client) gone() {
 	c.over = true
 	c.mu.Unlock()
 	if leave {
-		c.leave()
+		c.leave(true)
 	}
 }
 
-// leave ends what open has begun.
-func (c *Client) leave() {
-	c.line.left()
+// lineLeft tells the line that it is no longer needed. Who cannot come back confirms nothing any more.
+func (c *Client) lineLeft() *waits {
+	w := c.line.left()
+	if w != nil && !c.tracked {
+		w.lose()
+	}
+	return w
+}
+
+// leave ends what open has begun. back says that the client may come back.
+func (c *Client) leave(back bool) {
+	confirms := c.lineLeft()
 	c.mu.Lock()
 	asked := c.asked
 	c.asked = nil
@@ -221,14 +257,11 @@ func (c *Client) leave() {
 		ask.Miss(c)
 	}
 	c.server.handler.Closed(c)
-	c.member.Gone()
-	c.server.remove(c)
-}
-
-// resume tells a client what it has missed since the message of that id, if it
-// names one: that something may be missing, as nothing is kept for who is away.
-func (c *Client) resume(after string) {
-	if after != "" {
-		c.say(missedWire(after))
+	if back {
+		c.member.Away(confirms)
+	} else {
+		c.member.Gone()
 	}
+	c.leftHub()
+	c.server.remove(c)
 }

@@ -3,8 +3,8 @@ package fallback
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,16 +20,15 @@ const (
 )
 
 var (
-	superseded  = Reason{http.StatusConflict, "superseded", "another poll of the same client has come after this one, and takes its place"}
-	interrupted = Reason{http.StatusGone, "interrupted", "the connection broke before all of it had arrived; connect again"}
-	tooLate     = Reason{http.StatusGone, "too_late", "the client has not polled for too long; poll again"}
+	superseded = Reason{http.StatusConflict, "superseded", "another poll of the same client has come after this one, and takes its place"}
+	tooLate    = Reason{http.StatusGone, "too_late", "the client has not polled for too long; poll again"}
 )
 
 // comet is the line of a client that polls. What it gets is kept until it shows,
 // by the cursor of its next poll, that it has it.
 type comet struct {
 	client *Client
-	secret string       // names the line in cursors; unlike the client's id, nobody else knows it
+	secret string       // names the line in cursors; unlike the client's id, nobody else knows it; set before the first cursor
 	uid    string       // whose it is; guarded by the server's mu
 	timer  wsconn.Timer // ends the line when no poll comes; after a Kick, when it can be forgotten
 
@@ -38,8 +37,8 @@ type comet struct {
 	first uint64     // how many messages were before those in the box
 	poll  *poll      // the one that waits
 	ended *Reason
-
-	arrivals arrivals // by how many messages there were
+	at    string // the offset of the last message that the client has got
+	waits waits
 }
 
 // poll is one that waits. It is guarded by its owner.
@@ -87,6 +86,9 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request) {
 			s.refuse(w, r, err)
 			return
 		}
+		if l.client.returning {
+			count, missed = parsePosition(q.after).count, false
+		}
 	}
 	a, err := l.next(r.Context(), count, missed, wait)
 	switch {
@@ -121,49 +123,59 @@ func (s *Server) cometOf(q *Request) (l *comet, count uint64, missed bool) {
 	if q.after == "" {
 		return nil, 0, false
 	}
-	secret, number, _ := strings.Cut(q.after, ".")
-	count, err := strconv.ParseUint(number, 10, 64)
+	at := parsePosition(q.after)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l = s.comets[secret]
-	if err != nil || l == nil || q.Query.Has("uid") && q.Query.Get("uid") != l.uid {
+	l = s.comets[at.pid]
+	if l == nil || q.Query.Has("uid") && q.Query.Get("uid") != l.uid {
 		return nil, 0, true
 	}
-	return l, count, false
+	return l, at.count, false
 }
 
 // openComet lets a client in that begins to poll.
 func (s *Server) openComet(q *Request) (*comet, error) {
-	enter, err := s.handler.Admit(q)
+	a, err := s.handler.Admit(q)
 	if err != nil {
 		return nil, err
 	}
-	l := &comet{client: s.newClient(), secret: engineio.NewID()}
-	l.client.line = l
-	s.mu.Lock()
-	s.comets[l.secret] = l
-	s.mu.Unlock()
-	if err := l.client.open(enter, ""); err != nil {
+	l := &comet{client: s.newClient(), uid: a.UID}
+	l.client.line, l.client.cursor = l, true
+	if !s.hub.Recovers() {
+		l.name(engineio.NewID())
+	}
+	if err := l.client.open(a, q); err != nil {
 		s.forget(l)
 		return nil, err
 	}
+	return l, nil
+}
+
+// name gives the line its secret, before it has handed out a cursor.
+func (l *comet) name(secret string) {
+	s := l.client.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.uid = l.client.Member().UID()
-	return l, nil
+	l.secret = secret
+	s.comets[secret] = l
 }
 
 func (s *Server) forget(l *comet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.comets, l.secret)
+	if s.comets[l.secret] == l {
+		delete(s.comets, l.secret)
+	}
 }
 
 // next waits for messages after the first count. The error is a [Reason], or that of ctx.
 func (l *comet) next(ctx context.Context, count uint64, missed bool, wait time.Duration) (pollAnswer, error) {
-	p, missed, err := l.begin(count, missed)
+	p, missed, err := l.wait(count, missed)
 	if err != nil {
 		return pollAnswer{}, err
+	}
+	if !missed {
+		l.waits.reach(count)
 	}
 	if !missed && wait > 0 {
 		timer := time.NewTimer(wait)
@@ -179,10 +191,8 @@ func (l *comet) next(ctx context.Context, count uint64, missed bool, wait time.D
 	return a, err
 }
 
-// begin makes a poll the one that waits. What the client has is dropped.
-func (l *comet) begin(count uint64, missed bool) (*poll, bool, error) {
-	var come arrivals
-	defer func() { come.tell(true) }()
+// wait makes a poll the one that waits. What the client has is dropped.
+func (l *comet) wait(count uint64, missed bool) (*poll, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
@@ -194,9 +204,9 @@ func (l *comet) begin(count uint64, missed bool) (*poll, bool, error) {
 	case count < l.first || has > uint64(len(l.box.list)):
 		missed = true
 	default:
+		l.at = lastOffset(l.box.list[:has], l.at)
 		l.box.drop(int(has))
 		l.first = count
-		come = l.arrivals.upTo(count)
 	}
 	l.poll = newPoll()
 	l.client.server.wheel.Stop(&l.timer)
@@ -219,8 +229,8 @@ func (l *comet) end(p *poll) (pollAnswer, error) {
 	l.poll = nil
 	l.armLocked()
 	messages := append([]*wire(nil), l.box.list...)
-	next := l.secret + "." + strconv.FormatUint(l.first+uint64(len(messages)), 10)
-	return pollAnswer{next: next, messages: messages}, nil
+	next := position{l.secret, l.first + uint64(len(messages)), lastOffset(messages, l.at)}
+	return pollAnswer{next: next.String(), messages: messages}, nil
 }
 
 // armLocked has Tick called when no poll has come in time.
@@ -248,6 +258,41 @@ func (l *comet) send(w *wire, volatile bool) error {
 
 func (l *comet) hears() bool { return false }
 
+// begin implements [line].
+func (l *comet) begin(at position, list []*wire) error {
+	l.name(at.pid)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.first, l.at = at.count, at.offset
+	l.box.put(list)
+	return nil
+}
+
+// count implements [line]. The cursors have the number.
+func (l *comet) count() uint64 { return 0 }
+
+// confirm implements [line]: the cursor of the next poll confirms what is in the box.
+func (l *comet) confirm(_ func(), arrived func(ok bool)) {
+	l.mu.Lock()
+	mark, has := l.first+uint64(len(l.box.list)), len(l.box.list) == 0
+	l.mu.Unlock()
+	if has {
+		arrived(true)
+		return
+	}
+	l.waits.add(mark, arrived)
+}
+
+// lastOffset is the offset of the last message that has one.
+func lastOffset(list []*wire, before string) string {
+	for _, w := range slices.Backward(list) {
+		if w.offset != "" {
+			return w.offset
+		}
+	}
+	return before
+}
+
 // close implements [line]. The poll that waits is told; who has been kicked, with the next one too.
 func (l *comet) close(why Reason) {
 	l.mu.Lock()
@@ -268,36 +313,17 @@ func (l *comet) closeLocked(why Reason) {
 
 func (l *comet) abort() { l.close(Stopping) }
 
-// confirm implements [line]: the next cursor says what the client has.
-func (l *comet) confirm(a arrival) bool {
-	l.mu.Lock()
-	ended, known := l.ended != nil, len(l.box.list) == 0
-	if !ended && !known {
-		a.number = l.first + uint64(len(l.box.list))
-		l.arrivals = append(l.arrivals, a)
-	}
-	l.mu.Unlock()
-	if !ended && known {
-		a.told(true)
-	}
-	return !ended
-}
-
 // left implements [line].
-func (l *comet) left() {
+func (l *comet) left() *waits {
 	l.mu.Lock()
-	if l.ended == nil { // it has not been let in after all
-		l.ended = &tooLate
-	}
-	if *l.ended == Kicked {
+	defer l.mu.Unlock()
+	if l.ended != nil && *l.ended == Kicked {
 		l.armLocked()
-	} else {
-		l.client.server.wheel.Stop(&l.timer)
-		l.client.server.forget(l)
+		return nil
 	}
-	lost := l.arrivals.all()
-	l.mu.Unlock()
-	lost.tell(false)
+	l.client.server.wheel.Stop(&l.timer)
+	l.client.server.forget(l)
+	return &l.waits
 }
 
 // Tick implements [wsconn.Timed].

@@ -30,7 +30,6 @@ type desk struct {
 	hub    *hub.Hub
 	srv    *fallback.Server
 	events chan string
-	came   chan *fallback.Client // who has been let in
 	dial   func() (net.Conn, error)
 	client *http.Client
 }
@@ -39,25 +38,29 @@ type desk struct {
 var refused = fallback.Reason{Status: http.StatusUnauthorized, Code: "refused", Text: "not you"}
 
 // Admit implements [fallback.Handler]. The parameter refuse says when a client is refused: "early" or "late".
-func (d *desk) Admit(r *fallback.Request) (func(*fallback.Client) error, error) {
+func (d *desk) Admit(r *fallback.Request) (*fallback.Admission, error) {
 	when := r.Query.Get("refuse")
 	if when == "early" {
 		return nil, refused
 	}
-	return func(c *fallback.Client) error {
+	a := &fallback.Admission{UID: r.Query.Get("uid")}
+	a.MayEnter = func(room string) bool { return r.Query.Get("barred") != room }
+	a.Enter = func(c *fallback.Client) error {
 		if when == "late" {
 			return refused
 		}
 		c.SetData(r.Query.Get("uid"))
-		for _, room := range r.Rooms { // first, so that who is there is in them
+		if err := c.Member().Login(r.Query.Get("uid")); err != nil {
+			return err
+		}
+		for _, room := range r.Rooms {
 			if err := c.Member().Join(room); err != nil {
 				return err
 			}
 		}
-		err := c.Member().Login(r.Query.Get("uid"))
-		d.came <- c
-		return err
-	}, nil
+		return nil
+	}
+	return a, nil
 }
 
 // Event implements [fallback.Handler]. It answers with the arguments.
@@ -79,9 +82,14 @@ func (d *desk) Closed(c *fallback.Client) { d.events <- fmt.Sprintf("%v has gone
 // newDesk starts a server, on TCP if tcp, else without sockets.
 func newDesk(t testing.TB, tcp bool, o fallback.Options) *desk {
 	t.Helper()
-	d := &desk{t: t, events: make(chan string, 1000), came: make(chan *fallback.Client, 1000)}
+	return newDeskOf(t, tcp, o, hub.Options{})
+}
+
+func newDeskOf(t testing.TB, tcp bool, o fallback.Options, h hub.Options) *desk {
+	t.Helper()
+	d := &desk{t: t, events: make(chan string, 1000)}
 	var err error
-	if d.hub, err = hub.New(hub.Options{}); err != nil {
+	if d.hub, err = hub.New(h); err != nil {
 		t.Fatal(err)
 	}
 	poller := netpoll.New(netpoll.Options{})

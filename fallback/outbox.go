@@ -19,6 +19,16 @@ func (b *outbox) add(w *wire, o *Options) error {
 	return nil
 }
 
+// put adds several, whatever is allowed.
+func (b *outbox) put(list []*wire) {
+	for _, w := range list {
+		if w.err == nil {
+			b.list = append(b.list, w)
+			b.bytes += len(w.form(formText))
+		}
+	}
+}
+
 // drop takes the first n out.
 func (b *outbox) drop(n int) {
 	for _, w := range b.list[:n] {

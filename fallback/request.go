@@ -16,7 +16,8 @@ type Request struct {
 	// Talks says that the client can send events, and so may log in later.
 	Talks bool
 
-	after string // the id of the message after which it goes on, or what a poll is for; "" for a new client
+	after   string // the id of the message after which it goes on, or what a poll is for; "" for a new client
+	returns bool   // it can come back, with the id of the message that it got last
 }
 
 // own are the parameters that say nothing about the client. _ is how jQuery keeps browsers from caching, t how SockJS does.
@@ -36,7 +37,7 @@ func newRequest(r *http.Request, talks bool) (*Request, error) {
 			}
 		}
 	}
-	q.after = query.Get("after")
+	q.after, q.returns = query.Get("after"), !talks || query.Has("after")
 	for _, name := range own {
 		delete(query, name)
 	}

@@ -26,15 +26,24 @@ const closeGrace = time.Second
 // goroutines at once.
 type Handler interface {
 	// Admit says who may connect, by the request that a client comes with; it may
-	// take its time. A refusal is a [Reason]. enter is called when the client has its
-	// place in the hub, and can still refuse it.
-	Admit(r *Request) (enter func(*Client) error, refusal error)
+	// take its time. A refusal is a [Reason].
+	Admit(r *Request) (*Admission, error)
 	// Event handles an event. Those of one client come one at a time, in their order,
 	// and hold up only that client.
 	Event(e *Event)
 	// Closed is called once for every client that was let into the hub, when it has
 	// gone, before it leaves the hub; also if enter refused it. It must be quick.
 	Closed(c *Client)
+}
+
+// Admission is what the program makes of a client that may connect.
+type Admission struct {
+	// UID is whom Enter logs the client in as; "" if it does not. Who is somebody else cannot go on where it was.
+	UID string
+	// Enter is called when the client has its place in the hub, and can still refuse it.
+	Enter func(*Client) error
+	// MayEnter says whether the client may be in a room that it was in when it was here last. Nil: it may.
+	MayEnter func(room string) bool
 }
 
 // Options configures a [Server].

@@ -21,19 +21,18 @@ type sockSession struct {
 	box     outbox     // what no request has taken yet
 	stream  *sockReceiver
 	poll    *poll
-	opening bool      // by the request that came first
-	sending bool      // a POST is being handled
-	beat    time.Time // when the stream needs a heartbeat
+	opening bool // by the request that came first
+	sending bool // a POST is being handled
 	ended   *Reason
-
-	// How many messages there were, were given to a request, and have got to the client as far as one can know.
-	count, given, proved uint64
-	arrivals             arrivals // by count
+	number  uint64 // of messages
+	silent  bool   // some were given to a request whose end does not say that it has brought them
+	waits   waits
 }
 
 // sockReceiver is a stream of a session.
 type sockReceiver struct {
 	out  stream
+	once bool // the client begins the next only when this has ended well
 	form sockForm
 	sent int // bytes of messages
 }
@@ -53,13 +52,16 @@ func (s *Server) sockSession(name string) (l *sockSession, fresh bool) {
 }
 
 // open lets the client of a new session in, by its first request.
-func (l *sockSession) open(r *http.Request) error {
+func (l *sockSession) open(r *http.Request, silent bool) error {
 	s := l.client.server
+	l.mu.Lock()
+	l.silent = silent
+	l.mu.Unlock()
 	q, err := newRequest(r, true)
 	if err == nil {
-		var enter func(*Client) error
-		if enter, err = s.handler.Admit(q); err == nil {
-			err = l.client.open(enter, q.after)
+		var a *Admission
+		if a, err = s.handler.Admit(q); err == nil {
+			err = l.client.open(a, q)
 		}
 	}
 	l.mu.Lock()
@@ -104,13 +106,14 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 	l, fresh := s.sockSession(name)
 	first := []byte(f.prelude)
 	if fresh {
-		if err := l.open(r); err != nil {
+		if err := l.open(r, f.messages != formSockLine); err != nil {
 			s.write(w, append(first, f.frame(sockClose(reasonOf(err)))...))
 			return
 		}
 		first = append(first, f.frame("o")...)
 	}
-	one := &sockReceiver{form: f}
+	l.received()
+	one := &sockReceiver{form: f, once: f.messages == formSockLine}
 	var err error
 	if one.out, err = s.newStream(w, r, func() { l.detach(one) }); err != nil {
 		s.log.Debug("a stream has not begun", "error", err)
@@ -122,8 +125,6 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 
 // attach begins to receive by a stream: first, and then what has waited.
 func (l *sockSession) attach(one *sockReceiver, first []byte) {
-	var come arrivals
-	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
@@ -135,17 +136,18 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 		first = append(first, w.form(one.form.messages)...)
 	}
 	messages := len(l.box.list)
-	come = l.proveLocked()
-	l.box, l.given = outbox{}, l.count
-	l.stream = one
-	l.beat = time.Now().Add(sockBeat)
-	l.armLocked(drainInterval)
+	l.box = outbox{}
+	l.stream, l.silent = one, !one.once
+	l.armLocked(sockBeat)
 	if full := l.give(one, first, messages); full {
 		l.client.server.slow.Add(1)
 		l.closeLocked(TooSlow)
 		return
 	}
 	l.checkLocked(one)
+	if messages > 0 {
+		l.turnLocked()
+	}
 }
 
 // give sends on a stream, and reports whether its queue was too full for that. Any other error shows in its end.
@@ -171,40 +173,10 @@ func (l *sockSession) checkLocked(one *sockReceiver) {
 func (l *sockSession) detach(one *sockReceiver) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stream != one {
-		return
+	if l.stream == one {
+		l.stream = nil
+		l.armLocked(sockGap)
 	}
-	l.stream = nil
-	if len(l.arrivals) > 0 && l.proved < l.given { // something may be lost that somebody cares for: the client has to begin anew
-		l.closeLocked(interrupted)
-		return
-	}
-	l.armLocked(sockGap)
-}
-
-// proveLocked is called when the client has got what it was given: it asks for more, or a stream has taken all.
-func (l *sockSession) proveLocked() (come arrivals) {
-	l.proved = l.given
-	return l.arrivals.upTo(l.proved)
-}
-
-// confirm implements [line]. A request that follows says that the answer to the last one has arrived; of a stream, all that
-// can be known is that the system has taken what was queued.
-func (l *sockSession) confirm(a arrival) bool {
-	l.mu.Lock()
-	ended, known := l.ended != nil, l.proved == l.count
-	if !ended && !known {
-		a.number = l.count
-		l.arrivals = append(l.arrivals, a)
-		if l.stream != nil {
-			l.armLocked(0)
-		}
-	}
-	l.mu.Unlock()
-	if !ended && known {
-		a.told(true)
-	}
-	return !ended
 }
 
 // serveSockPoll answers a request that receives once.
@@ -212,13 +184,14 @@ func (s *Server) serveSockPoll(w http.ResponseWriter, r *http.Request, name stri
 	l, fresh := s.sockSession(name)
 	if fresh {
 		frame := "o"
-		if err := l.open(r); err != nil {
+		if err := l.open(r, false); err != nil {
 			frame = sockClose(reasonOf(err))
 		}
 		s.write(w, sockLines.frame(frame))
 		return
 	}
-	p, busy := l.begin()
+	l.received()
+	p, busy := l.wait()
 	if p == nil {
 		s.write(w, sockLines.frame(busy))
 		return
@@ -232,16 +205,13 @@ func (s *Server) serveSockPoll(w http.ResponseWriter, r *http.Request, name stri
 	}
 }
 
-// begin makes a poll the receiver, or returns the frame that says why not.
-func (l *sockSession) begin() (*poll, string) {
-	var come arrivals
-	defer func() { come.tell(true) }()
+// wait makes a poll the receiver, or returns the frame that says why not.
+func (l *sockSession) wait() (*poll, string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
 		return nil, busy
 	}
-	come = l.proveLocked()
 	l.poll = newPoll()
 	l.armLocked(sockBeat)
 	if len(l.box.list) > 0 {
@@ -272,7 +242,7 @@ func (l *sockSession) end(gone bool) []byte {
 		}
 		b = append(b, w.sockString()...)
 	}
-	l.box, l.given = outbox{}, l.count
+	l.box = outbox{}
 	return append(b, "]\n"...)
 }
 
@@ -328,15 +298,14 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 		if err := l.box.add(w, &l.client.server.o); err != nil {
 			return err
 		}
-		l.count++
+		l.number++
 		l.poll.answer()
 		return nil
 	}
 	piece := w.form(one.form.messages)
 	err := sendError(one.out.Send(piece, 1))
 	if err == nil {
-		l.count++
-		l.given = l.count
+		l.number++
 		one.sent += len(piece)
 		l.checkLocked(one)
 	}
@@ -344,6 +313,65 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 }
 
 func (l *sockSession) hears() bool { return true }
+
+// begin implements [line].
+func (l *sockSession) begin(at position, list []*wire) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.number = at.count + uint64(len(list))
+	l.box.put(list)
+	return nil
+}
+
+// count implements [line].
+func (l *sockSession) count() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.number
+}
+
+// confirm implements [line]. A client of XMLHttpRequest makes its next request when the last has ended well: a stream ends,
+// so that it does. Nothing comes back on an event stream, as with [events].
+func (l *sockSession) confirm(taken func(), arrived func(ok bool)) {
+	l.mu.Lock()
+	silent := l.silent
+	l.mu.Unlock()
+	l.waits.add(l.count(), arrived)
+	if silent {
+		l.client.server.pace(l.writable, taken)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turnLocked()
+}
+
+// turnLocked ends a stream whose client has something to confirm.
+func (l *sockSession) turnLocked() {
+	if one := l.stream; one != nil && one.once && l.waits.some() {
+		one.out.Close()
+		l.stream = nil
+		l.armLocked(sockGap)
+	}
+}
+
+// received notes that a request comes that receives, and so that the one before has brought what was given to it.
+func (l *sockSession) received() {
+	l.mu.Lock()
+	given := l.number - uint64(len(l.box.list))
+	idle := l.busyLocked() == "" && !l.silent
+	l.mu.Unlock()
+	if idle {
+		l.waits.reach(given)
+	}
+}
+
+// writable reports whether nothing waits for the stream, or the session is over.
+func (l *sockSession) writable() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended != nil || l.stream != nil && l.stream.out.Writable()
+}
 
 // close implements [line]. The request that receives is told, or those that come within a gap.
 func (l *sockSession) close(why Reason) {
@@ -371,20 +399,10 @@ func (l *sockSession) closeLocked(why Reason) {
 func (l *sockSession) abort() { l.close(Stopping) }
 
 // left implements [line]: the timer forgets the session later, so that its client can hear why it ended.
-func (l *sockSession) left() {
-	l.mu.Lock()
-	if l.ended == nil { // it has not been let in after all
-		l.ended = &tooLate
-	}
-	lost := l.arrivals.all()
-	l.mu.Unlock()
-	lost.tell(false)
-}
+func (l *sockSession) left() *waits { return &l.waits }
 
 // Tick implements [wsconn.Timed].
 func (l *sockSession) Tick(now time.Time) time.Time {
-	var come arrivals
-	defer func() { come.tell(true) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -392,18 +410,9 @@ func (l *sockSession) Tick(now time.Time) time.Time {
 		l.forgetLocked()
 	case l.stream != nil:
 		if l.stream.out.Writable() {
-			come = l.proveLocked()
-			if !now.Before(l.beat) {
-				l.give(l.stream, l.stream.form.frame("h"), 0)
-			}
+			l.give(l.stream, l.stream.form.frame("h"), 0)
 		}
-		if !now.Before(l.beat) {
-			l.beat = now.Add(sockBeat)
-		}
-		if len(l.arrivals) > 0 {
-			return now.Add(drainInterval)
-		}
-		return l.beat
+		return now.Add(sockBeat)
 	case l.poll != nil:
 		l.poll.answer()
 	default:

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/io/hub"
@@ -26,12 +26,9 @@ const (
 type events struct {
 	client *Client
 	out    stream
-	timer  wsconn.Timer // for the comments, and to look what was taken
-	due    time.Time    // of the next comment; owned by Tick once the timer is set
-
-	mu       sync.Mutex
-	arrivals arrivals
-	gone     bool
+	timer  wsconn.Timer // for the comments
+	sent   atomic.Uint64
+	waits  waits
 }
 
 // serveEvents lets a client in on an event stream. Who is refused gets a status
@@ -46,7 +43,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.after = cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("lastEventId"), q.after)
-	enter, err := s.handler.Admit(q)
+	a, err := s.handler.Admit(q)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -59,9 +56,8 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	l.note("retry: %d\n\n", (retryLeast + rand.N(retryLeast)).Milliseconds())
-	l.due = time.Now().Add(commentInterval)
-	s.wheel.Set(&l.timer, l, l.due)
-	if err := l.client.open(enter, q.after); err != nil {
+	s.wheel.Set(&l.timer, l, time.Now().Add(commentInterval))
+	if err := l.client.open(a, q); err != nil {
 		l.close(reasonOf(err))
 	}
 	l.out.serve()
@@ -87,7 +83,11 @@ func (l *events) send(w *wire, volatile bool) error {
 	if volatile && !l.out.Writable() {
 		return hub.ErrSlow
 	}
-	return sendError(l.out.Send(w.form(formEvent), 1))
+	err := sendError(l.out.Send(w.form(formEvent), 1))
+	if err == nil {
+		l.sent.Add(1)
+	}
+	return err
 }
 
 func (l *events) hears() bool { return false }
@@ -105,45 +105,30 @@ func (l *events) close(why Reason) {
 func (l *events) abort() { l.out.Abort() }
 
 // left implements [line].
-func (l *events) left() {
+func (l *events) left() *waits {
 	l.client.server.wheel.Stop(&l.timer)
-	l.mu.Lock()
-	l.gone = true
-	lost := l.arrivals.all()
-	l.mu.Unlock()
-	lost.tell(false)
+	return &l.waits
 }
 
-// confirm implements [line]. All that can be known of a stream is that the system has taken what was queued.
-func (l *events) confirm(a arrival) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.gone {
-		l.arrivals = append(l.arrivals, a)
-		l.client.server.wheel.Set(&l.timer, l, time.Now()) // not here: the caller may hold locks of its own
-	}
-	return !l.gone
+// begin implements [line].
+func (l *events) begin(at position, list []*wire) error {
+	l.sent.Store(at.count + uint64(len(list)))
+	return sendError(l.out.Send(joined(list, formEvent), 1))
 }
 
-// Tick implements [wsconn.Timed]: it sends a comment, unless something waits anyway, and looks whether what was queued has
-// been taken.
+func (l *events) count() uint64 { return l.sent.Load() }
+
+// confirm implements [line]: nothing comes back on a stream, so what is stored is given to a client as fast as it can be
+// written, and confirmed when the client comes back.
+func (l *events) confirm(taken func(), arrived func(ok bool)) {
+	l.waits.add(l.sent.Load(), arrived)
+	l.client.server.pace(func() bool { return l.out.Writable() || l.client.ended() }, taken)
+}
+
+// Tick implements [wsconn.Timed]: it sends a comment, unless something waits anyway.
 func (l *events) Tick(now time.Time) time.Time {
-	if !now.Before(l.due) {
-		l.due = now.Add(commentInterval)
-		if l.out.Writable() {
-			l.note(":\n\n")
-		}
+	if l.out.Writable() {
+		l.note(":\n\n")
 	}
-	var come arrivals
-	l.mu.Lock()
-	if len(l.arrivals) > 0 && l.out.Writable() {
-		come = l.arrivals.all()
-	}
-	open := len(l.arrivals) > 0
-	l.mu.Unlock()
-	come.tell(true)
-	if open {
-		return now.Add(drainInterval)
-	}
-	return l.due
+	return now.Add(commentInterval)
 }

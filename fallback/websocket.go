@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,14 +21,11 @@ type socket struct {
 	sock   bool         // in the frames of SockJS
 	timer  wsconn.Timer // for the heartbeat
 
-	opened  atomic.Bool // the client has its place; what it says before is not heard
-	waiting atomic.Bool // a ping has not been answered
-	pinged  bool        // owned by Tick: the last one pinged
-
-	mu       sync.Mutex // held while a ping is sent
-	pings    uint64     // sent for confirm; the last one's number
-	arrivals arrivals   // by the number of the ping behind them
-	gone     bool
+	opened  atomic.Bool   // the client has its place; what it says before is not heard
+	waiting atomic.Bool   // a ping has not been answered
+	pinged  bool          // owned by Tick: the last one pinged
+	asked   atomic.Uint64 // pings that confirm
+	waits   waits
 }
 
 // serveWebSocket lets a client in on a WebSocket. As pages cannot see how a
@@ -51,11 +47,11 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 		s.log.Debug("websocket handshake failed", "error", err)
 		return
 	}
-	enter, err := s.handler.Admit(q)
+	a, err := s.handler.Admit(q)
 	if err == nil {
 		l.sockFrame("o")
 		s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
-		err = l.client.open(enter, q.after)
+		err = l.client.open(a, q)
 	}
 	if err != nil {
 		s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
@@ -83,11 +79,31 @@ func (l *socket) send(w *wire, volatile bool) error {
 	if volatile && !l.conn.Writable() {
 		return hub.ErrSlow
 	}
-	f := formFrame
+	return sendError(l.conn.Send(w.form(l.form()), 1))
+}
+
+// form is that of messages.
+func (l *socket) form() form {
 	if l.sock {
-		f = formSockFrame
+		return formSockFrame
 	}
-	return sendError(l.conn.Send(w.form(f), 1))
+	return formFrame
+}
+
+// begin implements [line].
+func (l *socket) begin(_ position, list []*wire) error {
+	return sendError(l.conn.Send(joined(list, l.form()), 1))
+}
+
+func (l *socket) count() uint64 { return 0 }
+
+// confirm implements [line]: a pong answers a ping that follows what was sent (RFC 6455 §5.5.3).
+func (l *socket) confirm(_ func(), arrived func(ok bool)) {
+	n := l.asked.Add(1)
+	l.waits.add(n, arrived)
+	if err := l.conn.Send(wsconn.AppendPing(nil, binary.BigEndian.AppendUint64(nil, n)), 0); err != nil {
+		l.client.server.log.Debug("a WebSocket was not pinged", "error", err) // it has ended, or ends
+	}
 }
 
 // sockFrame sends a frame of SockJS that brings no message. An error shows in the connection's end.
@@ -123,39 +139,10 @@ func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
 
 // left implements [line].
-func (l *socket) left() {
+func (l *socket) left() *waits {
 	l.client.server.wheel.Stop(&l.timer)
-	l.mu.Lock()
-	l.gone = true
-	lost := l.arrivals.all()
-	l.mu.Unlock()
-	lost.tell(false)
-}
-
-// confirm implements [line]: clients answer pings in order (RFC 6455 section 5.5.3), so the answer to one says that all
-// before it has arrived.
-func (l *socket) confirm(a arrival) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.gone {
-		return false
-	}
-	l.pings++
-	a.number = l.pings
-	l.arrivals = append(l.arrivals, a)
-	if err := l.pingLocked(); errors.Is(err, wsconn.ErrQueueFull) {
-		l.client.server.spawn(l.client.Drop) // which tells a
-	}
-	return true
-}
-
-// pingLocked sends a ping with the number of the last one for confirm: of several a client may answer the last alone.
-func (l *socket) pingLocked() error {
-	var payload []byte
-	if len(l.arrivals) > 0 {
-		payload = binary.BigEndian.AppendUint64(nil, l.pings)
-	}
-	return l.conn.Send(wsconn.AppendPing(nil, payload), 0)
+	l.waits.lose()
+	return nil
 }
 
 // Message implements [wsconn.Handler].
@@ -177,13 +164,9 @@ func (l *socket) Message(_ ws.OpCode, payload []byte) error {
 // Pong implements [wsconn.PongHandler].
 func (l *socket) Pong(payload []byte) {
 	l.waiting.Store(false)
-	if len(payload) != 8 {
-		return
+	if len(payload) == 8 {
+		l.waits.reach(min(binary.BigEndian.Uint64(payload), l.asked.Load()))
 	}
-	l.mu.Lock()
-	come := l.arrivals.upTo(min(binary.BigEndian.Uint64(payload), l.pings))
-	l.mu.Unlock()
-	come.tell(true)
 }
 
 // Closed implements [wsconn.Handler].
@@ -206,10 +189,7 @@ func (l *socket) Tick(now time.Time) time.Time {
 	l.pinged = true
 	l.waiting.Store(true)
 	l.sockFrame("h")
-	l.mu.Lock()
-	err := l.pingLocked()
-	l.mu.Unlock()
-	if errors.Is(err, wsconn.ErrClosed) {
+	if err := l.conn.Send(wsconn.AppendPing(nil, nil), 0); errors.Is(err, wsconn.ErrClosed) {
 		return time.Time{}
 	}
 	return now.Add(o.PingTimeout)

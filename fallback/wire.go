@@ -18,6 +18,7 @@ type wire struct {
 	args      []json.RawMessage // without attachments
 	ack       uint64            // the answer's number; 0: none is asked for
 	err       error             // why the message cannot be sent
+	offset    string            // in the hub, for a client that can come back
 
 	forms [formCount]atomic.Pointer[[]byte]
 }
@@ -75,13 +76,6 @@ func textWire(text []byte) *wire {
 	return w
 }
 
-// missedWire says that there may have been messages since the one of that id
-// which the client does not get any more.
-func missedWire(after string) *wire {
-	arg := append(appendJSONString([]byte(`{"after":`), after), '}')
-	return &wire{event: "missed", args: []json.RawMessage{arg}}
-}
-
 // ackWire acknowledges an event: {"ack","args"}. id is what the client called it.
 func ackWire(id json.RawMessage, args []json.RawMessage) *wire {
 	text := append([]byte(`{"ack":`), id...)
@@ -98,6 +92,17 @@ func (w *wire) form(f form) []byte {
 	b := w.encode(f)
 	w.forms[f].Store(&b)
 	return b
+}
+
+// joined are several in one form.
+func joined(list []*wire, f form) []byte {
+	var all []byte
+	for _, w := range list {
+		if w.err == nil {
+			all = append(all, w.form(f)...)
+		}
+	}
+	return all
 }
 
 func (w *wire) encode(f form) []byte {

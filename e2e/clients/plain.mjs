@@ -15,13 +15,13 @@ export function commands({ WebSocket, EventSource, SockJS, script }, print) {
   function hear(id, text) {
     const one = JSON.parse(text);
     if (one.event && one.ack) sends.get(id)(JSON.stringify({ ack: one.ack, args: ["from " + id] }));
-    say(id, one);
+    if (one.event !== "ready") say(id, one);
     return one.id;
   }
 
   // Keeps a connection of the kind that connect makes, given the last message's id.
   function keep(id, connect) {
-    let last;
+    let last = "";
     let current;
     let over = false;
     const again = () => {
@@ -29,6 +29,7 @@ export function commands({ WebSocket, EventSource, SockJS, script }, print) {
       current = connect(last);
       sends.set(id, (text) => current.send(text));
       current.onopen = () => print({ id, on: "open" });
+      current.onerror = () => {}; // onclose follows; npm's ws throws what nobody hears
       current.onmessage = ({ data }) => (last = hear(id, data) ?? last);
       current.onclose = async ({ code, reason }) => {
         print({ id, on: "closed", code, reason });
@@ -74,7 +75,7 @@ export function commands({ WebSocket, EventSource, SockJS, script }, print) {
   }
 
   const ways = {
-    ws: (id, url) => keep(id, (last) => new WebSocket(url.replace(/^http(.*)\?/, "ws$1/ws?") + (last ? "&after=" + last : ""))),
+    ws: (id, url) => keep(id, (last) => new WebSocket(url.replace(/^http(.*)\?/, "ws$1/ws?") + "&after=" + encodeURIComponent(last))),
     sse: (id, url) => events(id, url.replace("?", "/sse?")),
     comet: (id, url) =>
       poll(id, url.replace("?", "/comet?"), async (address) => {
@@ -89,7 +90,7 @@ export function commands({ WebSocket, EventSource, SockJS, script }, print) {
     open({ id, kind, url, query }) {
       const address = `${url}?${query}`;
       const sock = /^sockjs-(.*)/.exec(kind)?.[1];
-      if (sock) keep(id, () => new SockJS(address.replace("?", "/sockjs?"), null, { transports: sock }));
+      if (sock) keep(id, (last) => new SockJS(address.replace("?", "/sockjs?") + "&after=" + encodeURIComponent(last), null, { transports: sock }));
       else ways[kind](id, address);
     },
     send({ id, text }) {

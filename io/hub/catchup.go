@@ -86,7 +86,8 @@ type portion struct {
 	uid     string
 	turn    uint // when it was read, as in mailbox
 	letters []Letter
-	given   int // 1 if one of them has been delivered
+	given   int      // 1 if one of them has been delivered
+	sure    []uint64 // places of those that the client is known to have got
 }
 
 // read reads on. An inbox that cannot be read is passed over: it is there still at the next login.
@@ -113,6 +114,9 @@ func (b *mailbox) run(p portion) {
 	c, confirms := b.member.conn.(Confirmer)
 	for {
 		places, state := b.hand(&p)
+		if len(p.sure) > 0 {
+			b.member.hub.inbox.Confirm(p.uid, p.sure)
+		}
 		switch {
 		case state == lost:
 			return
@@ -172,7 +176,7 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 		return nil, caughtUp
 	}
 	for _, l := range p.letters {
-		needed, state := b.reach(p.turn, &l)
+		needed, sure, state := b.reach(p.turn, &l)
 		if state != reading {
 			return places, state
 		}
@@ -188,6 +192,8 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 			}
 		}
 		switch {
+		case sure:
+			p.sure = append(p.sure, l.Place)
 		case err == nil:
 			places = append(places, l.Place)
 		case errors.Is(err, ErrGone):
@@ -201,23 +207,24 @@ func (b *mailbox) hand(p *portion) (places []uint64, state progress) {
 	return places, reading
 }
 
-// reach tells whether a letter is the next one for the connection, and needed if it is to be delivered.
-func (b *mailbox) reach(turn uint, l *Letter) (needed bool, state progress) {
+// reach tells whether a letter is the next one for the connection, needed if it is to be delivered, and sure if its client is
+// known to have got it.
+func (b *mailbox) reach(turn uint, l *Letter) (needed, sure bool, state progress) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.over:
-		return false, lost
+		return false, false, lost
 	case b.turn != turn:
-		return false, caughtUp // which flush finds to be wrong
+		return false, false, caughtUp // which flush finds to be wrong
 	case l.Place > b.until:
-		return false, caughtUp
+		return false, false, caughtUp
 	case l.Place > b.member.hub.outbox.passed.Load():
-		return false, underway
+		return false, false, underway
 	}
 	b.behind = l.Place
-	_, has := b.has[l.Message.ID]
-	return !has, reading
+	got, has := b.has[l.Message.ID]
+	return !has, got, reading
 }
 
 // overflow ends a connection that takes no more; one that cannot be ended so goes on, with what comes.

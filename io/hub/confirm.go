@@ -10,7 +10,8 @@ type Confirmer interface {
 	// when it can; what is for the user waits until then.
 	Present() bool
 	// Confirm calls arrived(true) once everything that was delivered before has reached the client, or arrived(false) when
-	// the connection has ended before that; once, possibly before Confirm returns. Before arrived(true), and if it knows so
+	// the connection has ended before that; once, possibly before Confirm returns. If the client may say so later, when it comes
+	// back to a connection that can be recovered, arrived(true) may follow then, or nothing. Before arrived(true), and if it knows so
 	// much earlier, it calls taken: everything has left the queue, so that there is room for more. taken may be nil. Neither
 	// is called under a lock that Deliver takes.
 	Confirm(taken func(), arrived func(ok bool))

@@ -19,11 +19,11 @@ type mailbox struct {
 	running  bool       // somebody is at it, or will be told to go on
 	behind   uint64     // the place up to which the inbox has been read
 	held     []*Message
-	size     int                 // of held, in bytes
-	until    uint64              // up to where it is to be read: what is stored behind that is delivered as it comes
-	resumed  bool                // the client has recovered: all that is stored for it was logged, too
-	has      map[string]struct{} // IDs of messages that it need not be given then
-	given    int                 // portions with something in them that are not confirmed
+	size     int             // of held, in bytes
+	until    uint64          // up to where it is to be read: what is stored behind that is delivered as it comes
+	resumed  bool            // the client has recovered: all that is stored for it was logged, too
+	has      map[string]bool // IDs of messages that it need not be given then: true if it is known to have got them
+	given    int             // portions with something in them that are not confirmed
 	noted    []uint64
 	asking   bool // a confirmation of what was noted is under way
 }
@@ -77,8 +77,9 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 	return true, nil
 }
 
-// skip says that the client has the messages with these IDs: what is in the inbox of them is confirmed.
-func (m *Member) skip(ids map[string]struct{}) {
+// skip says that the client has the messages with these IDs, or is being given them: what is in the inbox of them is not given
+// again. Those that are true it has confirmed.
+func (m *Member) skip(ids map[string]bool) {
 	b := m.mail()
 	if b == nil {
 		return
@@ -98,7 +99,18 @@ func (b *mailbox) behindhand() bool {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.catching && !b.resumed || b.given > 0
+	return b.catching && !b.resumed
+}
+
+// owing tells whether the client has not confirmed what it was given of the inbox. Until it has, nobody can recover: what is
+// newer would come first. It may be called on a nil mailbox.
+func (b *mailbox) owing() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.given > 0
 }
 
 // takeHeldLocked empties what is held.

@@ -260,7 +260,8 @@ func (m *Member) leave(back bool, kept any) {
 		return
 	}
 	if t := m.trail(); t != nil {
-		m.hub.recovery.depart(m, t, back && !m.mail().behindhand(), kept)
+		b := m.mail()
+		m.hub.recovery.depart(m, t, b, back && !b.behindhand(), kept)
 		m.more().trail.Store(nil) // what follows is no part of it
 	}
 	m.unbind(CauseDisconnect)

@@ -44,6 +44,22 @@ func (h *Hub) Tracked(pid string) Conn {
 	return nil
 }
 
+// Left tells who was logged in on the connection with that PID that is away, "" for nobody, and what [Member.Away] was given:
+// before Claim, as some of that may be a confirmation that has come with the client.
+func (h *Hub) Left(pid string) (uid string, kept any, there bool) {
+	r := h.recovery
+	if r == nil {
+		return "", nil, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.away.byPID[pid]
+	if t == nil {
+		return "", nil, false
+	}
+	return t.uid, t.kept, true
+}
+
 // Claim returns what the connection with that PID has left behind, for a client that has got everything up to offset, empty
 // for nothing. It is nil if there is nothing, or if messages are missing. Nobody else can claim it meanwhile: one of
 // [Member.Recover], [Past.Release] and [Past.Forget] must follow.
@@ -117,9 +133,9 @@ func (p *Past) missed() ([]*Logged, error) {
 	}
 	r.mu.Lock()
 	after, spans := t.resume(p.offset, p.known), t.wants()
-	lost := t.over || r.away.byPID[t.pid] != t
+	lost, mail := t.over || r.away.byPID[t.pid] != t, t.mail
 	r.mu.Unlock()
-	if lost {
+	if lost || mail.owing() {
 		return nil, ErrLost
 	}
 	list, complete := r.log.Since(after, spans)
@@ -142,15 +158,15 @@ func (p *Past) missed() ([]*Logged, error) {
 	return list, nil
 }
 
-// has returns the IDs of the messages that the client has got already, or is given as missed, as far as they are in the log:
-// what is in its inbox of these has been confirmed by its coming back. Called with the baton.
-func (p *Past) has(h *Hub, missed []*Logged) map[string]struct{} {
+// has returns the IDs of the messages that the client has got already, which are true, or is given as missed, as far as they
+// are in the log: that it has got them is confirmed by its coming back with its offset. Called with the baton.
+func (p *Past) has(h *Hub, missed []*Logged) map[string]bool {
 	if h.inbox == nil {
 		return nil
 	}
-	ids := make(map[string]struct{}, len(missed))
+	ids := make(map[string]bool, len(missed))
 	for _, one := range missed {
-		ids[one.Message.ID] = struct{}{}
+		ids[one.Message.ID] = false
 	}
 	if !p.known {
 		return ids
@@ -161,7 +177,7 @@ func (p *Past) has(h *Hub, missed []*Logged) map[string]struct{} {
 	list, _ := r.log.Since(max(t.start, Position(max(r.oldest.Load(), 1)-1)), t.wants())
 	for _, one := range list {
 		if one.At <= p.offset && t.meets(&one.To, one.At) {
-			ids[one.Message.ID] = struct{}{}
+			ids[one.Message.ID] = true
 		}
 	}
 	return ids
@@ -266,7 +282,7 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	if !r.away.remove(t) { // it is new, or its time has just been up
 		r.tracked.Add(1)
 	}
-	t.id, t.own, t.kept, t.claimed = m.conn.ID(), nil, nil, false
+	t.id, t.own, t.kept, t.claimed, t.mail = m.conn.ID(), nil, nil, false, nil
 	at := r.taken()
 	uid := m.UID()
 	is := func(s Span) bool {

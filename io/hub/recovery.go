@@ -160,7 +160,7 @@ func (r *recovery) close() {
 
 // depart keeps the trail of a member whose connection has ended, if its client may come back. Called with the member's mu
 // held, before it leaves the indexes, so that what is pushed meanwhile is logged.
-func (r *recovery) depart(m *Member, t *trail, back bool, kept any) {
+func (r *recovery) depart(m *Member, t *trail, b *mailbox, back bool, kept any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.here, t.pid)
@@ -168,6 +168,9 @@ func (r *recovery) depart(m *Member, t *trail, back bool, kept any) {
 	n := 1
 	if back && !t.over {
 		t.id, t.uid, t.kept, t.left, t.until = m.conn.ID(), m.UID(), kept, r.taken(), time.Now().Add(r.Window)
+		if b.owing() {
+			t.mail = b
+		}
 		t.own = make([]string, m.own)
 		for i := range t.own {
 			t.own[i] = m.rooms[i].name

@@ -86,6 +86,9 @@ func (r *recovery) save(put func(saved) error) error {
 		return err
 	}
 	for _, t := range trails {
+		if t.mail.owing() { // what it was given could be confirmed here only
+			continue
+		}
 		err := put(saved{Trail: &savedTrail{
 			PID: t.pid, ID: t.id, UID: t.uid, Own: t.own, Start: t.start, Last: Position(t.last.Load()), Left: t.left,
 			Until: t.until, Spans: t.spans,

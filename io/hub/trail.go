@@ -37,6 +37,7 @@ type trail struct {
 	until   time.Time
 	claimed bool
 	cost    int
+	mail    *mailbox // where it is noted what the client has not confirmed that it was given of the inbox; nil if it has
 }
 
 // begin notes that something begins. since is a position whose push cannot have seen it.
