@@ -5,17 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -366,100 +362,4 @@ func TestOutsideStop(t *testing.T) {
 	}
 	rec.want(t, "user.online", "7", "")
 	rec.want(t, "user.offline", "7", "disconnect")
-}
-
-// What is stored for a user comes at the login without Socket.IO too, in order, and counts as confirmed when it has arrived.
-func TestOutsideInbox(t *testing.T) {
-	p := start(t, func(c *configs.Config) {
-		c.Store.Path, c.Inbox.Open = filepath.Join(t.TempDir(), "crier.db"), true
-	})
-	const many = 600 // more than a queue's quarter, which is given at once
-	tests := map[string]func(uid string, got func(id string) bool){
-		"/ws": func(uid string, got func(string) bool) {
-			c := p.plainWS("/ws", "uid="+uid, nil)
-			go func() { // answers the pings
-				for {
-					h, err := ws.ReadHeader(c.in)
-					payload := make([]byte, h.Length)
-					if err == nil {
-						_, err = io.ReadFull(c.in, payload)
-					}
-					if err != nil {
-						return
-					}
-					if h.OpCode == ws.OpPing {
-						frame, err := ws.CompileFrame(ws.MaskFrame(ws.NewPongFrame(payload)))
-						if err == nil {
-							_, err = c.conn.Write(frame)
-						}
-						if err != nil {
-							return
-						}
-						continue
-					}
-					var m struct{ ID string }
-					if json.Unmarshal(payload, &m) != nil || got(m.ID) {
-						continue
-					}
-				}
-			}()
-		},
-		"/comet": func(uid string, got func(string) bool) {
-			for next := ""; ; {
-				var a struct {
-					Next     string
-					Messages []struct{ ID string }
-				}
-				if err := json.Unmarshal([]byte(p.get("http://"+p.Addr()+"/comet?wait=1&uid="+uid+"&after="+next)), &a); err != nil {
-					t.Fatal(err)
-				}
-				next = a.Next
-				over := false
-				for _, m := range a.Messages {
-					over = got(m.ID)
-				}
-				if over {
-					p.get("http://" + p.Addr() + "/comet?wait=0&after=" + next) // confirms
-					return
-				}
-			}
-		},
-		"/sse": func(uid string, got func(string) bool) {
-			resp, err := p.http.Transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.Addr()+"/sse?uid="+uid, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := resp.Body.Close(); err != nil {
-					t.Error(err)
-				}
-			})
-			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
-				if id, ok := strings.CutPrefix(lines.Text(), "id: "); ok && got(id) {
-					return
-				}
-			}
-		},
-	}
-	for path, read := range tests {
-		t.Run(path, func(t *testing.T) {
-			uid := strings.Trim(path, "/")
-			var batch strings.Builder
-			for n := range many {
-				fmt.Fprintf(&batch, `{"id":"%s-%d","to":{"users":[%q]},"data":1,"store":true}`+"\n", uid, n, uid)
-			}
-			a := p.do(http.MethodPost, "http://"+p.PushAddr()+"/v1/push/batch", batch.String(), "Content-Type", "application/x-ndjson")
-			same(t, "stored", strings.Count(a.body, `"stored":true`), many)
-			var n atomic.Int64
-			read(uid, func(id string) bool {
-				if want := fmt.Sprintf("%s-%d", uid, n.Load()); id != want {
-					t.Errorf("got %s, want %s", id, want)
-				}
-				return n.Add(1) == many
-			})
-			await(t, "all have come", func() bool { return n.Load() == many })
-			last := fmt.Sprintf("http://%s/v1/messages/%s-%d", p.PushAddr(), uid, many-1)
-			await(t, "the confirmation", func() bool { return strings.Contains(p.get(last), `"confirmed":1`) })
-		})
-	}
 }

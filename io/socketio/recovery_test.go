@@ -169,7 +169,9 @@ func TestRecoverBeforeTheLossIsNoticed(t *testing.T) {
 	recoveryKinds(t, func(t *testing.T, k kind) {
 		h := serveRecovery(t, nil)
 		left := departures(h.Main())
+		came := arrivals(h.Main())
 		a := h.greet(t, k, "")
+		take(t, "socket", came) // one that leaves before OnConnect has no OnDisconnect
 		emit(t, h.Main().All(), JSON(1))
 		b := a.again(h, "") // it has got nothing
 		same(t, "sid", b.sid, a.sid)
