@@ -24,6 +24,8 @@
       saving = false;
       try { storage().setItem(key, JSON.stringify(order)); } catch (refused) { /* then a reload forgets */ }
     }
+    // Who leaves the page does not wait for the timer.
+    if (global.addEventListener) global.addEventListener("onpagehide" in global ? "pagehide" : "unload", save);
     try { JSON.parse(storage().getItem(key)).forEach(add); } catch (nothing) { /* it begins empty */ }
     this.has = function (id) { return seen["#" + id] === true; };
     this.add = function (id) {

@@ -102,6 +102,17 @@ async function reload(window, ids, name) {
 assert.deepEqual(await reload({ sessionStorage }, ["1", "2", "2"]), ["1", "2"]);
 assert.deepEqual(await reload({ sessionStorage }, ["1", "2", "3"]), ["3"]);
 assert.deepEqual(await reload({ sessionStorage }, ["1"], "other"), ["1"]);
+
+{ // a page that is left before the timer has fired
+  let leave;
+  const window = { sessionStorage, onpagehide: null, addEventListener: (name, fn) => assert.equal(name, "pagehide") ?? (leave = fn) };
+  const socket = new EventEmitter();
+  load(window)(socket).on("new_msg", () => {});
+  socket.emit("new_msg", "4", "4");
+  leave();
+  assert.deepEqual(JSON.parse(kept.get("crier ")).at(-1), "4");
+}
+
 kept.set("crier ", "{not JSON");
 assert.deepEqual(await reload({ sessionStorage }, ["1"]), ["1"]);
 const refusing = { get sessionStorage() { throw new Error("SecurityError"); } };
