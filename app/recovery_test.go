@@ -96,3 +96,18 @@ func TestRecoverySettings(t *testing.T) {
 		}
 	}
 }
+
+// The count that a client is shown at its login has an offset, too, if the client can recover.
+func TestRecoveryCount(t *testing.T) {
+	p := start(t, func(c *configs.Config) { c.Presence.CountEvent, c.Presence.CountInterval = "json", time.Hour })
+	for auth, want := range map[string]string{
+		`"uid":"42"`:                 `42["update_online_count",{"users":1,"connections":1}]`,
+		`"uid":"42","recovery":true`: `42["update_online_count",{"users":1,"connections":1},"`,
+	} {
+		page := dialWith(t, p.Addr(), "EIO=4", nil)
+		page.returning(auth)
+		page.wantPrefix(want)
+		page.leave()
+		await(t, "departure", func() bool { return p.hub.Stats().Sockets == 0 })
+	}
+}

@@ -103,10 +103,12 @@ func TestInboxWebSocket(t *testing.T) {
 			}
 			p.keep("now")
 			c.want(`{"id":"ID","event":"new_msg","args":["now"]}`)
-			c.send("ping")
-			c.want("pong")
 			for _, id := range []string{"0", "299", "now"} {
-				p.confirmed(id)
+				await(t, "the confirmation of "+id, func() bool {
+					c.send("ping") // has the client read on, which answers the pings of the protocol, too
+					c.want("pong")
+					return p.state(id) == "confirmed"
+				})
 			}
 		})
 	}

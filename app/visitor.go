@@ -16,7 +16,7 @@ type visitor interface {
 	Member() *hub.Member
 	Data() any
 	SetData(v any)
-	// Tell sends a message that no push brings.
+	// Tell sends a message without attachments that no push brings.
 	Tell(m *hub.Message) error
 	// Close ends the connection in such a way that the client comes back.
 	Close(why fallback.Reason)
@@ -25,8 +25,14 @@ type visitor interface {
 // socket is a visitor that speaks Socket.IO.
 type socket struct{ *socketio.Socket }
 
-// Tell implements [visitor].
-func (s socket) Tell(m *hub.Message) error { return s.Deliver(m) }
+// Tell implements [visitor]. A client that can recover wants an offset behind the arguments, as Emit gives it.
+func (s socket) Tell(m *hub.Message) error {
+	args := make([]socketio.Arg, len(m.Args))
+	for i, arg := range m.Args {
+		args[i] = socketio.Raw(arg)
+	}
+	return s.Emit(m.Event, args...)
+}
 
 // Close implements [visitor]. There is no telling why.
 func (s socket) Close(fallback.Reason) { s.Session().Close() }
