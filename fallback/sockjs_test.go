@@ -1,8 +1,8 @@
 package fallback_test
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -139,8 +139,7 @@ func TestSockStreams(t *testing.T) {
 			f.block(end)
 
 			f.leave() // without a word
-			d.awaitFree("s")
-			f = d.streamed(transport, path)
+			f = d.streamOnceFree(transport, path)
 			d.kick("7")
 			f.want(frame(transport, `c[4403,"`+fallback.Kicked.Text+`"]`))
 			f.wantEnd()
@@ -149,21 +148,24 @@ func TestSockStreams(t *testing.T) {
 	}
 }
 
-// awaitFree waits until a session knows that its stream has ended.
-func (d *desk) awaitFree(session string) {
+// streamOnceFree opens a stream once the session knows that the last one has ended: until then, a stream is refused.
+func (d *desk) streamOnceFree(transport, path string) *flow {
 	d.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		ctx, cancel := context.WithTimeout(d.t.Context(), 50*time.Millisecond)
-		resp, err := d.request(ctx, http.MethodPost, "/sockjs/000/"+session+"/xhr", "")
-		cancel()
-		if err != nil {
-			return // it waited
+	ends := strings.TrimPrefix(frame(transport, ""), "data: ")
+	for n, end := 0, time.Now().Add(patience); time.Now().Before(end); n++ {
+		f, id := d.streamed(transport, path), fmt.Sprintf("probe-%d", n)
+		d.push(id, "7", "e")
+		for refused := false; !refused; {
+			got := f.block(ends)
+			if strings.Contains(got, id+`\"`) {
+				return f
+			}
+			refused = strings.Contains(got, "c[2010")
 		}
-		if err := resp.Body.Close(); err != nil {
-			d.t.Fatal(err)
-		}
+		f.wantEnd()
 	}
 	d.t.Fatal("the session is still taken")
+	return nil
 }
 
 func TestSockWebSocket(t *testing.T) {
