@@ -27,9 +27,21 @@ func TestForeignClients(t *testing.T) {
 			if _, err := os.Stat(filepath.Join("foreign", c.needs)); err != nil {
 				missing(t, "the clients in other languages are missing: run make test-clients")
 			}
-			shell := tool(t, "sh", "a POSIX shell")
-			d := &driver{script: startScript(t, shell, append([]string{"-c", `cd foreign && exec "$@"`, "sh"}, c.command...)...), sockets: map[string]*socket{}}
+			d := &driver{script: startForeign(t, c.command...), sockets: map[string]*socket{}}
 			everyTrial(t, d, c.client, "product", "restart")
 		})
 	}
+	t.Run("Java-WebSocket", func(t *testing.T) { // does what the clients without Socket.IO do in JavaScript
+		if _, err := os.Stat(filepath.Join("foreign", "java/websocket/classes")); err != nil {
+			missing(t, "the clients in other languages are missing: run make test-clients")
+		}
+		c := &crowd{startForeign(t, "java", "-cp", "java/websocket/classes:java/websocket/lib/*", "PlainDriver"), map[string][]heard{}}
+		tryPlain(t, c, "ws")
+	})
+}
+
+// startForeign runs a command in foreign/.
+func startForeign(t *testing.T, command ...string) *script {
+	t.Helper()
+	return startScript(t, tool(t, "sh", "a POSIX shell"), append([]string{"-c", `cd foreign && exec "$@"`, "sh"}, command...)...)
 }
