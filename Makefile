@@ -37,7 +37,7 @@ lint:
 	.ci/lint
 
 unit: client
-	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '^crier/e2e')
+	$(GO) test -race -timeout 5m $$($(GO) list ./... | grep -v '^crier/e2e')
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
 
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp

@@ -35,7 +35,7 @@ func TestForeignClients(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("foreign", "java/websocket/classes")); err != nil {
 			missing(t, "the clients in other languages are missing: run make test-clients")
 		}
-		c := &crowd{startForeign(t, "java", "-cp", "java/websocket/classes:java/websocket/lib/*", "PlainDriver"), map[string][]heard{}}
+		c := &crowd{startForeign(t, "java", "-cp", "java/websocket/classes:java/websocket/lib/*", "PlainDriver"), map[string][]heard{}, sameJSON}
 		tryPlain(t, c, "ws")
 	})
 }

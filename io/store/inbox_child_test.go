@@ -150,15 +150,16 @@ func killedPoster(t *testing.T, path string, stored, confirmed map[string]bool) 
 
 // fillInboxDisk has the files hit a limit of their size, which is as when the disk is full, and lifts it again.
 func fillInboxDisk(q *Inbox) error {
+	const fullAt, letterBytes = 1 << 20, 100_000
 	limit := func(n uint64) error {
 		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: ^uint64(0)})
 	}
-	if err := limit(1 << 20); err != nil {
+	if err := limit(fullAt); err != nil {
 		return err
 	}
 	keep := func(id string) error {
 		done := make(chan hub.Deposited, 1)
-		d := deposit(id, strings.Repeat("x", 100_000), "u")
+		d := deposit(id, strings.Repeat("x", letterBytes), "u")
 		q.Put(d, func(d hub.Deposited) { done <- d })
 		return (<-done).Err
 	}
@@ -168,6 +169,9 @@ func fillInboxDisk(q *Inbox) error {
 		id := fmt.Sprintf("%02d", n)
 		if err := keep(id); err != nil {
 			failed++
+			if q.settled() == nil && len(kept)*letterBytes > fullAt {
+				return fmt.Errorf("with a full disk: %d messages are said to be in the file, which has no room for them", len(kept))
+			}
 			continue
 		}
 		kept = append(kept, id)
