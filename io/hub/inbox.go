@@ -44,6 +44,10 @@ type Deposit struct {
 	Expires time.Time
 	// Online is how many of the users are online at this moment, and Connections with how many connections.
 	Online, Connections int
+	// To is the audience, which may have more than those users, and Number the number of the message among those of this hub:
+	// for an Inbox of several hubs, which hands both back with [Hub.Arrive].
+	To     Audience
+	Number uint64
 }
 
 // Deposited says what became of a [Deposit].
@@ -55,6 +59,9 @@ type Deposited struct {
 	// those of its Deposit.
 	Known                      bool
 	Users, Online, Connections int
+	// Streamed says that the Inbox is one of several hubs, and that the message comes to connections by [Hub.Arrive] alone; Comes
+	// says that it comes to this hub, too, or may. Online and Connections are then those of all hubs together.
+	Streamed, Comes bool
 	// Err, if not nil, is why it is not kept.
 	Err error
 }
