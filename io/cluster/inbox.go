@@ -24,9 +24,15 @@ const (
 	sweepSize  = 500
 )
 
+// Arriver has the connections of this node. *hub.Hub is one.
+type Arriver interface {
+	Arrive(a hub.Arrival) hub.Result
+	Occupants(to *hub.Audience) (hub.Occupants, error)
+}
+
 // InboxOptions are the settings of an [Inbox].
 type InboxOptions struct {
-	// Node leads to Redis, and to the streams. Required.
+	// Node leads to Redis, and to the streams. Required, not started.
 	Node *Node
 	// Sweeps tells whether this node is the one that removes what has expired. Nil: it is.
 	Sweeps func() bool
@@ -92,6 +98,7 @@ func (o *InboxOptions) complete() error {
 type Inbox struct {
 	// static
 	InboxOptions
+	hub  Arriver         // set by Serve
 	run  context.Context // ends with Close
 	stop context.CancelFunc
 	puts chan *put
@@ -107,7 +114,7 @@ type Inbox struct {
 	flying  gathering // guarded by mu: what it is being told
 }
 
-var _ hub.Inbox = (*Inbox)(nil)
+var _ hub.SharedInbox = (*Inbox)(nil)
 
 //go:embed inbox*.lua
 var inboxLua embed.FS
@@ -133,7 +140,7 @@ var (
 	sweepScript   = inboxScript("sweep")
 )
 
-// NewInbox returns an Inbox. The caller must call Close in the end, before it closes the Node.
+// NewInbox returns an Inbox. The caller must call Serve before the Node is started, and Close in the end, before the Node is closed.
 func NewInbox(o InboxOptions) (*Inbox, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("cluster: opening the inbox: %w", err)
@@ -143,6 +150,12 @@ func NewInbox(o InboxOptions) (*Inbox, error) {
 	q.work.Go(q.putForever)
 	q.work.Go(q.tellForever)
 	return q, nil
+}
+
+// Serve says whom the messages are given to on this node.
+func (q *Inbox) Serve(h Arriver) {
+	q.hub = h
+	q.Node.OnEntry(KindStored, q.carry)
 }
 
 // Close tells Redis what has gathered, if it can be reached, and ends what the Inbox does by itself. It may be called again.
@@ -166,7 +179,7 @@ func (q *Inbox) do(ctx context.Context, s *Script, args ...any) (any, error) {
 	return q.Node.Run(ctx, s, append([]any{q.KeepReceipts.Milliseconds()}, args...)...)
 }
 
-// Last implements hub.Inbox. What is stored already has a place before those that the hub will be told of, whatever it is.
+// Last implements hub.Inbox: the hub hears of places only when it reads the streams.
 func (q *Inbox) Last() uint64 { return 0 }
 
 // Next implements hub.Inbox. What has been confirmed on this node is not there any more, though Redis may not know it yet.
@@ -227,4 +240,9 @@ func (q *Inbox) Stats() (st InboxStats, err error) {
 		*field = uint64(max(list[i], 0))
 	}
 	return st, nil
+}
+
+// Elsewhere implements hub.SharedInbox.
+func (q *Inbox) Elsewhere(ctx context.Context, to *hub.Audience) (hub.Occupants, error) {
+	return hub.Occupants{}, errors.New("not yet")
 }

@@ -53,6 +53,7 @@ func midOf(scope, id string) string {
 func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
 	p := &put{Deposit: d, mid: midOf(d.Scope, d.Message.ID), nonce: rand.Text()[:10], since: time.Now(), stored: stored}
 	p.letter = encodeLetter(d.Message)
+	p.head = q.frame(p)
 	p.size = len(p.letter) + letterCost + len(d.Users)*addresseeCost
 	switch {
 	case len(d.Users) > maxAddressees:
@@ -148,7 +149,7 @@ func (q *Inbox) tryKeep(group []*put) ([]hub.Deposited, error) {
 			everywhere = 1
 		}
 		ttl := max(time.Until(p.Expires).Milliseconds(), 1)
-		args = append(args, p.mid, p.nonce, ttl, p.size, everywhere, 0, p.head, p.letter, len(p.Users))
+		args = append(args, p.mid, p.nonce, ttl, p.size, everywhere, p.Strangers, p.head, p.letter, len(p.Users))
 		for _, uid := range p.Users {
 			args = append(args, uid)
 		}
@@ -168,7 +169,7 @@ func (q *Inbox) tryKeep(group []*put) ([]hub.Deposited, error) {
 		}
 		list[i] = hub.Deposited{
 			Place: uint64(n[0]), Known: n[1] == 1, Users: int(n[2]), Online: int(n[3]), Connections: int(n[4]),
-			Streamed: true, Comes: n[5] != 0,
+			Comes: n[5] != 0,
 		}
 	}
 	return list, nil

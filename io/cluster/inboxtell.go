@@ -25,8 +25,14 @@ const (
 type gathering struct {
 	confirmed map[string][]uint64 // places, by uid
 	places    int                 // of confirmed
-	notes     []hub.Note
+	notes     []note
 	dropped   int // notes that there was no room for
+}
+
+// note is something for the receipt of a message: a hub.Note or, without a Time, how many connections took it here.
+type note struct {
+	mid string
+	hub.Note
 }
 
 // Confirm implements hub.Inbox.
@@ -61,7 +67,14 @@ func (q *Inbox) arrived(uid string) map[uint64]bool {
 }
 
 // Note adds to a receipt, or begins one. It does not wait.
-func (q *Inbox) Note(n hub.Note) {
+func (q *Inbox) Note(n hub.Note) { q.note(note{midOf(n.Scope, n.ID), n}) }
+
+// took notes how many connections took a message of another node here.
+func (q *Inbox) took(mid string, connections int) {
+	q.note(note{mid, hub.Note{Delivered: connections}})
+}
+
+func (q *Inbox) note(n note) {
 	q.mu.Lock()
 	if g := &q.waiting; len(g.notes) < maxGathered {
 		g.notes = append(g.notes, n)
@@ -145,7 +158,7 @@ func (q *Inbox) settled() error {
 }
 
 // takeBackLocked has tell try again what it could not. To confirm twice does nothing, nor does it to note the same again.
-func (q *Inbox) takeBackLocked(g gathering, notes []hub.Note) {
+func (q *Inbox) takeBackLocked(g gathering, notes []note) {
 	w := &q.waiting
 	for uid, places := range w.confirmed {
 		if g.confirmed == nil {
@@ -185,9 +198,13 @@ func (q *Inbox) tellConfirmed(ctx context.Context, confirmed map[string][]uint64
 	return flush()
 }
 
-func (q *Inbox) noteArgs(notes []hub.Note) (args []any) {
+func (q *Inbox) noteArgs(notes []note) (args []any) {
 	for _, n := range notes {
-		args = append(args, midOf(n.Scope, n.ID), n.Time.UnixMilli(), n.Users, n.Connections, n.Delivered)
+		at := any("")
+		if !n.Time.IsZero() {
+			at = n.Time.UnixMilli()
+		}
+		args = append(args, n.mid, at, n.Users, n.Connections, n.Delivered)
 		if n.Acked != nil {
 			args = append(args, n.Acked.Users, n.Acked.Connections)
 		} else {

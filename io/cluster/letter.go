@@ -49,47 +49,16 @@ func decodeLetter(b []byte) (*hub.Message, error) {
 	if len(b) < 6 || b[4] != letterFormat {
 		return nil, errLetter
 	}
-	d := fields{rest: b[6:]}
-	m := &hub.Message{ShowID: b[5] == 1, ID: string(d.text()), Event: string(d.text())}
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		m.Args = append(m.Args, json.RawMessage(d.text()))
+	d := decoder{rest: b[6:]}
+	m := &hub.Message{ShowID: b[5] == 1, ID: d.text(), Event: d.text()}
+	for range d.count() {
+		m.Args = append(m.Args, json.RawMessage(d.bytes()))
 	}
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		m.Attachments = append(m.Attachments, d.text())
+	for range d.count() {
+		m.Attachments = append(m.Attachments, d.bytes())
 	}
 	if d.bad || len(d.rest) > 0 {
 		return nil, errLetter
 	}
 	return m, nil
-}
-
-func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-// fields takes values off the front of rest. Once bad, it returns nothing.
-type fields struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
-	if n <= 0 {
-		d.bad, d.rest = true, nil
-		return 0
-	}
-	d.rest = d.rest[n:]
-	return v
-}
-
-func (d *fields) text() []byte {
-	n := d.uvarint()
-	if n > uint64(len(d.rest)) {
-		d.bad, d.rest = true, nil
-		return nil
-	}
-	text := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return text
 }

@@ -56,6 +56,7 @@ type Hub struct {
 	recovery   *recovery     // nil if no connection can be recovered
 	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
 	inbox      Inbox         // nil: there is none
+	shared     SharedInbox   // the inbox, if it is one
 	limit      limit
 	idPrefix   string
 
@@ -117,6 +118,7 @@ func New(o Options) (*Hub, error) {
 		idPrefix:   rand.Text()[:13],
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
+	h.shared, _ = o.Inbox.(SharedInbox)
 	h.indexes.init()
 	if o.Inbox != nil {
 		last := o.Inbox.Last()

@@ -44,10 +44,22 @@ type Deposit struct {
 	Expires time.Time
 	// Online is how many of the users are online at this moment, and Connections with how many connections.
 	Online, Connections int
-	// To is the audience, which may have more than those users, and Number the number of the message among those of this hub:
-	// for an Inbox of several hubs, which hands both back with [Hub.Arrive].
-	To     Audience
-	Number uint64
+	// What follows is for a [SharedInbox], which hands it back with [Hub.Arrive]. To is the audience, which may have more than
+	// those users; Strangers is how many connections of it are not logged in; Number is not 0, and another one for each; Wait
+	// and KeepAnswers are those of the [Question], if there is one.
+	To          Audience
+	Strangers   int
+	Number      uint64
+	Wait        time.Duration
+	KeepAnswers int
+}
+
+// share has the deposit say what a SharedInbox wants to know.
+func (d *Deposit) share(p *Push, k *Keep, number uint64, strangers int) {
+	d.To, d.Number, d.Strangers = p.To, number, strangers
+	if k.Ask != nil {
+		d.Wait, d.KeepAnswers = k.Ask.Wait, k.Ask.Keep
+	}
 }
 
 // Deposited says what became of a [Deposit].
@@ -59,9 +71,9 @@ type Deposited struct {
 	// those of its Deposit.
 	Known                      bool
 	Users, Online, Connections int
-	// Streamed says that the Inbox is one of several hubs, and that the message comes to connections by [Hub.Arrive] alone; Comes
-	// says that it comes to this hub, too, or may. Online and Connections are then those of all hubs together.
-	Streamed, Comes bool
+	// Comes says, of a [SharedInbox], that the message comes to this hub, or may. Online and Connections are those of all
+	// hubs together then.
+	Comes bool
 	// Err, if not nil, is why it is not kept.
 	Err error
 }
