@@ -98,6 +98,9 @@ func (p *presence) settleStanding(one subject, at Position) {
 	case !u.told:
 		delete(s.byUID, u.uid)
 	}
+	if u.told && u.toldConnect > 0 {
+		p.attended(u.uid, at)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	waits := p.waits[u]
@@ -195,6 +198,13 @@ func (p *presence) cross() {
 // Reached says that everything up to a position that has come to this hub from others has been carried out. It is for hubs
 // with an [Attendance]; positions grow.
 func (h *Hub) Reached(at Position) {
+	if h.shared != nil {
+		if h.drift.strands.CompareAndSwap(true, false) {
+			h.strandAll()
+		}
+		h.outbox.reached(at)
+		h.drifted(at)
+	}
 	p := h.presence
 	if p == nil || p.attendance == nil {
 		return
@@ -212,6 +222,7 @@ func (h *Hub) Relist() {
 	if p == nil || p.attendance == nil {
 		return
 	}
+	h.Strand()
 	p.lists.Add(1) // what Attend has in hand is told again, too
 	for i := range p.indexes.users {
 		s := &p.indexes.users[i]

@@ -65,6 +65,7 @@ type Hub struct {
 
 	tasks   tasks
 	outbox  outbox
+	drift   drift
 	unread  complaint
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
@@ -143,7 +144,7 @@ func New(o Options) (*Hub, error) {
 		}
 	}
 	if o.Presence != nil || o.Attendance != nil {
-		h.presence = newPresence(o, &h.indexes)
+		h.presence = newPresence(o, &h.indexes, h.drift.attended)
 	}
 	if o.RoomPresence != nil {
 		h.rooms = newRoomWatch(o)

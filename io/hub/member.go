@@ -90,7 +90,7 @@ func (m *Member) Login(uid string) error {
 	}
 	err := m.login(uid)
 	if err == nil {
-		m.await()
+		m.settleIn()
 	}
 	m.catchUp()
 	return err

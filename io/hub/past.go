@@ -250,7 +250,9 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	case uid != "" && uid != t.uid, uid == "" && t.uid != "" && m.hub.loginFirst:
 		return ErrLost
 	case uid == "" && t.uid != "":
-		err = m.login(t.uid)
+		if err = m.login(t.uid); err == nil {
+			m.moored()
+		}
 		m.catchUp()
 	}
 	for _, room := range t.own {

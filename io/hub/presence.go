@@ -62,8 +62,9 @@ type presence struct {
 	tick       time.Duration
 	keep       bool // the observer remembers who is online
 	observe    func([]PresenceChange) error
-	attendance Attendance // nil: there is one hub, and observe is told
-	batch      int        // how many users the changes of one call are about, at most
+	attendance Attendance                    // nil: there is one hub, and observe is told
+	attended   func(uid string, at Position) // the Attendance has a user
+	batch      int                           // how many users the changes of one call are about, at most
 	log        *slog.Logger
 	indexes    *indexes
 	start      time.Time     // departures are due so long after it
@@ -95,13 +96,14 @@ type presence struct {
 }
 
 // newPresence starts the goroutine; close ends it.
-func newPresence(o Options, x *indexes) *presence {
+func newPresence(o Options, x *indexes, attended func(uid string, at Position)) *presence {
 	now := time.Now()
 	p := &presence{
 		delay:      o.OfflineDelay,
 		tick:       o.PresenceTick,
 		observe:    o.Presence,
 		attendance: o.Attendance,
+		attended:   attended,
 		batch:      maxBatch,
 		log:        o.Logger,
 		indexes:    x,

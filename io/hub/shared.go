@@ -3,7 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"time"
 )
 
@@ -140,6 +140,9 @@ func (o *outbox) expect(one *stored) {
 	if o.sent == nil {
 		o.sent = make(map[uint64]*stored)
 	}
+	if o.number == 0 {
+		o.number = rand.Uint64N(1 << 48)
+	}
 	o.number++
 	one.number, one.came = o.number, make(chan struct{})
 	o.sent[one.number] = one
@@ -191,32 +194,6 @@ func (s *stored) finishShared(h *Hub) {
 	r.Partial = r.Partial || d.Comes && !came
 	s.tell(Kept{Result: r, Stored: len(s.users)})
 	s.ask.start(r)
-}
-
-// here says that what is stored for the user of a connection that has just logged in comes to this hub behind a position, up
-// to which everything has: what is before that, it finds in the inbox.
-func (m *Member) here(at Position) {
-	b := m.mail()
-	if b == nil || at == 0 {
-		return
-	}
-	b.mu.Lock()
-	var dropped []*Message
-	if b.catching && !b.over {
-		b.until = max(b.until, uint64(at))
-		b.held = slices.DeleteFunc(b.held, func(msg *Message) bool {
-			if msg.place == 0 || msg.place > uint64(at) {
-				return false
-			}
-			dropped = append(dropped, msg)
-			b.size -= messageCost + msg.size()
-			return true
-		})
-	}
-	b.mu.Unlock()
-	for _, msg := range dropped {
-		msg.ask.resume()
-	}
 }
 
 // reached notes that everything up to a position that comes from several hubs has been carried out.
