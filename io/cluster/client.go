@@ -162,6 +162,15 @@ func (c *Client) Go(done func(reply any, err error), s *Script, keys []string, a
 	}
 }
 
+// Check has the connection tried, as when another one to the same Redis has been lost: one that nothing is sent over does not tell.
+func (c *Client) Check() {
+	if err := c.enqueue(ping()); err != nil {
+		return // there is none, or it is being tried
+	}
+}
+
+func ping() *call { return &call{name: "PING", done: func(any, error) {}} }
+
 func newScriptCall(s *Script, keys []string, args []any) *call {
 	all := make([]any, 0, 1+len(keys)+len(args))
 	all = append(all, len(keys))
@@ -279,7 +288,7 @@ func (c *Client) serve(ctx context.Context) (up bool, err error) {
 			case <-ctx.Done():
 				return true, ctx.Err()
 			case <-ticker.C: // so that it is noticed in time that there is nobody any more
-				batch = []*call{{name: "PING", done: func(any, error) {}}}
+				batch = []*call{ping()}
 			}
 		}
 		if err := c.exchange(conn, batch); err != nil {
