@@ -21,7 +21,7 @@ func (r *Relay) Ask(ctx context.Context, p hub.Push, q hub.Question) (hub.Result
 	if err := r.reserve(one); err != nil {
 		return hub.Result{}, fmt.Errorf("asking for acknowledgements: %w", err)
 	}
-	one.wait = r.waits.add(one.number, func(w *wait) { q.Done(w.acknowledgements(q.Keep)) })
+	one.wait = r.await(one.number, q)
 	one.wait.part()
 	part := hub.Question{Wait: q.Wait, Keep: q.Keep, Done: func(a hub.Answers) { one.wait.join(appendAnswers(nil, &a)) }}
 	own, err := r.hub.AskPart(0, p, hub.Untracked, part)
@@ -47,11 +47,21 @@ func (r *Relay) Ask(ctx context.Context, p hub.Push, q hub.Question) (hub.Result
 // receiveAsk carries out a push of another node whose clients are to acknowledge it.
 func (r *Relay) receiveAsk(e Entry, p *pushed) {
 	_, err := r.hub.AskPart(e.At, p.Push, hub.Everyone, hub.Question{Wait: p.Ask, Keep: p.Keep, Done: func(a hub.Answers) {
-		r.reply(e.Origin, appendReply(nil, e.Number, appendAnswers(nil, &a)))
+		r.acknowledge(e, &a)
 	}})
 	if err != nil {
 		r.log.Warn("clients could not be asked what another server wants to know", "node", e.Origin, "error", err)
 	}
+}
+
+// await has q.Done called with what the nodes say that are expected to ([wait.expect]), in the end, to the entry of this number.
+func (r *Relay) await(number uint64, q hub.Question) *wait {
+	return r.waits.add(number, func(w *wait) { q.Done(w.acknowledgements(q.Keep)) })
+}
+
+// acknowledge tells the origin of an entry what the clients here have acknowledged it with. It does not wait.
+func (r *Relay) acknowledge(e Entry, a *hub.Answers) {
+	r.reply(e.Origin, appendReply(nil, e.Number, appendAnswers(nil, a)))
 }
 
 // acknowledgements puts together what the nodes have answered, of which keep bytes are wanted; 0: all.
