@@ -162,7 +162,10 @@ var releaseScript = nodeScript("release", directory+`
 		end
 	end
 	finish()
-	if #uids == 0 then redis.call('HDEL', P .. ':ended', name) end
+	if #uids == 0 then
+		redis.call('HDEL', P .. ':ended', name)
+		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then redis.call('HDEL', P .. ':count', 's:' .. node) end
+	end
 	return 1
 `)
 
