@@ -130,7 +130,7 @@ var fenceScript = nodeScript("fence", directory+`
 		for i = 1, #gone, 2 do
 			if tonumber(gone[i + 1]) - lease < oldest then
 				local limit = math.max(oldest + grace, tonumber(redis.call('GET', P .. ':grace') or '0'))
-				redis.call('SET', P .. ':grace', text(limit), 'PX', text(math.ceil((limit - now()) / 1000) + 1))
+				if limit > now() then redis.call('SET', P .. ':grace', text(limit), 'PX', text(math.ceil((limit - now()) / 1000))) end
 			end
 			ended(gone[i], redis.call('HGET', P .. ':n:' .. gone[i], 'epoch') or '0', 'node', 0)
 		end

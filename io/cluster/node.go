@@ -262,6 +262,9 @@ func (n *Node) again(ctx context.Context) error {
 
 // prepare registers on a new connection.
 func (n *Node) prepare(do func(string, ...any) (any, error)) error {
+	if err := examine(do); err != nil {
+		return err
+	}
 	args := append([]any{registerScript.body, len(n.keys), n.keys[0]}, n.registration()...)
 	reply, err := do("EVAL", args...)
 	if err != nil {
@@ -314,7 +317,8 @@ func taken(err error) error {
 // heard of, its address, its version, a random text. It answers the epoch, the last position, how many entries were ever added to
 // the node's stream and to the common one, and what names the data in Redis.
 //
-// P:nodes has the end of each lease; P:n:<node> what is known of a node; P:epoch the last epoch. P:born names the data: another
+// P:nodes has the end of each lease; P:n:<node> what is known of a node; P:epoch the last epoch; P:grace until when nobody goes offline, since
+// no node was there. P:born names the data: another
 // value says that some of it has been lost, which a node knows that has heard of a later position than Redis.
 var registerScript = nodeScript("register", directory+`
 	local tag, epoch, lease, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
@@ -335,8 +339,8 @@ var registerScript = nodeScript("register", directory+`
 		redis.call('SET', P .. ':epoch', epoch)
 		if known[1] then ended(NODE, known[1], 'node', 0) end
 		local left = redis.call('HLEN', P .. ':ended') + redis.call('ZCARD', P .. ':due')
-		if left > 0 and redis.call('ZCOUNT', P .. ':nodes', text(now()), '+inf') == 0 then
-			redis.call('SET', P .. ':grace', text(now() + ARGV[11]), 'PX', text(math.ceil(ARGV[11] / 1000) + 1))
+		if left > 0 and ARGV[11] ~= '0' and redis.call('ZCOUNT', P .. ':nodes', text(now()), '+inf') == 0 then
+			redis.call('SET', P .. ':grace', text(now() + ARGV[11]), 'PX', text(math.ceil(ARGV[11] / 1000)))
 		end
 		redis.call('HSET', key, 'epoch', epoch, 'tag', tag, 'advertise', ARGV[8], 'version', ARGV[9], 'started', text(now()))
 	end
