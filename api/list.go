@@ -215,8 +215,11 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	all := allFigures{figures: figures(s.directory.Stats())}
-	if s.callbacks != nil {
-		c := s.callbacks.Stats()
+	if s.online != nil {
+		all.Users, all.Connections = s.online()
+	}
+	if lead, _ := s.lead(); lead.Callbacks != nil {
+		c := lead.Callbacks.Stats()
 		all.Webhooks = &callbackFigures{Waiting: c.Waiting, Dead: c.Dead, Delivered: c.Done, Failed: c.Failed}
 	}
 	if s.store != nil {

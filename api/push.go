@@ -253,6 +253,8 @@ func pushFault(err error) *fault {
 		}
 	case errors.Is(err, hub.ErrClosed):
 		return &fault{code: codeStopping, retry: stopRetry, detail: "The server is stopping: try again, with the same id if there is one."}
+	case errors.Is(err, hub.ErrAway):
+		return &fault{code: codeRedisAway, retry: stopRetry, detail: "Redis is away, and what it keeps for all servers cannot be changed meanwhile: try again, with the same id if there is one."}
 	case errors.Is(err, hub.ErrBadMessage):
 		return invalid("event", "has to be a name of valid UTF-8")
 	case errors.Is(err, hub.ErrTooManyAsked):

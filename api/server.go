@@ -90,6 +90,13 @@ type Options struct {
 	// Schedules are the timed pushes, whose Push is PushScheduled. Nil means that there are none.
 	Schedules *schedule.Book
 
+	// Lead returns what is there on one of several servers only, in place of Callbacks and Schedules; false on the others.
+	// Nil means that this server is alone.
+	Lead func() (Lead, bool)
+
+	// Online returns how many users have connections on all servers, and how many these are. Nil means that this server is alone.
+	Online func() (users, connections int)
+
 	// Store returns the figures of what survives a crash. Nil means that nothing does.
 	Store func() StoreFigures
 
@@ -115,14 +122,14 @@ type Server struct {
 	ttl        time.Duration
 	receipts   Receipts // may be nil
 	showIDs    bool
-	roster     Roster                       // may be nil
-	upgrader   *wsconn.Upgrader             // may be nil
-	docs       http.Handler                 // may be nil
-	callbacks  Callbacks                    // may be nil
-	schedules  *schedule.Book               // may be nil
-	store      func() StoreFigures          // may be nil
-	inbox      func() (InboxFigures, error) // may be nil
-	redis      func() RedisFigures          // may be nil
+	roster     Roster           // may be nil
+	upgrader   *wsconn.Upgrader // may be nil
+	docs       http.Handler     // may be nil
+	lead       func() (Lead, bool)
+	online     func() (users, connections int) // may be nil
+	store      func() StoreFigures             // may be nil
+	inbox      func() (InboxFigures, error)    // may be nil
+	redis      func() RedisFigures             // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -172,8 +179,8 @@ func New(o Options) (*Server, error) {
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
-		callbacks:   o.Callbacks,
-		schedules:   o.Schedules,
+		lead:        o.Lead,
+		online:      o.Online,
 		store:       o.Store,
 		inbox:       o.Inbox,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
@@ -221,6 +228,10 @@ func (o *Options) complete() error {
 	}
 	if o.TTL == 0 {
 		o.TTL = defaultTTL
+	}
+	if o.Lead == nil {
+		alone := Lead{Callbacks: o.Callbacks, Schedules: o.Schedules}
+		o.Lead = func() (Lead, bool) { return alone, true }
 	}
 	if o.WhyNotKept == "" {
 		o.WhyNotKept = "This server cannot store messages: leave store and ttl out."
