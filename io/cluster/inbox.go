@@ -98,7 +98,8 @@ func (o *InboxOptions) complete() error {
 type Inbox struct {
 	// static
 	InboxOptions
-	hub  Arriver         // set by Serve
+	hub   Arriver        // set by Serve
+	relay *Relay         // likewise
 	run  context.Context // ends with Close
 	stop context.CancelFunc
 	puts chan *put
@@ -152,10 +153,11 @@ func NewInbox(o InboxOptions) (*Inbox, error) {
 	return q, nil
 }
 
-// Serve says whom the messages are given to on this node.
-func (q *Inbox) Serve(h Arriver) {
-	q.hub = h
+// Serve says whom the messages are given to on this node, and who asks the other nodes.
+func (q *Inbox) Serve(h Arriver, r *Relay) {
+	q.hub, q.relay = h, r
 	q.Node.OnEntry(KindStored, q.carry)
+	r.answerTo(topicOccupants, q.answerOccupants)
 }
 
 // Close tells Redis what has gathered, if it can be reached, and ends what the Inbox does by itself. It may be called again.
@@ -240,9 +242,4 @@ func (q *Inbox) Stats() (st InboxStats, err error) {
 		*field = uint64(max(list[i], 0))
 	}
 	return st, nil
-}
-
-// Elsewhere implements hub.SharedInbox.
-func (q *Inbox) Elsewhere(ctx context.Context, to *hub.Audience) (hub.Occupants, error) {
-	return hub.Occupants{}, errors.New("not yet")
 }
