@@ -26,9 +26,9 @@ func examine(do func(string, ...any) (any, error)) error {
 	if err != nil && !errors.As(err, &said) {
 		return err
 	}
-	about, err := redis.StringMap(withoutModules(reply), nil)
-	if err != nil {
-		about = map[string]string{"version": "5 or earlier"}
+	about := texts(reply)
+	if about["version"] == "" {
+		about["version"] = "5 or earlier"
 	}
 	if about["mode"] == "cluster" {
 		return errRedisCluster
@@ -40,22 +40,17 @@ func examine(do func(string, ...any) (any, error)) error {
 	return nil
 }
 
-// withoutModules leaves the list of modules, which is no text, out of what HELLO answers.
-func withoutModules(reply any) any {
+// texts are those pairs of what HELLO answers that are texts.
+func texts(reply any) map[string]string {
+	about := make(map[string]string)
 	list, err := redis.Values(reply, nil)
-	if err != nil {
-		return nil
-	}
-	var pairs []any
-	for i := 0; i+1 < len(list); i += 2 {
-		switch value := list[i+1].(type) {
-		case []byte:
-			pairs = append(pairs, list[i], value)
-		case int64:
-			pairs = append(pairs, list[i], strconv.FormatInt(value, 10))
+	for i := 0; i+1 < len(list) && err == nil; i += 2 {
+		name, isName := list[i].([]byte)
+		if value, isText := list[i+1].([]byte); isName && isText {
+			about[string(name)] = string(value)
 		}
 	}
-	return pairs
+	return about
 }
 
 // Advise warns of settings of Redis by which it can lose what it was given, and says what that costs. What Redis does not

@@ -35,7 +35,7 @@ var (
 	// ErrInDoubt says that no answer came, so that nobody knows whether the call has been carried out.
 	ErrInDoubt = errors.New("it is not known whether Redis has carried it out")
 	// ErrBusy says that too many calls wait already: this one was not made.
-	ErrBusy = errors.New("too many calls wait for Redis")
+	ErrBusy = hub.ErrBusy
 )
 
 // Script is a Lua script, which Redis knows by its hash once it has been told.

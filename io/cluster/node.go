@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -181,6 +182,14 @@ func (n *Node) Close(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, n.client.Close(ctx))...)
 }
+
+// Others returns the names of the other nodes that are there, in no order. Its error is that of [Node.Run].
+func (n *Node) Others(ctx context.Context) ([]string, error) {
+	nodes, err := redis.Strings(n.Run(ctx, nodesScript))
+	return slices.DeleteFunc(nodes, func(name string) bool { return name == n.Name() }), err
+}
+
+var nodesScript = nodeScript("nodes", `return redis.call('ZRANGEBYSCORE', P .. ':nodes', '(' .. text(now()), '+inf')`)
 
 // arguments are those of a script, behind what the library wants to know.
 func (n *Node) arguments(own []any) []any {

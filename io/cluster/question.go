@@ -82,12 +82,11 @@ func (r *Relay) answerRequest(e Entry) {
 	if fn == nil { // it is of a later version
 		return
 	}
-	select {
-	case r.helpers <- struct{}{}:
-	default:
+	if !r.beginToHelp() {
 		return
 	}
-	r.helping.Go(func() {
+	go func() {
+		defer r.helping.Done()
 		defer func() { <-r.helpers }()
 		body, err := fn(e.Body[1:])
 		if err != nil {
@@ -95,7 +94,23 @@ func (r *Relay) answerRequest(e Entry) {
 			return
 		}
 		r.reply(e.Origin, appendReply(nil, e.Number, body))
-	})
+	}()
+}
+
+// beginToHelp takes a token, if there is one, and until Close.
+func (r *Relay) beginToHelp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	select {
+	case r.helpers <- struct{}{}:
+		r.helping.Add(1)
+		return true
+	default:
+		return false
+	}
 }
 
 // Count implements [hub.Hub.Count] for all nodes: of users alone as the directory has them.
@@ -158,7 +173,8 @@ func anyOf(texts []string) []any {
 }
 
 // Disconnect implements [hub.Hub.Disconnect] for all nodes: the connections here are kicked at once, the others when their nodes read
-// it, and counted if that is within a second. Without Redis nobody is, as it would not be everybody.
+// it, and counted if that is within a second; else the error is hub.ErrPartial. Without Redis nobody is, as it would not be
+// everybody.
 func (r *Relay) Disconnect(ctx context.Context, a hub.Audience) (int, error) {
 	if !r.node.Client().Up() {
 		return 0, fmt.Errorf("disconnecting clients: %w", ErrAway)
@@ -175,7 +191,7 @@ func (r *Relay) Disconnect(ctx context.Context, a hub.Audience) (int, error) {
 		d := decoder{rest: body}
 		n += int(d.number())
 	}
-	return n, err
+	return n, partial(err)
 }
 
 // carryDisconnect carries out an entry of KindDisconnect.

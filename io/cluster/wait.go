@@ -255,8 +255,6 @@ func appendResult(b []byte, r *hub.Result) []byte {
 	return b
 }
 
-func appendNumber(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }
-
 // parseResult undoes appendResult.
 func parseResult(b []byte) (hub.Result, error) {
 	d := decoder{rest: b}
