@@ -98,14 +98,14 @@ func (o *InboxOptions) complete() error {
 type Inbox struct {
 	// static
 	InboxOptions
-	hub   Arriver        // set by Serve
-	relay *Relay         // likewise
-	run  context.Context // ends with Close
-	stop context.CancelFunc
-	puts chan *put
-	kick chan struct{}     // holds a token when something has gathered
-	asks chan chan<- error // who wants Redis to be told of it, now
-	work sync.WaitGroup
+	hub   Arriver         // set by Serve
+	relay *Relay          // likewise
+	run   context.Context // ends with Close
+	stop  context.CancelFunc
+	puts  chan *put
+	kick  chan struct{}     // holds a token when something has gathered
+	asks  chan chan<- error // who wants Redis to be told of it, now
+	work  sync.WaitGroup
 
 	putting sync.RWMutex // held for reading while a put is handed over
 	ended   bool         // guarded by putting

@@ -25,6 +25,8 @@ const (
 	topicRooms topic = 3 // a page of the rooms
 	topicRoom  topic = 4 // a page of the connections of a room
 	topicUser  topic = 5 // the connections of a user
+
+	topicOccupants topic = 6 // the users in rooms
 )
 
 // questionScript adds a question to the common stream, and answers the nodes whose lease has not ended.

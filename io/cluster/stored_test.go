@@ -17,8 +17,8 @@ import (
 	"crier/io/hub"
 )
 
-// office is one of several servers that store messages.
-type office struct {
+// depot is one of several servers that store messages.
+type depot struct {
 	*Relay
 	node  *Node
 	hub   *hub.Hub
@@ -26,14 +26,14 @@ type office struct {
 	log   *logBook
 }
 
-// newOffice makes one; the test's end closes it. slow, if not nil, is called by the goroutine that reads, behind each entry.
-func newOffice(t testing.TB, server *redisServer, name string, slow func()) *office {
+// newDepot makes one; the test's end closes it. slow, if not nil, is called by the goroutine that reads, behind each entry.
+func newDepot(t testing.TB, server *redisServer, name string, slow func()) *depot {
 	t.Helper()
 	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{log: &logBook{}}
+	o := &depot{log: &logBook{}}
 	log := slog.New(slog.NewTextHandler(o.log, nil))
 	if o.node, err = NewNode(NodeOptions{Redis: r, Name: name, Logger: log}); err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func (p *page) ids() (ids []string) {
 }
 
 // visit logs a page in.
-func (o *office) visit(t testing.TB, id, uid string, rooms ...string) (*page, *hub.Member) {
+func (o *depot) visit(t testing.TB, id, uid string, rooms ...string) (*page, *hub.Member) {
 	t.Helper()
 	p := &page{id: id}
 	m, err := o.hub.Connect(p)
@@ -192,7 +192,7 @@ func (o *office) visit(t testing.TB, id, uid string, rooms ...string) (*page, *h
 }
 
 // store stores a message and waits for it.
-func (o *office) store(t testing.TB, id string, to hub.Audience) hub.Kept {
+func (o *depot) store(t testing.TB, id string, to hub.Audience) hub.Kept {
 	t.Helper()
 	got := make(chan hub.Kept, 1)
 	err := o.hub.Store(context.Background(), hub.Push{To: to, Message: text(id)}, hub.Keep{
@@ -222,13 +222,14 @@ func (p *page) gets(t *testing.T, want ...string) {
 func TestStoredOnNodes(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a, b, c := newOffice(t, server, "a", nil), newOffice(t, server, "b", nil), newOffice(t, server, "c", nil)
+	a, b, c := newDepot(t, server, "a", nil), newDepot(t, server, "b", nil), newDepot(t, server, "c", nil)
 	if k := a.store(t, "1", users("u", "v")); k.Err != nil || k.Stored != 2 || k.Users != 0 || k.Connections != 0 || k.Known {
 		t.Fatalf("%+v", k)
 	}
 	one, _ := b.visit(t, "one", "u")
+	two, _ := c.visit(t, "two", "u") // nobody has confirmed it yet
 	one.gets(t, "1")
-	two, _ := c.visit(t, "two", "u")
+	two.gets(t, "1")
 	await(t, "1 is confirmed", func() bool { return len(waiting(t, a, "u")) == 0 })
 	three, _ := c.visit(t, "three", "u")
 	if k := a.store(t, "2", users("u")); k.Err != nil || k.Users != 1 || k.Connections != 3 || k.Delivered != 0 || k.Partial {
@@ -255,7 +256,7 @@ func TestStoredOnNodes(t *testing.T) {
 }
 
 // waiting are the IDs of the messages that wait for a user.
-func waiting(t testing.TB, o *office, uid string) (ids []string) {
+func waiting(t testing.TB, o *depot, uid string) (ids []string) {
 	t.Helper()
 	letters, err := o.inbox.Next(uid, 0, 1000, 1<<20)
 	if err != nil {
@@ -271,7 +272,7 @@ func waiting(t testing.TB, o *office, uid string) (ids []string) {
 func TestStoredForRooms(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a, b, c := newOffice(t, server, "a", nil), newOffice(t, server, "b", nil), newOffice(t, server, "c", nil)
+	a, b, c := newDepot(t, server, "a", nil), newDepot(t, server, "b", nil), newDepot(t, server, "c", nil)
 	u, _ := b.visit(t, "b-u", "u", "r")
 	x, gone := c.visit(t, "c-x", "x", "r", "not")
 	stranger, _ := c.visit(t, "stranger", "", "r")
@@ -299,12 +300,12 @@ func TestStoredForRooms(t *testing.T) {
 func TestStoredReadLate(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a := newOffice(t, server, "a", nil)
+	a := newDepot(t, server, "a", nil)
 	gate := make(chan struct{})
 	var open sync.Once
 	defer open.Do(func() { close(gate) })
 	var late atomic.Bool
-	b := newOffice(t, server, "b", func() {
+	b := newDepot(t, server, "b", func() {
 		if late.Load() {
 			<-gate
 		}
@@ -345,7 +346,7 @@ func TestStoredReadLate(t *testing.T) {
 }
 
 // keep is store, without asking other nodes who is in rooms: b does not answer while it reads nothing.
-func keep(t testing.TB, o *office, id string, to hub.Audience) hub.Deposited {
+func keep(t testing.TB, o *depot, id string, to hub.Audience) hub.Deposited {
 	t.Helper()
 	done := make(chan hub.Deposited, 1)
 	o.inbox.Put(hub.Deposit{Message: text(id), Users: to.Users, To: to, Expires: time.Now().Add(time.Hour)}, func(d hub.Deposited) { done <- d })
@@ -376,7 +377,7 @@ func (k *book) check(t *testing.T, p *page, uid string) {
 }
 
 // publish pushes so many messages on one node, stored and others, several on their way at once.
-func (k *book) publish(t *testing.T, o *office, rnd *rand.Rand, name string, count int) {
+func (k *book) publish(t *testing.T, o *depot, rnd *rand.Rand, name string, count int) {
 	var under sync.WaitGroup
 	defer under.Wait()
 	for i := 1; i <= count; i++ {
@@ -419,19 +420,19 @@ func (k *book) publish(t *testing.T, o *office, rnd *rand.Rand, name string, cou
 func TestStressStored(t *testing.T) {
 	server := startRedis(t)
 	rnd := rand.New(rand.NewPCG(1, 9))
-	offices := []*office{
-		newOffice(t, server, "a", nil), newOffice(t, server, "b", nil),
-		newOffice(t, server, "c", func() { time.Sleep(time.Duration(rnd.IntN(500)) * time.Microsecond) }),
+	depots := []*depot{
+		newDepot(t, server, "a", nil), newDepot(t, server, "b", nil),
+		newDepot(t, server, "c", func() { time.Sleep(time.Duration(rnd.IntN(500)) * time.Microsecond) }),
 	}
 	k := &book{owed: make(map[string]bool), read: make(map[string]bool)}
 	var pushed atomic.Bool
 	var pages, publishers sync.WaitGroup
 	for i := range 8 {
-		pages.Go(func() { k.visits(t, offices, rand.New(rand.NewPCG(uint64(i), 3)), i, &pushed) })
+		pages.Go(func() { k.visits(t, depots, rand.New(rand.NewPCG(uint64(i), 3)), i, &pushed) })
 	}
 	for i := range 3 {
 		publishers.Go(func() {
-			k.publish(t, offices[i], rand.New(rand.NewPCG(uint64(i), 4)), fmt.Sprint(i), 300)
+			k.publish(t, depots[i], rand.New(rand.NewPCG(uint64(i), 4)), fmt.Sprint(i), 300)
 		})
 	}
 	publishers.Wait()
@@ -449,16 +450,16 @@ func TestStressStored(t *testing.T) {
 }
 
 // visits has pages of one user come and go until everything has been read.
-func (k *book) visits(t *testing.T, offices []*office, rnd *rand.Rand, visitor int, pushed *atomic.Bool) {
+func (k *book) visits(t *testing.T, depots []*depot, rnd *rand.Rand, visitor int, pushed *atomic.Bool) {
 	uid := string(rune('a' + visitor%4))
 	end := time.Now().Add(2 * patience)
-	for n := 0; !pushed.Load() || len(waiting(t, offices[0], uid)) > 0; n++ {
+	for n := 0; !pushed.Load() || len(waiting(t, depots[0], uid)) > 0; n++ {
 		if time.Now().After(end) {
 			t.Errorf("%s has not got everything", uid)
 			return
 		}
 		p := &page{id: fmt.Sprintf("%d-%d", visitor, n)}
-		m, err := offices[rnd.IntN(len(offices))].hub.Connect(p)
+		m, err := depots[rnd.IntN(len(depots))].hub.Connect(p)
 		if err == nil {
 			err = m.Login(uid)
 		}
