@@ -109,7 +109,7 @@ var attendScript = nodeScript("attend", directory+`
 		end
 	end
 	local at
-	if added then at = append('s:' .. NODE, here) else at = position() end
+	if added then at = append('s:' .. NODE, here) else at = 0 end
 	redis.call('HSET', registered, 'batch', number, 'at', text(at))
 	local users, connections = finish()
 	return {at, users, connections}

@@ -203,7 +203,7 @@ func (h *Hub) Reached(at Position) {
 			h.strandAll()
 		}
 		h.outbox.reached(at)
-		h.drifted(at)
+		h.land(at)
 	}
 	p := h.presence
 	if p == nil || p.attendance == nil {

@@ -12,7 +12,8 @@ import (
 type drift struct {
 	mu     sync.Mutex
 	adrift map[string]map[*mailbox]struct{} // by uid
-	landed []landing                        // whom the Attendance has, and when everything up to a position has come
+	landed []landing                        // whom the Attendance has, when everything up to a position has come
+	passed Position                         // up to it, it has
 
 	strands atomic.Bool // all connections are to be adrift
 }
@@ -50,19 +51,20 @@ func (d *drift) attended(uid string, at Position) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for b := range d.adrift[uid] {
-		d.landed = append(d.landed, landing{box: b, at: at})
+		d.landed = append(d.landed, landing{b, at})
 	}
 	delete(d.adrift, uid)
 }
 
-// cross returns those whose position has been reached.
-func (d *drift) cross(at Position) (list []*mailbox) {
+// cross returns those whose position has been reached, if it is so far; at is 0 if there is nothing new of that.
+func (d *drift) cross(at Position) (list []landing) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.passed = max(d.passed, at)
 	n := 0
 	for _, l := range d.landed {
-		if l.at <= at {
-			list = append(list, l.box)
+		if l.at <= d.passed {
+			list = append(list, l)
 			continue
 		}
 		d.landed[n] = l
@@ -83,7 +85,7 @@ func (b *mailbox) moor(at Position) {
 	if b.unmoored && !b.over {
 		b.unmoored, b.adrift = false, false
 		b.member.hub.drift.remove(b.uid, b)
-		b.until = max(b.until, uint64(at))
+		b.until = max(b.until, uint64(at), b.missed)
 		b.held = slices.DeleteFunc(b.held, func(msg *Message) bool {
 			if msg.place == 0 || msg.place > uint64(at) {
 				return false
@@ -165,12 +167,20 @@ func (h *Hub) strandAll() {
 	}
 }
 
-// drifted has those catch up to whom everything up to a position has come.
-func (h *Hub) drifted(at Position) {
-	for _, b := range h.drift.cross(at) {
+// attended says that the [Attendance] has the user, at a position.
+func (h *Hub) attended(uid string, at Position) {
+	if h.shared != nil {
+		h.drift.attended(uid, at)
+		h.land(0)
+	}
+}
+
+// land has those catch up to whom everything up to a position has come.
+func (h *Hub) land(at Position) {
+	for _, l := range h.drift.cross(at) {
 		h.tasks.spawn(func() {
-			b.moor(at)
-			b.member.catchUp()
+			l.box.moor(l.at)
+			l.box.member.catchUp()
 		})
 	}
 }

@@ -144,7 +144,7 @@ func New(o Options) (*Hub, error) {
 		}
 	}
 	if o.Presence != nil || o.Attendance != nil {
-		h.presence = newPresence(o, &h.indexes, h.drift.attended)
+		h.presence = newPresence(o, &h.indexes, h.attended)
 	}
 	if o.RoomPresence != nil {
 		h.rooms = newRoomWatch(o)

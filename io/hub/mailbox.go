@@ -31,6 +31,7 @@ type mailbox struct {
 	// With a SharedInbox: stored messages do not come to it, so that nothing is read before they do; and it is not waited for
 	// that: what is not stored is not held.
 	unmoored, adrift bool
+	missed           uint64          // the last place that it was not given meanwhile
 	had              map[uint64]bool // places that it was given before that
 }
 
@@ -65,6 +66,7 @@ func (b *mailbox) hold(msg *Message) (held bool, err error) {
 		return false, nil
 	}
 	if b.adrift { // it is in the inbox, which is read later
+		b.missed = msg.place
 		b.mu.Unlock()
 		return true, nil
 	}
@@ -160,7 +162,7 @@ func (b *mailbox) open(uid string) bool {
 	if b.over {
 		return false
 	}
-	b.uid, b.behind, b.catching, b.had = uid, 0, true, nil
+	b.uid, b.behind, b.catching, b.had, b.missed = uid, 0, true, nil, 0
 	if b.unmoored, b.adrift = b.member.hub.shared != nil, false; b.unmoored {
 		b.member.hub.drift.add(uid, b)
 	}
