@@ -134,7 +134,7 @@ func (s *redisServer) do(t testing.TB, commands ...[]any) {
 	}
 }
 
-func (s *redisServer) publish(t *testing.T, channel string, body []byte) {
+func (s *redisServer) publish(t testing.TB, channel string, body []byte) {
 	t.Helper()
 	s.do(t, []any{"PUBLISH", channel, body})
 }
