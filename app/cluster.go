@@ -34,6 +34,7 @@ type clustered struct {
 	attendance  *cluster.Attendance
 	memberships *cluster.Memberships
 	leader      *cluster.Leader
+	inbox       *cluster.Inbox
 	relay       *cluster.Relay
 
 	leading atomic.Pointer[reign] // nil while another server leads
@@ -106,7 +107,22 @@ func (a *App) joinCluster() error {
 	if err != nil {
 		return err
 	}
+	if a.whyNotKept() == "" {
+		c.inbox.Serve(a.hub, c.relay)
+		c.node.OnGap(func(cluster.Gap) { a.hub.Strand() })
+	}
 	c.leader, err = cluster.NewLeader(cluster.LeaderOptions{Node: c.node, Begin: a.lead, Logger: a.log})
+	return err
+}
+
+// buildSharedInbox makes what keeps messages for users, and receipts, in Redis.
+func (a *App) buildSharedInbox() error {
+	var err error
+	a.cluster.inbox, err = cluster.NewInbox(cluster.InboxOptions{
+		Node: a.cluster.node, MaxPerUser: a.cfg.Inbox.MaxPerUser, MaxBytes: int64(a.cfg.Inbox.MaxBytes), Logger: a.log,
+		Sweeps: func() bool { return a.cluster.leading.Load() != nil },
+	})
+	a.receipts = a.cluster.inbox
 	return err
 }
 
@@ -166,7 +182,11 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	if c.memberships != nil {
 		c.memberships.Close()
 	}
-	return c.node.Close(ctx)
+	var err error
+	if c.inbox != nil {
+		err = c.inbox.Close()
+	}
+	return errors.Join(err, c.node.Close(ctx))
 }
 
 // reign is what the server has that leads, for the time that it does.

@@ -37,6 +37,9 @@ func (a *App) buildStore() error {
 
 // buildInbox takes up the messages that are stored for users.
 func (a *App) buildInbox() error {
+	if a.cluster != nil {
+		return a.buildSharedInbox()
+	}
 	if a.store == nil {
 		a.receipts = new(store.MemoryReceipts)
 		return nil
@@ -60,7 +63,7 @@ func (a *App) buildInbox() error {
 // whyNotKept says why messages cannot be stored, for those who try; "" if they can.
 func (a *App) whyNotKept() string {
 	switch {
-	case a.inbox == nil:
+	case a.inbox == nil && a.cluster == nil:
 		return "Messages cannot be stored, since this server keeps nothing beyond its end: set store.path, or leave store and ttl out."
 	case a.cfg.Auth.Mode == "open" && !a.cfg.Inbox.Open:
 		return "Messages are not stored in auth.mode open, where anybody can log in as a user and get what is stored for him: " +
@@ -79,6 +82,10 @@ func (a *App) keeping(o *api.Options) {
 
 // inboxFigures are what the push port shows of stored messages.
 func (a *App) inboxFigures() (api.InboxFigures, error) {
+	if a.cluster != nil {
+		st, err := a.cluster.inbox.Stats()
+		return api.InboxFigures(st), err
+	}
 	st, err := a.inbox.Stats()
 	return api.InboxFigures(st), err
 }
@@ -162,7 +169,9 @@ func (a *App) hubOptions() (hub.Options, error) {
 		o.Memberships = a.store
 	}
 	if a.whyNotKept() == "" {
-		o.Inbox = a.inbox
+		if o.Inbox = a.inbox; a.cluster != nil {
+			o.Inbox = a.cluster.inbox
+		}
 		o.QueueMessages, o.QueueBytes = a.cfg.Limits.QueueMessages, int(a.cfg.Limits.QueueBytes)
 	}
 	if a.cluster != nil {
