@@ -57,7 +57,7 @@ func (s *Server) ask(ctx context.Context, who *caller, o *order, land func(outco
 		return err
 	}
 	keep, now := o.keep, time.Now()
-	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, hub.Question{
+	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message, Claim: o.claim}, hub.Question{
 		Wait: o.ack,
 		Keep: keep,
 		Done: func(a hub.Answers) {

@@ -194,7 +194,7 @@ func (s *Server) deliverOnce(ctx context.Context, who *caller, o *order) (result
 		result, err = s.handOnce(ctx, who, o, key, f)
 		return result, nil, false, err
 	case first:
-		if err = s.launch(ctx, who, o, s.repeats.lander(key, f)); err != nil {
+		if err = s.launchOnce(ctx, who, o, s.repeats.lander(key, f)); err != nil {
 			s.repeats.land(key, f, outcome{}, err)
 		}
 		return outcome{}, f, false, err
@@ -244,12 +244,18 @@ func (s *Server) dispatch(ctx context.Context, who *caller, o *order, land func(
 		return err
 	}
 	receipt, now := o.receipt, time.Now()
-	return s.sender.Send(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, func(r hub.Result) {
+	sent := o.turns.send()
+	err := s.sender.Send(ctx, hub.Push{To: o.to, Message: &o.parcel.message, Claim: o.claim}, func(r hub.Result) {
 		if receipt {
 			s.note(who, r, now, nil)
 		}
+		close(sent)
 		land(outcome{users: r.Users, connections: r.Connections, partial: r.Partial}, nil)
 	})
+	if err != nil {
+		close(sent)
+	}
+	return err
 }
 
 var (

@@ -45,6 +45,9 @@ type Options struct {
 	// Sender, if not nil, takes the messages of the JSON form in Pusher's place.
 	Sender Sender
 
+	// IDs, if not nil, know the ids of what Sender and Asker push, at all servers.
+	IDs IDs
+
 	// Directory answers what is asked about users and rooms, and dry runs. Nil means Pusher, if it is one; without any,
 	// those calls are answered with 422.
 	Directory Directory
@@ -128,6 +131,7 @@ type Server struct {
 	// static
 	pusher     Pusher
 	sender     Sender    // may be nil
+	ids        IDs       // may be nil
 	directory  Directory // may be nil
 	asker      Asker     // may be nil
 	keeper     Keeper    // may be nil
@@ -175,6 +179,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		pusher:      o.Pusher,
 		sender:      o.Sender,
+		ids:         o.IDs,
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,

@@ -35,6 +35,7 @@ type clustered struct {
 	memberships *cluster.Memberships
 	leader      *cluster.Leader
 	inbox       *cluster.Inbox
+	ids         *cluster.IDs
 	relay       *cluster.Relay
 
 	leading atomic.Pointer[reign] // nil while another server leads
@@ -107,6 +108,7 @@ func (a *App) joinCluster() error {
 	if err != nil {
 		return err
 	}
+	c.ids = cluster.NewIDs(c.node, a.log)
 	if a.whyNotKept() == "" {
 		c.inbox.Serve(a.hub, c.relay)
 		c.node.OnGap(func(cluster.Gap) { a.hub.Strand() })
@@ -181,6 +183,9 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	c.attendance.Close()
 	if c.memberships != nil {
 		c.memberships.Close()
+	}
+	if c.ids != nil {
+		c.ids.Close()
 	}
 	var err error
 	if c.inbox != nil {
@@ -271,6 +276,7 @@ func (a *App) completeAPI(o *api.Options) {
 	}
 	o.Online, o.Roster = c.attendance.Online, c.memberships
 	o.Pusher, o.Sender, o.Asker, o.Directory, o.Cluster = c.relay, c.relay, c.relay, c.relay, c.figures
+	o.IDs = c.ids
 	o.Lead = func() (api.Lead, bool) {
 		r := c.leading.Load()
 		if r == nil {

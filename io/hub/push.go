@@ -12,6 +12,8 @@ import (
 type Push struct {
 	To      Audience
 	Message *Message
+	// Claim is for who pushes to several hubs: it stands for the id of the push in what they have in common. A Hub takes no notice.
+	Claim string
 }
 
 // Result says what became of a push.
