@@ -49,7 +49,7 @@ func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMess
 	o.parcel.message.ID, o.turns = id, &s.scheduled
 	f := newFlight()
 	nobody := new(caller)
-	if o.waits() {
+	if s.waits(&o) {
 		if err := s.launch(ctx, nobody, &o, f.land); err != nil {
 			f.land(outcome{}, err)
 		}

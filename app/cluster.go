@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type clustered struct {
 	attendance  *cluster.Attendance
 	memberships *cluster.Memberships
 	leader      *cluster.Leader
+	relay       *cluster.Relay
 
 	leading atomic.Pointer[reign] // nil while another server leads
 }
@@ -97,6 +99,13 @@ func (a *App) joinCluster() error {
 	})
 	c.memberships = cluster.NewMemberships(c.node, a.hub, a.log)
 	var err error
+	c.relay, err = cluster.NewRelay(cluster.RelayOptions{
+		Node: c.node, Hub: a.hub, Logger: a.log,
+		Disconnect: func(ctx context.Context, whom hub.Audience) (int, error) { return a.directory().Disconnect(ctx, whom) },
+	})
+	if err != nil {
+		return err
+	}
 	c.leader, err = cluster.NewLeader(cluster.LeaderOptions{Node: c.node, Begin: a.lead, Logger: a.log})
 	return err
 }
@@ -107,6 +116,7 @@ func (a *App) startCluster() {
 	if c == nil {
 		return
 	}
+	c.relay.Start()
 	c.node.Start()
 	c.attendance.Start()
 	c.memberships.Start()
@@ -124,6 +134,26 @@ func (a *App) leaveLead(ctx context.Context) error {
 		return nil
 	}
 	return a.cluster.leader.Close(ctx)
+}
+
+// figures are what the push port shows.
+func (c *clustered) figures(ctx context.Context) api.ClusterFigures {
+	f := api.ClusterFigures{Node: c.node.Name(), Partial: c.relay.Partial(), Gaps: c.node.Gaps()}
+	var err error
+	if f.Nodes, err = c.node.Others(ctx); err != nil {
+		f.Nodes = nil
+	}
+	f.Nodes = append(f.Nodes, f.Node)
+	slices.Sort(f.Nodes)
+	return f
+}
+
+// stopRelay ends the pushes to other servers, now that nobody can make any.
+func (a *App) stopRelay(ctx context.Context) error {
+	if a.cluster == nil || a.cluster.relay == nil {
+		return nil
+	}
+	return a.cluster.relay.Close(ctx)
 }
 
 // leaveCluster gives back what this server has there, now that the hub is closed.
@@ -220,6 +250,7 @@ func (a *App) completeAPI(o *api.Options) {
 		return
 	}
 	o.Online, o.Roster = c.attendance.Online, c.memberships
+	o.Pusher, o.Sender, o.Asker, o.Directory, o.Cluster = c.relay, c.relay, c.relay, c.relay, c.figures
 	o.Lead = func() (api.Lead, bool) {
 		r := c.leading.Load()
 		if r == nil {

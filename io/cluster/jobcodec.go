@@ -36,14 +36,10 @@ func appendJob(b []byte, j *jobs.Job) []byte {
 	return append(b, j.Payload...)
 }
 
-func appendText(b []byte, text string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
 // parseJob undoes appendJob. The payload is a part of b.
 func parseJob(b []byte) (jobs.Job, error) {
 	var j jobs.Job
-	d := fields{rest: b}
+	d := decoder{rest: b}
 	if d.byte() != jobFormat {
 		return j, errNotJob
 	}
@@ -53,61 +49,14 @@ func parseJob(b []byte) (jobs.Job, error) {
 			*t = time.Unix(0, ns)
 		}
 	}
-	j.Attempts = int(d.uvarint())
+	j.Attempts = int(d.number())
 	j.Batch = d.text()
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		j.BatchJobs = append(j.BatchJobs, d.uvarint())
+	for n := d.number(); n > 0 && !d.bad; n-- {
+		j.BatchJobs = append(j.BatchJobs, d.number())
 	}
 	if d.bad {
 		return j, errNotJob
 	}
 	j.Payload = d.rest
 	return j, nil
-}
-
-// fields reads what a record is made of. Once one is not there it is bad, and all that follow are zero.
-type fields struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *fields) byte() byte {
-	if len(d.rest) == 0 {
-		d.bad = true
-		return 0
-	}
-	b := d.rest[0]
-	d.rest = d.rest[1:]
-	return b
-}
-
-func (d *fields) uvarint() uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
-		d.bad, d.rest = true, nil
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return n
-}
-
-func (d *fields) varint() int64 {
-	n, size := binary.Varint(d.rest)
-	if size <= 0 {
-		d.bad, d.rest = true, nil
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return n
-}
-
-func (d *fields) text() string {
-	n := d.uvarint()
-	if n > uint64(len(d.rest)) {
-		d.bad, d.rest = true, nil
-		return ""
-	}
-	text := string(d.rest[:n])
-	d.rest = d.rest[n:]
-	return text
 }

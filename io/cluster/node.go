@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -59,7 +60,6 @@ type Node struct {
 	log     *slog.Logger
 	joined  []func(epoch uint64)
 	wake    chan struct{} // holds one token when there is something to see to
-	ready   chan struct{} // closed when the node was registered for the first time
 	ended   chan struct{} // closed at the end of run
 
 	cancel atomic.Pointer[context.CancelFunc] // nil before Start
@@ -91,7 +91,7 @@ func NewNode(o NodeOptions) (*Node, error) {
 	}
 	n := &Node{
 		options: o, tag: newTag(), keys: []string{o.Prefix}, log: o.Logger,
-		wake: make(chan struct{}, 1), ready: make(chan struct{}), ended: make(chan struct{}),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	var err error
 	if n.client, err = NewClient(ClientOptions{Redis: o.Redis, Prepare: n.prepare, Logger: o.Logger}); err != nil {
@@ -151,7 +151,7 @@ func (n *Node) Start() {
 
 // Ready waits until the node has been registered and reads its streams, or until ctx ends.
 func (n *Node) Ready(ctx context.Context) error {
-	for _, ready := range []chan struct{}{n.ready, n.reader.ready} {
+	for _, ready := range []chan struct{}{n.client.ready, n.reader.ready} {
 		select {
 		case <-ready:
 		case <-ctx.Done():
@@ -182,6 +182,14 @@ func (n *Node) Close(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, n.client.Close(ctx))...)
 }
+
+// Others returns the names of the other nodes that are there, in no order. Its error is that of [Node.Run].
+func (n *Node) Others(ctx context.Context) ([]string, error) {
+	nodes, err := redis.Strings(n.Run(ctx, nodesScript))
+	return slices.DeleteFunc(nodes, func(name string) bool { return name == n.Name() }), err
+}
+
+var nodesScript = nodeScript("nodes", `return redis.call('ZRANGEBYSCORE', P .. ':nodes', '(' .. text(now()), '+inf')`)
 
 // arguments are those of a script, behind what the library wants to know.
 func (n *Node) arguments(own []any) []any {
@@ -298,7 +306,6 @@ func (n *Node) register(reply any) error {
 	n.saw(at)
 	if n.epoch.Swap(numbers[0]) == 0 {
 		n.reader.begin(at, fields[4], numbers[2], numbers[3])
-		close(n.ready)
 	}
 	n.signal()
 	return n.reader.mustBe(fields[4], nil)

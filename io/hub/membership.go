@@ -259,7 +259,7 @@ func (h *Hub) membersOf(room, after string, limit int, prefix string) (first []O
 	if r == nil {
 		return nil, false
 	}
-	found := smallest{limit: limit, name: func(o Occupant) string { return o.UID }}
+	found := smallest[Occupant]{limit: limit, name: func(o Occupant) string { return o.UID }}
 	q := &r.rooms[h.indexes.shard(room)]
 	q.mu.Lock()
 	defer q.mu.Unlock()
