@@ -36,7 +36,7 @@ func (u *user) stands() bool { return u.connections() == u.toldConnect && u.trai
 // reached tells whether what is for the user comes to this hub, and to trails if there is to be one. Called with the shard's
 // mu held.
 func (u *user) reached(trail bool) bool {
-	return u.told && !u.dirty && u.toldConnect > 0 && (u.toldTrails || !trail)
+	return u.told && !u.ebb && u.toldConnect > 0 && (u.toldTrails || !trail)
 }
 
 // touch says that the standing of a user may have changed. Called with the mu of u's shard held.
@@ -64,7 +64,7 @@ func (p *presence) touchLocked(u *user) {
 func (p *presence) compareStanding(s *userShard, u *user, now time.Time) {
 	present := u.present()
 	if present == u.told && (present && u.stands() || !present && (p.trouble.n > 0 || u.departure == nil)) {
-		u.dirty = false
+		u.dirty, u.ebb = false, false
 		if !present {
 			delete(s.byUID, u.uid)
 		}
@@ -72,6 +72,7 @@ func (p *presence) compareStanding(s *userShard, u *user, now time.Time) {
 	}
 	at := func(since time.Duration) time.Time { return now.Add(since - now.Sub(p.start)) }
 	one := subject{user: u, online: present, trails: u.trails, connections: u.connections()}
+	u.ebb = one.connections == 0
 	if present || !u.told {
 		p.changes = append(p.changes, PresenceChange{
 			UID: u.uid, Online: true, Connections: int(one.connections), Trails: one.trails, Time: at(u.arrived),
@@ -89,7 +90,7 @@ func (p *presence) settleStanding(one subject, at Position) {
 	s := p.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u.told, u.toldTrails, u.toldConnect = one.online, one.trails, one.connections
+	u.told, u.ebb, u.toldTrails, u.toldConnect = one.online, false, one.trails, one.connections
 	present := u.present()
 	u.dirty = present && (!u.told || !u.stands())
 	switch {
