@@ -93,7 +93,9 @@ func (r *reader) init(n *Node) {
 
 // begin says where to begin.
 func (r *reader) begin(after hub.Position, born string, counts ...uint64) {
+	r.mu.Lock()
 	r.last, r.born = after, born
+	r.mu.Unlock()
 	for i, n := range counts {
 		r.streams[i].counted, r.streams[i].carried = true, n
 	}
@@ -388,4 +390,11 @@ func (n *Node) Append(ctx context.Context, stream string, kind Kind, number uint
 	at, err := redis.Uint64(reply, err)
 	n.saw(hub.Position(at))
 	return hub.Position(at), err
+}
+
+// Born names the data that Redis has; empty before the first registration.
+func (n *Node) Born() string {
+	n.reader.mu.Lock()
+	defer n.reader.mu.Unlock()
+	return n.reader.born
 }

@@ -26,10 +26,10 @@ type absentee struct {
 func (a *absentees) init() {
 	*a = absentees{
 		forget: a.forget,
-		byPID: make(map[string]*trail),
-		users: make(map[string][]*trail),
-		rooms: make(map[string]int),
-		ids:   make(map[string]int),
+		byPID:  make(map[string]*trail),
+		users:  make(map[string][]*trail),
+		rooms:  make(map[string]int),
+		ids:    make(map[string]int),
 	}
 }
 

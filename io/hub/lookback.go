@@ -28,7 +28,11 @@ func (p *Past) lookBack(h *Hub) error {
 	r.mu.Lock()
 	t.agree(then, after)
 	r.mu.Unlock()
-	p.before = slices.DeleteFunc(replay.Messages, func(one *Logged) bool { return !then.meets(&one.To, one.At) })
+	list, err := replay.Find(then.wants())
+	if err != nil {
+		return fmt.Errorf("reading what was pushed: %w", err)
+	}
+	p.before = slices.DeleteFunc(list, func(one *Logged) bool { return !then.meets(&one.To, one.At) })
 	return p.settle(h)
 }
 

@@ -81,7 +81,7 @@ func (h *Hub) Claim(pid, offset string) *Past {
 		return nil
 	}
 	if r.Shared != nil {
-		if err := r.Shared.Claim(pid); err != nil {
+		if err := r.Shared.Claim(pid, r.hasAway(pid)); err != nil {
 			h.log.Debug("a client is not recovered", "error", err)
 			return nil
 		}

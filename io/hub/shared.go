@@ -10,7 +10,7 @@ import (
 // methods are called by many goroutines at once, those that do not wait with locks held.
 type Shared interface {
 	// Save keeps a session in place of what was kept of it, unless another hub has taken it over. It does not wait; what is
-	// saved of one session later is kept later. saved, unless nil, is called once, never within Save: with nil as soon as a
+	// saved of one session later is kept later. saved, unless nil, is called once and must be quick: with nil as soon as a
 	// hub that takes the session over finds what was saved.
 	Save(s *Recoverable, saved func(error))
 	// Forget ends a session, unless another hub has taken it over. It does not wait.
@@ -19,24 +19,26 @@ type Shared interface {
 	Up() bool
 	// Owner returns who is logged in in a session, "" for nobody.
 	Owner(pid string) (uid string, there bool)
-	// Claim takes a session over, which takes away from every other hub what it has of it ([Hub.Expel]), and returns when
-	// the hub has been told so by [Hub.TakeOver], if it did not have it already. It waits, and fails if there is nothing to
-	// be had, or not for somebody else at the moment.
-	Claim(pid string) error
-	// Replay returns what was pushed at the positions after < p ≤ until, in order, and can have been for the client of the
-	// session: some of it may be for others. It waits, and fails if something may be missing.
+	// Claim has the hub have a session, and nobody else. If it is mine, which the hub says that has it, that is confirmed;
+	// otherwise it is taken away from the hub that has it ([Hub.Expel]), and Claim returns when [Hub.TakeOver] has been
+	// called. It waits, and fails if there is nothing to be had, or somebody else is at it.
+	Claim(pid string, mine bool) error
+	// Replay returns what was pushed at the positions after < p ≤ until and can have been for the client of the session. It
+	// waits, and fails if something may be missing.
 	Replay(s *Recoverable, after, until Position) (*Replay, error)
 }
 
 // Replay is what a [Shared] has of a while.
 type Replay struct {
-	Messages []*Logged
 	// Changes are in order.
 	Changes []Change
+	// Find returns the messages that can be for one of the spans, in order; some may be for others. It fails if one may be
+	// missing.
+	Find func(spans []Span) ([]*Logged, error)
 }
 
-// Change is something that was ordered by a caller, and is no message: that connections are disconnected, or that a user has become
-// a member of a room, or is none any more.
+// Change is something that was ordered by a caller and is no message: that connections are disconnected, or that a user has
+// become a member of a room, or is none any more.
 type Change struct {
 	At         Position
 	Disconnect *Audience // nil if it is about a membership
@@ -185,9 +187,19 @@ func (h *Hub) Tracks(fn func(Recoverable)) {
 	}
 }
 
-// SaveSession saves a session whose connection is here once more, because what was saved is not there any more.
+// SaveSession saves a session of this hub once more, because what was saved is not there any more, or never was.
 func (h *Hub) SaveSession(pid string) {
-	m := h.trackedMember(pid)
+	r := h.recovery
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	if t := r.away.byPID[pid]; t != nil {
+		t.unshared = false
+		r.share(t)
+	}
+	m := r.here[pid]
+	r.mu.Unlock()
 	if m == nil {
 		return
 	}
@@ -199,18 +211,29 @@ func (h *Hub) SaveSession(pid string) {
 	}
 }
 
-func (h *Hub) trackedMember(pid string) *Member {
+// Passed says that everything up to a position that has come from other hubs has been carried out.
+func (h *Hub) Passed(at Position) {
 	r := h.recovery
-	if r == nil {
-		return nil
+	if r == nil || r.taken() >= at {
+		return
 	}
+	r.baton.with(func() {
+		if r.current() < at {
+			r.begun.Store(uint64(at))
+			r.ended.Store(uint64(at))
+		}
+	})
+}
+
+// hasAway tells whether a session is that of a client which is away from here.
+func (r *recovery) hasAway(pid string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.here[pid]
+	return r.away.byPID[pid] != nil
 }
 
 // TakeOver says that this hub has a session from now on: its client is away until it is recovered, like one that was
-// connected here. at is the position of that, for which the call takes a turn: everything before has been received.
+// connected here. at is the position of that; everything before has been received.
 func (h *Hub) TakeOver(at Position, s *Recoverable) {
 	r := h.recovery
 	if r == nil {

@@ -29,11 +29,11 @@ type trail struct {
 	over  bool // it cannot be recovered
 
 	// Likewise, with a [Shared].
-	unshared bool     // it was never saved, so that nobody else knows of it
-	base     Position // up to which another hub had the session; 0 if none had
+	unshared bool         // it was never saved, so that nobody else knows of it
+	base     Position     // up to which another hub had the session; 0 if none had
 	origin   *Recoverable // what it was then
-	inbox    Position // as in Recoverable
-	path     string   // likewise
+	inbox    Position     // as in Recoverable
+	path     string       // likewise
 
 	// Of the member, once its client is away. Guarded by recovery's mu.
 	id      string
