@@ -15,11 +15,12 @@ var ErrFenced = errors.New("the other servers have given this one up; it comes b
 // library is what stands around the scripts of nodes. KEYS[1] is the prefix of all keys; ARGV[1] to ARGV[3] are the node's name
 // and epoch, and how many entries a stream may have. The script's own arguments begin at ARGV[4].
 //
-//	P, NODE              the prefix, and the node that calls
-//	now()                the time of Redis in microseconds since 1970
-//	text(n)              a whole number as digits
-//	position()           the next position: greater than every other, and not before the time
-//	append(stream, m)    adds an entry, the frame m, to P:<stream>, with a position of its own, which it returns
+//	P, NODE                the prefix, and the node that calls
+//	now()                  the time of Redis in microseconds since 1970
+//	text(n)                a whole number as digits
+//	position()             the next position: greater than every other, and not before the time
+//	append(stream, m, at)  adds an entry, the frame m, to P:<stream>, at that position, or else at one of its own, which it returns;
+//	                       what is added to several streams at one position is the same for all who read them
 //
 // A node whose epoch is not that of its registration gets the error FENCED, and nothing is done.
 //
@@ -41,8 +42,8 @@ local function position()
 	last = math.max(last + 1, now())
 	return last
 end
-local function append(stream, m)
-	local at = position()
+local function append(stream, m, at)
+	at = at or position()
 	local n = redis.call('HINCRBY', P .. ':count', stream, 1)
 	redis.call('XADD', P .. ':' .. stream, 'MAXLEN', '~', MAX, text(at) .. '-0', 'm', m, 'n', n)
 	return at
