@@ -294,3 +294,23 @@ var surveyScript = nodeScript("survey", `
 	local first = of['first-entry'] and string.match(of['first-entry'][1], '^%d+') or '0'
 	return {count, text(of['length']), first, (string.match(of['last-generated-id'], '^%d+')), text(now())}
 `)
+
+// readEntry reads what is for those who come back.
+func readEntry(e Entry) (*hub.Message, hub.Audience, *hub.Change, error) {
+	switch e.Kind {
+	case KindPush:
+		p, err := parsePush(e.Body)
+		if err != nil || p.Message.Volatile || p.Message.Transient || p.Ask > 0 {
+			return nil, hub.Audience{}, nil, err
+		}
+		return p.Message, p.To, nil, nil
+	case KindDisconnect:
+		a, err := parseAudience(e.Body)
+		return nil, hub.Audience{}, &hub.Change{Disconnect: &a}, err
+	case KindJoined, KindLeft:
+		uid, room, _ := strings.Cut(string(e.Body), "\x00")
+		return nil, hub.Audience{}, &hub.Change{UID: uid, Room: room, Added: e.Kind == KindJoined}, nil
+	default:
+		return nil, hub.Audience{}, nil, nil
+	}
+}

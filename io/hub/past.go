@@ -281,6 +281,9 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 			err = m.Join(room)
 		}
 	}
+	if len(list) > 0 { // before attach, which saves it
+		t.last.Store(max(t.last.Load(), uint64(list[len(list)-1].At)))
+	}
 	if err == nil {
 		err = r.attach(m, t)
 	}
@@ -293,7 +296,6 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	b := Beginning{PID: t.pid, Offset: r.log.Offset(r.taken())}
 	for _, one := range list {
 		b.Missed = append(b.Missed, one.Message.stamped(r.log.Offset(one.At)))
-		t.last.Store(max(t.last.Load(), uint64(one.At)))
 	}
 	return begin(b)
 }
