@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -66,23 +65,20 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (s *Sessions) behind() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.unsaved)+len(s.dead)+len(s.gone) > 0
+	return len(s.unsaved)+len(s.dead) > 0
 }
 
 // catchUp tries again what could not be done.
 func (s *Sessions) catchUp() {
 	s.mu.Lock()
-	unsaved, dead, gone := s.unsaved, s.dead, s.gone
-	s.unsaved, s.dead, s.gone = make(map[string]bool), make(map[string]bool), nil
+	unsaved, dead := s.unsaved, s.dead
+	s.unsaved, s.dead = make(map[string]bool), make(map[string]bool)
 	s.mu.Unlock()
 	for pid := range dead {
 		s.Forget(pid)
 	}
 	for pid := range unsaved {
 		s.hub.SaveSession(pid)
-	}
-	for _, pid := range gone {
-		s.hub.Expel(pid)
 	}
 }
 
@@ -141,17 +137,12 @@ func (s *Sessions) mark(ctx context.Context) error {
 
 // refreshSome notes how far some are: pids, each with Last and Left.
 func (s *Sessions) refreshSome(ctx context.Context, batch []any) error {
-	others, err := redis.Strings(s.node.Run(ctx, refreshScript, append([]any{s.ttl()}, batch...)...))
+	missing, err := redis.Strings(s.node.Run(ctx, refreshScript, append([]any{s.ttl()}, batch...)...))
 	if err != nil {
 		return err
 	}
-	for _, other := range others {
-		pid, missing := strings.CutPrefix(other, "?")
-		if missing {
-			s.hub.SaveSession(pid)
-		} else {
-			s.hub.Expel(pid)
-		}
+	for _, pid := range missing {
+		s.hub.SaveSession(pid)
 	}
 	return nil
 }
@@ -176,23 +167,21 @@ var forgetScript = nodeScript("forget session", `
 	return 0
 `)
 
-// refreshScript: for how many milliseconds sessions are kept, then pid, Last and Left of each. It answers the pids of those that
-// another node has, and of those that are not there, behind a question mark.
+// refreshScript: for how many milliseconds sessions are kept, then pid, Last and Left of each. It answers the pids of those
+// that are not there.
 var refreshScript = nodeScript("refresh sessions", `
-	local others = {}
+	local missing = {}
 	for i = 5, #ARGV, 3 do
 		local key = P .. ':r:' .. ARGV[i]
 		local owner = redis.call('HGET', key, 'o')
 		if not owner then
-			others[#others + 1] = '?' .. ARGV[i]
-		elseif owner ~= NODE then
-			others[#others + 1] = ARGV[i]
-		else
+			missing[#missing + 1] = ARGV[i]
+		elseif owner == NODE then
 			redis.call('HSET', key, 'l', ARGV[i + 1], 'f', ARGV[i + 2])
 			redis.call('PEXPIRE', key, ARGV[4])
 		end
 	end
-	return others
+	return missing
 `)
 
 // claimScript: pid, whether the node has the session, then in microseconds the window, how long streams are kept and how long a
@@ -206,10 +195,7 @@ var claimScript = nodeScript("claim session", `
 	local r = redis.call('HMGET', key, 'o', 'u', 's', 'l', 'f', 'p', 'k')
 	local owner, uid = r[1], r[2]
 	if not owner then return 'none' end
-	if mine then
-		if owner ~= NODE then return 'taken' end
-		return 'mine'
-	end
+	if mine and owner == NODE then return 'mine' end
 	if r[7] and now() - tonumber(r[7]) < hold then return 'busy' end
 	local lines, path = {}, ''
 	for since, node in string.gmatch(r[6], '(%d+) ([^\n]*)\n') do lines[#lines + 1] = {since, node} end

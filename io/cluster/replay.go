@@ -263,36 +263,40 @@ func (p *past) whole(ctx context.Context, r *replica) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	var n [5]uint64
+	var n [6]uint64
 	for i := range n {
 		if n[i], err = strconv.ParseUint(reply[i], 10, 64); err != nil {
 			return false, err
 		}
 	}
-	count, length, first, last, now := n[0], n[1], hub.Position(n[2]), hub.Position(n[3]), hub.Position(n[4])
+	count, length, added := n[0], n[1], n[2]
+	first, last, now := hub.Position(n[3]), hub.Position(n[4]), hub.Position(n[5])
 	keep := hub.Position(p.node.options.Keep.Microseconds())
 	switch {
 	case last == 0: // each node begins its own with a mark
 		return count == 0 && r.stream == "all", nil
 	case count == length, last <= r.from, length > 0 && first <= r.from:
 		return true, nil
+	case count != added: // it has been removed, and begun again
+		return false, nil
 	default:
 		return length < uint64(p.node.options.MaxMessages) && r.from+keep >= now, nil
 	}
 }
 
-// surveyScript: a stream. It answers how many entries were ever added to it and how many it has, the positions of the first and of
-// the last that was added, and the time.
+// surveyScript: a stream. It answers how many entries were ever added to it, how many it has, how many were added since it was
+// begun, the positions of the first and of the last that was added, and the time.
 var surveyScript = nodeScript("survey", `
 	local stream = ARGV[4]
 	local key = P .. ':' .. stream
 	local count = redis.call('HGET', P .. ':count', stream) or '0'
-	if redis.call('EXISTS', key) == 0 then return {count, '0', '0', '0', text(now())} end
+	if redis.call('EXISTS', key) == 0 then return {count, '0', '0', '0', '0', text(now())} end
 	local info = redis.call('XINFO', 'STREAM', key)
 	local of = {}
 	for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
 	local first = of['first-entry'] and string.match(of['first-entry'][1], '^%d+') or '0'
-	return {count, text(of['length']), first, (string.match(of['last-generated-id'], '^%d+')), text(now())}
+	local last = string.match(of['last-generated-id'], '^%d+')
+	return {count, text(of['length']), text(of['entries-added']), first, last, text(now())}
 `)
 
 // readEntry reads what is for those who come back.

@@ -28,6 +28,8 @@ const (
 	claimTimeout = 2 * time.Second
 	// claimHold is for how long nobody else can claim a session that is being claimed.
 	claimHold = 10 * time.Second
+	// busyInterval is how often it is tried to claim a session that somebody else claims.
+	busyInterval = 20 * time.Millisecond
 	// maxPID is how long a PID can be; what is longer was never given to anybody.
 	maxPID = 64
 	// maxForgotten bounds the sessions that wait to be forgotten while Redis is away.
@@ -76,7 +78,6 @@ type Sessions struct {
 	mu      sync.Mutex
 	unsaved map[string]bool          // pids whose sessions could not be saved
 	dead    map[string]bool          // and of those that could not be forgotten
-	gone    []string                 // pids that others have taken over
 	claims  map[string]chan struct{} // by pid; closed by the hub's taking over
 	marks   map[uint64]chan struct{} // by number; closed when the mark has been carried out
 	number  uint64
@@ -172,13 +173,9 @@ func (s *Sessions) Save(one *hub.Recoverable, saved func(error)) {
 		mine, err := redis.Bool(reply, err)
 		switch {
 		case err != nil:
-			s.later(s.unsaved, pid)
-		case !mine:
+			s.later(pid, true)
+		case !mine: // its entry is on the way
 			err = errTaken
-			s.mu.Lock()
-			s.gone = append(s.gone, pid)
-			s.mu.Unlock()
-			s.signal()
 		}
 		saved(err)
 	}, saveScript, pid, one.UID, data, uint64(one.Last), uint64(one.Left), path, s.ttl())
@@ -187,10 +184,14 @@ func (s *Sessions) Save(one *hub.Recoverable, saved func(error)) {
 // ttl is how long a session is kept that nobody refreshes, in milliseconds.
 func (s *Sessions) ttl() int64 { return (s.node.options.Keep + 2*refreshInterval).Milliseconds() }
 
-// later has something tried again.
-func (s *Sessions) later(what map[string]bool, pid string) {
+// later has a session saved again, or forgotten.
+func (s *Sessions) later(pid string, save bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	what := s.dead
+	if save {
+		what = s.unsaved
+	}
 	if len(what) < maxForgotten {
 		what[pid] = true
 	}
@@ -201,7 +202,7 @@ func (s *Sessions) later(what map[string]bool, pid string) {
 func (s *Sessions) Forget(pid string) {
 	s.node.Go(func(_ any, err error) {
 		if err != nil {
-			s.later(s.dead, pid)
+			s.later(pid, false)
 		}
 	}, forgetScript, pid)
 }
@@ -229,26 +230,26 @@ func (s *Sessions) Claim(pid string, mine bool) error {
 		return errBusy
 	}
 	defer s.unexpect(pid)
-	reply, err := redis.String(s.node.Run(ctx, claimScript, pid, mine, s.window.Microseconds(), s.node.options.Keep.Microseconds(),
-		claimHold.Microseconds(), s.ttl(), s.frame(KindExpel, pid), s.frame(KindTaken, "")))
-	if err != nil {
-		return err
-	}
-	switch reply {
-	case "none":
-		return errNoSession
-	case "taken":
-		return errTaken
-	case "busy":
-		return errBusy
-	case "mine":
-		return nil
-	}
-	select {
-	case <-taken:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for a session: %w", ctx.Err())
+	for {
+		reply, err := redis.String(s.node.Run(ctx, claimScript, pid, mine, s.window.Microseconds(), s.node.options.Keep.Microseconds(),
+			claimHold.Microseconds(), s.ttl(), s.frame(KindExpel, pid), s.frame(KindTaken, "")))
+		switch {
+		case err != nil:
+			return err
+		case reply == "none":
+			return errNoSession
+		case reply == "mine":
+			return nil
+		case reply != "busy":
+			select {
+			case <-taken:
+				return nil
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for a session: %w", ctx.Err())
+			}
+		case !pause(ctx, busyInterval): // the client has been somewhere else a moment ago
+			return errBusy
+		}
 	}
 }
 

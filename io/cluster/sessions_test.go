@@ -15,12 +15,16 @@ import (
 	"crier/io/hub"
 )
 
+// maxEntries is how many entries the streams of seats have; about, as Redis removes a hundred at a time.
+const maxEntries = 4000
+
 // seat is a node with a hub whose clients can be recovered.
 type seat struct {
 	*Node
 	sessions *Sessions
 	hub      *hub.Hub
 	log      *logBook
+	ends     sync.WaitGroup // of connections
 }
 
 func recoveryOptions() hub.Recovery {
@@ -36,7 +40,7 @@ func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub
 	}
 	s := &seat{log: &logBook{}}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.Node, err = NewNode(NodeOptions{Redis: r, Name: name, Keep: 2 * time.Minute, MaxMessages: 10_000, Logger: log})
+	s.Node, err = NewNode(NodeOptions{Redis: r, Name: name, Keep: 2 * time.Minute, MaxMessages: maxEntries, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +110,7 @@ func (s *seat) begin(t *testing.T) *seat {
 func (s *seat) stop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	s.ends.Wait()
 	if err := errors.Join(s.hub.Close(ctx), s.sessions.Close(ctx), s.Close(ctx)); err != nil {
 		t.Error(err)
 	}
@@ -173,6 +178,7 @@ func (g *guest) SendBack() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.sent = true
+	g.at.ends.Go(func() { g.member.Away(nil) })
 }
 
 func (g *guest) sentBack() bool {
@@ -240,7 +246,14 @@ func (s *seat) claim(g *guest) (*guest, error) {
 	}
 	next := &guest{id: past.ID(), at: s}
 	var err error
-	if next.member, err = s.hub.Connect(next); err != nil {
+	for { // the one before may be ending
+		next.member, err = s.hub.Connect(next)
+		if !errors.Is(err, hub.ErrDuplicateID) {
+			break
+		}
+		s.ends.Wait()
+	}
+	if err != nil {
 		past.Release()
 		return nil, err
 	}

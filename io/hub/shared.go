@@ -19,9 +19,9 @@ type Shared interface {
 	Up() bool
 	// Owner returns who is logged in in a session, "" for nobody.
 	Owner(pid string) (uid string, there bool)
-	// Claim has the hub have a session, and nobody else. If it is mine, which the hub says that has it, that is confirmed;
-	// otherwise it is taken away from the hub that has it ([Hub.Expel]), and Claim returns when [Hub.TakeOver] has been
-	// called. It waits, and fails if there is nothing to be had, or somebody else is at it.
+	// Claim has the hub have a session, and nobody else. If it is mine, which the hub says that thinks so, that may be
+	// confirmed; otherwise it is taken away from the hub that has it ([Hub.Expel]), and Claim returns when [Hub.TakeOver]
+	// has been called. It waits, and fails if there is nothing to be had, or somebody else is at it.
 	Claim(pid string, mine bool) error
 	// Replay returns what was pushed at the positions after < p ≤ until and can have been for the client of the session. It
 	// waits, and fails if something may be missing.
@@ -274,7 +274,7 @@ func (r *recovery) adopt(at Position, s *Recoverable, rooms []string) {
 	r.release(r.away.add(t, r.MaxBytes))
 }
 
-// Expel says that another hub has taken a session over. A connection that is still there ends, as nobody hears it any more.
+// Expel says that another hub has taken a session over. A connection that is still there ends: nobody hears it any more.
 func (h *Hub) Expel(pid string) {
 	r := h.recovery
 	if r == nil {
@@ -286,10 +286,27 @@ func (h *Hub) Expel(pid string) {
 	}
 	m := r.here[pid]
 	r.mu.Unlock()
-	if m != nil {
-		m.forbid()
+	if m != nil && m.disown(pid) {
 		m.sendBack()
 	}
+}
+
+// disown takes a session away from its connection, which is given nothing any more. It reports whether that had it.
+func (m *Member) disown(pid string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.trail()
+	if t == nil || t.pid != pid {
+		return false
+	}
+	r := m.hub.recovery
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.here, pid)
+	r.moves.Add(1)
+	r.release(1)
+	m.more().trail.Store(nil)
+	return true
 }
 
 // Interrupt says that something may have been lost that was for anybody: nobody who has been here until now is recovered.
