@@ -16,19 +16,8 @@ var errNoCertificates = errors.New("the file has no certificate in PEM form")
 
 // buildEmitters makes what carries out the messages of emitters, if there is a Redis. Whether it can be reached shows later.
 func (a *App) buildEmitters() error {
-	c := a.cfg.Cluster
-	if c.Redis == "" {
+	if a.cluster == nil {
 		return nil
-	}
-	secure, err := redisTLS(c.TLS)
-	if err != nil {
-		return err
-	}
-	redis, err := cluster.NewRedis(cluster.RedisOptions{
-		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
-	})
-	if err != nil {
-		return fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
 	}
 	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
 	for _, name := range a.cfg.SocketIO.Namespaces {
@@ -38,10 +27,27 @@ func (a *App) buildEmitters() error {
 		}
 		sockets[name] = n.Hub()
 	}
+	var err error
 	a.emitters, err = cluster.NewEmitters(cluster.EmitterOptions{
-		Redis: redis, Prefix: c.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
+		Redis: a.cluster.redis, Prefix: a.cfg.Cluster.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})
 	return err
+}
+
+// newRedis is where Redis is.
+func (a *App) newRedis() (*cluster.Redis, error) {
+	c := a.cfg.Cluster
+	secure, err := redisTLS(c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	redis, err := cluster.NewRedis(cluster.RedisOptions{
+		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
+	}
+	return redis, nil
 }
 
 // redisTLS reads the files of cluster.tls.
