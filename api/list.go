@@ -102,6 +102,7 @@ type ClusterFigures struct {
 	Nodes   []string `json:"nodes"`   // of all that are there, in the order of their names; only this one if they cannot be asked for
 	Partial uint64   `json:"partial"` // pushes of this server that not all were given
 	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
+	Lost    uint64   `json:"lost"`    // clients that could be recovered and had to begin anew because of that
 }
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.

@@ -20,9 +20,9 @@ func (s *Sessions) signal() {
 
 // run sees to what is to be noted, now and then, and soon if something could not be.
 func (s *Sessions) run(ctx context.Context) {
-	timer := time.NewTimer(refreshInterval)
+	timer := time.NewTimer(RefreshInterval)
 	defer timer.Stop()
-	due := time.Now().Add(refreshInterval)
+	due := time.Now().Add(RefreshInterval)
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,11 +33,11 @@ func (s *Sessions) run(ctx context.Context) {
 				return
 			}
 		}
-		next := refreshInterval
+		next := RefreshInterval
 		if s.Up() {
 			s.catchUp()
 			if !time.Now().Before(due) {
-				due = time.Now().Add(refreshInterval)
+				due = time.Now().Add(RefreshInterval)
 				if err := s.refresh(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrAway) {
 					s.log.Warn("it could not be noted how far clients are", "error", err)
 				}
@@ -137,7 +137,7 @@ func (s *Sessions) mark(ctx context.Context) error {
 
 // refreshSome notes how far some are: pids, each with Last and Left.
 func (s *Sessions) refreshSome(ctx context.Context, batch []any) error {
-	missing, err := redis.Strings(s.node.Run(ctx, refreshScript, append([]any{s.ttl()}, batch...)...))
+	missing, err := redis.Strings(s.node.Run(ctx, refreshSessionsScript, append([]any{s.ttl()}, batch...)...))
 	if err != nil {
 		return err
 	}
@@ -147,9 +147,9 @@ func (s *Sessions) refreshSome(ctx context.Context, batch []any) error {
 	return nil
 }
 
-// saveScript: pid, user, session, Last, Left, the path if nothing was kept, for how many milliseconds it is kept. It answers
+// saveSessionScript: pid, user, session, Last, Left, the path if nothing was kept, for how many milliseconds it is kept. It answers
 // whether this node has the session.
-var saveScript = nodeScript("save session", `
+var saveSessionScript = nodeScript("save session", `
 	local key = P .. ':r:' .. ARGV[4]
 	local owner = redis.call('HGET', key, 'o')
 	if owner and owner ~= NODE then return 0 end
@@ -160,16 +160,16 @@ var saveScript = nodeScript("save session", `
 	return 1
 `)
 
-// forgetScript: pid.
-var forgetScript = nodeScript("forget session", `
+// forgetSessionScript: pid.
+var forgetSessionScript = nodeScript("forget session", `
 	local key = P .. ':r:' .. ARGV[4]
 	if redis.call('HGET', key, 'o') == NODE then redis.call('DEL', key) end
 	return 0
 `)
 
-// refreshScript: for how many milliseconds sessions are kept, then pid, Last and Left of each. It answers the pids of those
+// refreshSessionsScript: for how many milliseconds sessions are kept, then pid, Last and Left of each. It answers the pids of those
 // that are not there.
-var refreshScript = nodeScript("refresh sessions", `
+var refreshSessionsScript = nodeScript("refresh sessions", `
 	local missing = {}
 	for i = 5, #ARGV, 3 do
 		local key = P .. ':r:' .. ARGV[i]
@@ -184,12 +184,12 @@ var refreshScript = nodeScript("refresh sessions", `
 	return missing
 `)
 
-// claimScript: pid, whether the node has the session, then in microseconds the window, how long streams are kept and how long a
+// claimSessionScript: pid, whether the node has the session, then in microseconds the window, how long streams are kept and how long a
 // claim holds, in milliseconds how long the session is kept, and the frames of an entry that takes it away and of one that has the node
 // take it over, which lacks its body. It answers a word, or the position of the latter.
 //
 // From there on the user's messages come to this node, for as long as he can be away: whether he is logged in here already or not.
-var claimScript = nodeScript("claim session", `
+var claimSessionScript = nodeScript("claim session", `
 	local pid, mine, hold = ARGV[4], ARGV[5] == '1', tonumber(ARGV[8])
 	local key = P .. ':r:' .. pid
 	local r = redis.call('HMGET', key, 'o', 'u', 's', 'l', 'f', 'p', 'k')

@@ -30,7 +30,6 @@ type past struct {
 	// static
 	node   *Node
 	limits hub.Recovery
-	read   func(Entry) (*hub.Message, hub.Audience, *hub.Change, error)
 
 	mu       sync.Mutex
 	replicas map[string]*replica // by the name of the stream
@@ -245,7 +244,7 @@ func (p *past) add(r *replica, one numbered) {
 		return // the reader has said so
 	}
 	e.At = one.at
-	msg, to, change, err := p.read(e)
+	msg, to, change, err := readEntry(e)
 	switch {
 	case err != nil:
 	case change != nil:

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// refreshInterval is how often it is noted how far the connections are, and that they are there.
-	refreshInterval = 30 * time.Second
+	// RefreshInterval is how often it is noted how far the connections are, and that they are there. What a client can come
+	// back for must be kept for that much longer.
+	RefreshInterval = 30 * time.Second
 	// retryInterval is how soon what could not be noted is tried again.
 	retryInterval = time.Second
 	// refreshBatch is how many sessions one script refreshes.
@@ -49,9 +50,6 @@ type SessionOptions struct {
 	Node *Node
 	// Recovery is what the hub has. Required.
 	Recovery hub.Recovery
-	// Read reads an entry of a stream, as those who come back are given it: a message and whom it is for, or a change, or
-	// neither, for what is of no use later. Required.
-	Read func(Entry) (*hub.Message, hub.Audience, *hub.Change, error)
 	// Logger gets what is wrong. Nil: nothing is logged.
 	Logger *slog.Logger
 }
@@ -85,8 +83,8 @@ type Sessions struct {
 
 // NewSessions returns Sessions that do nothing yet. They are given to the hub in its Recovery.
 func NewSessions(o SessionOptions) (*Sessions, error) {
-	if o.Node == nil || o.Read == nil || o.Recovery.Window <= 0 {
-		return nil, errors.New("cluster: Node, Read or the window of the Recovery is missing in SessionOptions")
+	if o.Node == nil || o.Recovery.Window <= 0 {
+		return nil, errors.New("cluster: Node or the window of the Recovery is missing in SessionOptions")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -96,7 +94,7 @@ func NewSessions(o SessionOptions) (*Sessions, error) {
 		unsaved: make(map[string]bool), dead: make(map[string]bool),
 		claims: make(map[string]chan struct{}), marks: make(map[uint64]chan struct{}),
 	}
-	s.past = past{node: o.Node, limits: o.Recovery, read: o.Read, replicas: make(map[string]*replica)}
+	s.past = past{node: o.Node, limits: o.Recovery, replicas: make(map[string]*replica)}
 	return s, nil
 }
 
@@ -178,11 +176,11 @@ func (s *Sessions) Save(one *hub.Recoverable, saved func(error)) {
 			err = errTaken
 		}
 		saved(err)
-	}, saveScript, pid, one.UID, data, uint64(one.Last), uint64(one.Left), path, s.ttl())
+	}, saveSessionScript, pid, one.UID, data, uint64(one.Last), uint64(one.Left), path, s.ttl())
 }
 
 // ttl is how long a session is kept that nobody refreshes, in milliseconds.
-func (s *Sessions) ttl() int64 { return (s.node.options.Keep + 2*refreshInterval).Milliseconds() }
+func (s *Sessions) ttl() int64 { return (s.node.options.Keep + 2*RefreshInterval).Milliseconds() }
 
 // later has a session saved again, or forgotten.
 func (s *Sessions) later(pid string, save bool) {
@@ -204,7 +202,7 @@ func (s *Sessions) Forget(pid string) {
 		if err != nil {
 			s.later(pid, false)
 		}
-	}, forgetScript, pid)
+	}, forgetSessionScript, pid)
 }
 
 // Owner implements [hub.Shared].
@@ -231,7 +229,7 @@ func (s *Sessions) Claim(pid string, mine bool) error {
 	}
 	defer s.unexpect(pid)
 	for {
-		reply, err := redis.String(s.node.Run(ctx, claimScript, pid, mine, s.window.Microseconds(), s.node.options.Keep.Microseconds(),
+		reply, err := redis.String(s.node.Run(ctx, claimSessionScript, pid, mine, s.window.Microseconds(), s.node.options.Keep.Microseconds(),
 			claimHold.Microseconds(), s.ttl(), s.frame(KindExpel, pid), s.frame(KindTaken, "")))
 		switch {
 		case err != nil:
@@ -275,7 +273,7 @@ func (s *Sessions) unexpect(pid string) {
 	delete(s.claims, pid)
 }
 
-// takeOver carries out what claimScript has added: the session, Last and Left, and the path, one behind the other, each behind
+// takeOver carries out what claimSessionScript has added: the session, Last and Left, and the path, one behind the other, each behind
 // the end of a line.
 func (s *Sessions) takeOver(e Entry) {
 	one, err := parseTaken(e.Body)

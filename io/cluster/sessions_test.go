@@ -48,7 +48,7 @@ func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub
 	for _, fn := range change {
 		fn(&o)
 	}
-	if s.sessions, err = NewSessions(SessionOptions{Node: s.Node, Recovery: o, Read: readEntry, Logger: log}); err != nil {
+	if s.sessions, err = NewSessions(SessionOptions{Node: s.Node, Recovery: o, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
 	o.Shared = s.sessions
