@@ -164,7 +164,7 @@ func TestNotRecovered(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			server := startRedis(t)
-			few := func(o *hub.Recovery) { o.ReplayMessages = 10 }
+			few := func(o *hub.Options) { o.Recovery.ReplayMessages = 10 }
 			a, b := newSeat(t, server, "a", few).begin(t), newSeat(t, server, "b", few).begin(t)
 			g := a.arrive(t, "one", "42")
 			if err := g.member.Join("r"); err != nil {
@@ -290,6 +290,103 @@ func TestMembershipsMeanwhile(t *testing.T) {
 	next.offset = g.lastOffset()
 	if last := c.comeBack(t, next); last != nil && !slices.Equal(last.taken(), next.taken()) {
 		t.Errorf("on the third node: %q", last.taken())
+	}
+}
+
+// drawer is an inbox that the nodes of a test have in common.
+type drawer struct {
+	mu      sync.Mutex
+	letters []hub.Letter
+}
+
+func (d *drawer) Last() uint64                         { return 1 << 60 } // no outbox is behind
+func (d *drawer) Put(hub.Deposit, func(hub.Deposited)) { panic("nothing is stored so") }
+func (d *drawer) Confirm(_ string, places []uint64)    { d.remove(places) }
+func (d *drawer) Next(_ string, after uint64, n, _ int) ([]hub.Letter, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var list []hub.Letter
+	for _, l := range d.letters {
+		if l.Place > after && len(list) < n {
+			list = append(list, hub.Letter{Place: l.Place, Message: &hub.Message{ID: l.Message.ID, Event: "e"}})
+		}
+	}
+	return list, nil
+}
+
+func (d *drawer) remove(places []uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.letters = slices.DeleteFunc(d.letters, func(l hub.Letter) bool { return slices.Contains(places, l.Place) })
+}
+
+func (d *drawer) put(id string, at hub.Position) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.letters = append(d.letters, hub.Letter{Place: uint64(at), Message: &hub.Message{ID: id, Event: "e"}})
+}
+
+func (d *drawer) left() (ids []string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.letters {
+		ids = append(ids, l.Message.ID)
+	}
+	return ids
+}
+
+// TestInboxMoves has a client move for which messages are stored: what it has got it is not given again; and who has not confirmed
+// what it was given of before it came is given that again, and not recovered.
+func TestInboxMoves(t *testing.T) {
+	t.Parallel()
+	for _, confirms := range []bool{true, false} {
+		t.Run(fmt.Sprint("confirms ", confirms), func(t *testing.T) {
+			t.Parallel()
+			server := startRedis(t)
+			d := &drawer{}
+			with := func(o *hub.Options) { o.Inbox = d }
+			a, b := newSeat(t, server, "a", with).begin(t), newSeat(t, server, "b", with).begin(t)
+			// Stored before it came; the outbox has passed it.
+			d.put("old", 1)
+			a.hub.Passed(b.publish(t, "for nobody", toUser("nobody")))
+			g := &guest{id: "one", at: a, silent: !confirms}
+			var err error
+			if g.member, err = a.hub.Connect(g); err != nil {
+				t.Fatal(err)
+			}
+			a.enter(t, "42")
+			if err := g.member.Login("42"); err != nil {
+				t.Fatal(err)
+			}
+			if err := g.member.Track(func(b hub.Beginning) error { g.begin(b); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			a.kept(t, g)
+			g.member.Ready()
+			d.put("live", b.publish(t, "live", toUser("42")))
+			g.settled(t, 2)
+			check(t, "given", g.taken(), "old", "live")
+			g.deafen()
+			a.kill(t)
+			d.put("missed", b.publish(t, "missed", toUser("42")))
+			if confirms {
+				d.remove([]uint64{1})
+			}
+			next := b.comeBack(t, g)
+			if !confirms {
+				if next != nil {
+					t.Error("recovered, although it may not have got what is older")
+				}
+				check(t, "stored", d.left(), "old", "live", "missed")
+				return
+			}
+			if next == nil {
+				t.Fatal("not recovered")
+			}
+			check(t, "missed", next.taken(), "missed")
+			await(t, "all is confirmed", func() bool { return len(d.left()) == 0 })
+			check(t, "given", next.taken(), "missed")
+		})
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
+
 	"crier/io/hub"
 )
 
@@ -27,12 +29,12 @@ type seat struct {
 	ends     sync.WaitGroup // of connections
 }
 
-func recoveryOptions() hub.Recovery {
-	return hub.Recovery{Window: time.Minute, Notice: 30 * time.Second, MaxMessages: 10_000, MaxBytes: 16 << 20, Placed: true}
+func recoveryOptions() *hub.Recovery {
+	return &hub.Recovery{Window: time.Minute, Notice: 30 * time.Second, MaxMessages: 10_000, MaxBytes: 16 << 20, Placed: true}
 }
 
 // newSeat makes one that is not started.
-func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub.Recovery)) *seat {
+func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub.Options)) *seat {
 	t.Helper()
 	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
 	if err != nil {
@@ -44,15 +46,15 @@ func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := recoveryOptions()
+	o := hub.Options{Recovery: recoveryOptions(), Logger: log}
 	for _, fn := range change {
 		fn(&o)
 	}
-	if s.sessions, err = NewSessions(SessionOptions{Node: s.Node, Recovery: o, Logger: log}); err != nil {
+	if s.sessions, err = NewSessions(SessionOptions{Node: s.Node, Recovery: *o.Recovery, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	o.Shared = s.sessions
-	if s.hub, err = hub.New(hub.Options{Recovery: &o, Logger: log}); err != nil {
+	o.Recovery.Shared = s.sessions
+	if s.hub, err = hub.New(o); err != nil {
 		t.Fatal(err)
 	}
 	s.OnEntry(KindPush, func(e Entry) {
@@ -141,6 +143,7 @@ type guest struct {
 	sent   bool   // back
 	kicked bool
 	deaf   bool // its client has gone, and nobody has noticed
+	silent bool // it confirms nothing
 }
 
 // deafen has its client get nothing any more.
@@ -181,6 +184,27 @@ func (g *guest) SendBack() {
 	g.at.ends.Go(func() { g.member.Away(nil) })
 }
 
+// Present implements [hub.Confirmer]: who comes back is first given what it has missed.
+func (g *guest) Present() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pid != ""
+}
+
+func (g *guest) Confirm(taken func(), arrived func(bool)) {
+	g.mu.Lock()
+	silent := g.silent
+	g.mu.Unlock()
+	if taken != nil {
+		taken()
+	}
+	if !silent {
+		arrived(true)
+	}
+}
+
+func (g *guest) Drop() { g.SendBack() }
+
 func (g *guest) sentBack() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -214,11 +238,23 @@ func (s *seat) arrive(t *testing.T, id, uid string) *guest {
 			t.Fatal(err)
 		}
 	}
-	err = g.member.Track(func(b hub.Beginning) error { g.pid, g.offset = b.PID, b.Offset; return nil })
+	err = g.member.Track(func(b hub.Beginning) error { g.begin(b); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.member.Ready()
 	return g
+}
+
+// begin is what a client is told first.
+func (g *guest) begin(b hub.Beginning) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pid, g.offset = b.PID, b.Offset
+	for _, m := range b.Missed {
+		g.got = append(g.got, m.ID)
+		g.offset = m.Offset()
+	}
 }
 
 // enter puts the user into the directory.
@@ -257,18 +293,12 @@ func (s *seat) claim(g *guest) (*guest, error) {
 		past.Release()
 		return nil, err
 	}
-	err = next.member.Recover(past, func(b hub.Beginning) error {
-		next.pid, next.offset = b.PID, b.Offset
-		for _, m := range b.Missed {
-			next.got = append(next.got, m.ID)
-			next.offset = m.Offset()
-		}
-		return nil
-	})
+	err = next.member.Recover(past, func(b hub.Beginning) error { next.begin(b); return nil })
 	if err != nil {
 		next.member.Gone()
 		return nil, err
 	}
+	next.member.Ready()
 	return next, nil
 }
 
@@ -289,8 +319,8 @@ var publishScript = nodeScript("publish", `
 	return text(at)
 `)
 
-// publish pushes a message from this node.
-func (s *seat) publish(t *testing.T, id string, to hub.Audience) {
+// publish pushes a message from this node, and returns its position.
+func (s *seat) publish(t *testing.T, id string, to hub.Audience) hub.Position {
 	t.Helper()
 	m := &hub.Message{ID: id, Event: "e", Args: []json.RawMessage{json.RawMessage(`"` + id + `"`)}}
 	args := []any{appendEntry(nil, KindPush, s.Name(), 0, appendPush(nil, &pushed{Push: hub.Push{To: to, Message: m}}))}
@@ -299,9 +329,11 @@ func (s *seat) publish(t *testing.T, id string, to hub.Audience) {
 			args = append(args, uid)
 		}
 	}
-	if _, err := s.Run(context.Background(), publishScript, args...); err != nil {
-		t.Fatal(err)
+	at, err := redis.Uint64(s.Run(context.Background(), publishScript, args...))
+	if err != nil {
+		t.Error(err)
 	}
+	return hub.Position(at)
 }
 
 func toUser(uid string) hub.Audience  { return hub.Audience{Users: []string{uid}} }

@@ -94,6 +94,7 @@ func (m *Member) Login(uid string) error {
 	err := m.login(uid)
 	if err == nil {
 		m.await()
+		m.noteInbox()
 	}
 	m.catchUp()
 	return err

@@ -178,8 +178,19 @@ func (m *Member) noteLogin(uid string, since Position) {
 		m.noteBegin(SpanEverybody, "", since)
 	}
 	m.noteBegin(SpanUser, uid, since)
+}
+
+// noteInbox notes, before the connection is given anything that is stored for its user, up to where that may go.
+func (m *Member) noteInbox() {
+	r := m.hub.recovery
+	if r == nil || r.Shared == nil || m.hub.inbox == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if t := m.trail(); t != nil {
-		t.inbox = m.hub.recovery.taken()
+		t.inbox = r.taken()
+		m.saveLocked()
 	}
 }
 
