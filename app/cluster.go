@@ -36,6 +36,7 @@ type clustered struct {
 	leader      *cluster.Leader
 	relay       *cluster.Relay
 	sessions    *cluster.Sessions // nil if nobody can recover
+	emitted     *cluster.Emitted
 
 	leading atomic.Pointer[reign] // nil while another server leads
 }
@@ -175,6 +176,9 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	c := a.cluster
 	if c == nil {
 		return nil
+	}
+	if c.emitted != nil {
+		c.emitted.Close()
 	}
 	c.attendance.Close()
 	if c.memberships != nil {

@@ -23,6 +23,7 @@ const (
 	KindHere       Kind = 9  // the directory has users of a node now
 	KindTaken      Kind = 10 // a session is a node's from now on
 	KindMark       Kind = 11 // nothing, so that positions go on
+	KindEmitted    Kind = 12 // a message of an emitter, for the connections that can be recovered
 )
 
 // Entry is one entry of a stream.

@@ -301,8 +301,12 @@ var surveyScript = nodeScript("survey", `
 // readEntry reads what is for those who come back.
 func readEntry(e Entry) (*hub.Message, hub.Audience, *hub.Change, error) {
 	switch e.Kind {
-	case KindPush:
-		p, err := parsePush(e.Body)
+	case KindPush, KindEmitted:
+		body := e.Body
+		if e.Kind == KindEmitted {
+			body = body[min(len(sum{}), len(body)):]
+		}
+		p, err := parsePush(body)
 		if err != nil || p.Message.Volatile || p.Message.Transient || p.Ask > 0 {
 			return nil, hub.Audience{}, nil, err
 		}
