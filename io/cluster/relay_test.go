@@ -25,7 +25,7 @@ type member struct {
 }
 
 // newMember makes a server that is part of the others at this Redis; the test's end closes it.
-func newMember(t *testing.T, server *redisServer, name string, recovery *hub.Recovery) *member {
+func newMember(t testing.TB, server *redisServer, name string, recovery *hub.Recovery) *member {
 	t.Helper()
 	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
 	if err != nil {
@@ -57,7 +57,7 @@ func newMember(t *testing.T, server *redisServer, name string, recovery *hub.Rec
 	return m
 }
 
-func (m *member) ready(t *testing.T) *member {
+func (m *member) ready(t testing.TB) *member {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -105,7 +105,7 @@ func (m *member) enter(t *testing.T, server *redisServer, id, uid string, rooms 
 	return c
 }
 
-func (m *member) enlist(t *testing.T, server *redisServer, uid string) {
+func (m *member) enlist(t testing.TB, server *redisServer, uid string) {
 	t.Helper()
 	sessions, err := m.hub.User(uid)
 	if err != nil {
