@@ -106,6 +106,7 @@ func TestEmitted(t *testing.T) {
 			t.Errorf("%s got %d messages, want %d: %q", g.id, len(got), want, got)
 		}
 	}
+	await(t, "the session has ended", func() bool { _, there := b.sessions.Owner(next.pid); return !there })
 	if a.comeBack(t, next) != nil {
 		t.Error("recovered from what has no position")
 	}
