@@ -103,6 +103,7 @@ type ClusterFigures struct {
 	Nodes   []string `json:"nodes"`   // of all that are there, in the order of their names; only this one if they cannot be asked for
 	Partial uint64   `json:"partial"` // pushes of this server that not all were given
 	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
+	Lost    uint64   `json:"lost"`    // clients that could be recovered and had to begin anew because of that
 }
 
 // LimitFigures are how many clients there may be, and since the start what was refused or put off.

@@ -37,6 +37,8 @@ type clustered struct {
 	inbox       *cluster.Inbox
 	ids         *cluster.IDs
 	relay       *cluster.Relay
+	sessions    *cluster.Sessions // nil if nobody can recover
+	emitted     *cluster.Emitted
 
 	leading atomic.Pointer[reign] // nil while another server leads
 }
@@ -59,7 +61,8 @@ func (a *App) buildCluster() error {
 	r := a.cfg.Recovery
 	node, err := cluster.NewNode(cluster.NodeOptions{
 		Redis: redis, Prefix: c.Prefix, Name: a.node, Grace: a.cfg.Presence.RestartGrace,
-		Keep: r.Window + a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout, MaxMessages: r.MaxMessages, Logger: a.log,
+		Keep:        r.Window + a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout + cluster.RefreshInterval,
+		MaxMessages: r.MaxMessages, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -78,7 +81,13 @@ func (a *App) buildCluster() error {
 	if err != nil {
 		return err
 	}
-	a.cluster = &clustered{redis: redis, node: node, attendance: attendance}
+	made := &clustered{redis: redis, node: node, attendance: attendance}
+	if own := a.hubRecovery(); own != nil {
+		if made.sessions, err = cluster.NewSessions(cluster.SessionOptions{Node: node, Recovery: *own, Logger: a.log}); err != nil {
+			return err
+		}
+	}
+	a.cluster = made
 	a.log.Info("this server is one of those that share a Redis, which keeps what must not be lost: store.path is not opened", "node", a.node)
 	return nil
 }
@@ -88,6 +97,9 @@ func (a *App) joinCluster() error {
 	c := a.cluster
 	if c == nil {
 		return nil
+	}
+	if c.sessions != nil {
+		c.sessions.Start(a.hub)
 	}
 	c.node.OnReached(a.hub.Reached)
 	first := true
@@ -157,6 +169,9 @@ func (a *App) leaveLead(ctx context.Context) error {
 // figures are what the push port shows.
 func (c *clustered) figures(ctx context.Context) api.ClusterFigures {
 	f := api.ClusterFigures{Node: c.node.Name(), Partial: c.relay.Partial(), Gaps: c.node.Gaps()}
+	if c.sessions != nil {
+		f.Lost = c.sessions.Lost()
+	}
 	var err error
 	if f.Nodes, err = c.node.Others(ctx); err != nil {
 		f.Nodes = nil
@@ -180,6 +195,9 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
+	if c.emitted != nil {
+		c.emitted.Close()
+	}
 	c.attendance.Close()
 	if c.memberships != nil {
 		c.memberships.Close()
@@ -187,11 +205,14 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	if c.ids != nil {
 		c.ids.Close()
 	}
-	var err error
+	var errs []error
 	if c.inbox != nil {
-		err = c.inbox.Close()
+		errs = append(errs, c.inbox.Close())
 	}
-	return errors.Join(err, c.node.Close(ctx))
+	if c.sessions != nil {
+		errs = append(errs, c.sessions.Close(ctx))
+	}
+	return errors.Join(append(errs, c.node.Close(ctx))...)
 }
 
 // reign is what the server has that leads, for the time that it does.

@@ -19,7 +19,14 @@ func (a *App) buildEmitters() error {
 	if a.cluster == nil {
 		return nil
 	}
-	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
+	var err error
+	a.cluster.emitted, err = cluster.NewEmitted(cluster.EmittedOptions{
+		Node: a.cluster.node, Hub: a.hub, Sockets: a.directory(), Leader: a.cluster.leader, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.cluster.emitted}
 	for _, name := range a.cfg.SocketIO.Namespaces {
 		n, err := a.sockets.Of(name)
 		if err != nil {
@@ -27,7 +34,6 @@ func (a *App) buildEmitters() error {
 		}
 		sockets[name] = n.Hub()
 	}
-	var err error
 	a.emitters, err = cluster.NewEmitters(cluster.EmitterOptions{
 		Redis: a.cluster.redis, Prefix: a.cfg.Cluster.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})

@@ -20,10 +20,12 @@ func (a *App) hubRecovery() *hub.Recovery {
 		MaxBytes:       int(c.MaxBytes),
 		ReplayMessages: a.cfg.Limits.QueueMessages,
 		ReplayBytes:    int(a.cfg.Limits.QueueBytes / 2), // the other half of the queue is for what comes meanwhile
-		Placed:         a.cluster != nil,
 	}
 	if a.store != nil {
 		o.Restore = a.store.TakeRecovery
+	}
+	if a.cluster != nil {
+		o.Placed, o.Shared = true, a.cluster.sessions
 	}
 	return o
 }
@@ -34,6 +36,7 @@ func (a *App) recovery() *socketio.Recovery {
 	if own == nil {
 		return nil
 	}
+	own.Placed, own.Shared = false, nil // other namespaces are of this server alone
 	return &socketio.Recovery{Recovery: *own, All: a.cfg.Recovery.Clients == "all", Allow: a.gate.allowBack}
 }
 

@@ -15,9 +15,9 @@ import (
 	"crier/configs"
 )
 
-// startRedis starts a redis-server that keeps nothing, and returns its address; the test's end stops it. Without the program the test
+// launchRedis starts a redis-server that keeps nothing, and returns its address; the test's end stops it. Without the program the test
 // is skipped, or fails in CI.
-func startRedis(t *testing.T) string {
+func launchRedis(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -78,7 +78,7 @@ func (p *program) onlineAt() string {
 
 // The business hears once that a user came, and once that he went, whatever servers he was with, and whichever makes the callbacks.
 func TestCallbacksOfACluster(t *testing.T) {
-	redis := startRedis(t)
+	redis := launchRedis(t)
 	rec := listen(t, nil)
 	tell := rec.tell(10 * time.Millisecond)
 	a := startNode(t, redis, "a", tell)
@@ -113,7 +113,7 @@ func TestCallbacksOfACluster(t *testing.T) {
 
 // Each run of a schedule is made once, by the server that leads, and goes to who is at another one; so it is when that stops.
 func TestSchedulesOfACluster(t *testing.T) {
-	redis := startRedis(t)
+	redis := launchRedis(t)
 	a := startNode(t, redis, "a", nil)
 	await(t, "a leads", func() bool { return a.cluster.leader.Is() })
 	b := startNode(t, redis, "b", nil)
@@ -151,7 +151,7 @@ func TestSchedulesOfACluster(t *testing.T) {
 
 // A membership that is made at one server counts at the others, for who is there and for who comes.
 func TestMembershipsOfACluster(t *testing.T) {
-	redis := startRedis(t)
+	redis := launchRedis(t)
 	a, b := startNode(t, redis, "a", nil), startNode(t, redis, "b", nil)
 	pg := b.openAs("7")
 	got := a.do(http.MethodPut, "http://"+a.PushAddr()+"/v1/rooms/z/users/7", "")

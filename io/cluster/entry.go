@@ -12,15 +12,18 @@ type Kind byte
 
 // The kinds. Their numbers go through Redis, between servers that may be of different versions: none is ever used again.
 const (
-	KindPush       Kind = 1 // a message for connections
-	KindDisconnect Kind = 2 // connections that are to end
-	KindJoined     Kind = 3 // a user is a member of a room
-	KindLeft       Kind = 4 // and is not any more
-	KindRequest    Kind = 5 // what one node wants to know of the others
-	KindReply      Kind = 6 // an answer to that
-	KindExpel      Kind = 7 // a connection has been recovered on another node
-	KindStored     Kind = 8 // a message for connections that is kept for their users
-	KindHere       Kind = 9 // the directory has users of a node now
+	KindPush       Kind = 1  // a message for connections
+	KindDisconnect Kind = 2  // connections that are to end
+	KindJoined     Kind = 3  // a user is a member of a room
+	KindLeft       Kind = 4  // and is not any more
+	KindRequest    Kind = 5  // what one node wants to know of the others
+	KindReply      Kind = 6  // an answer to that
+	KindExpel      Kind = 7  // a connection has been recovered on another node
+	KindStored     Kind = 8  // a message for connections that is kept for their users
+	KindHere       Kind = 9  // the directory has users of a node now
+	KindTaken      Kind = 10 // a session is a node's from now on
+	KindMark       Kind = 11 // nothing, so that positions go on
+	KindEmitted    Kind = 12 // a message of an emitter, for the connections that can be recovered
 )
 
 // Entry is one entry of a stream.

@@ -110,11 +110,11 @@ func (t *IDs) Take(ctx context.Context, scope, id string) (hub.Taken, error) {
 	if errors.Is(err, ErrInDoubt) && ctx.Err() == nil { // with the same token it is ours still
 		reply, err = t.node.Run(ctx, takeScript, mid, token, idsKeep.Milliseconds())
 	}
-	return parseTaken(reply, err, mid, token)
+	return parseClaim(reply, err, mid, token)
 }
 
-// parseTaken reads what takeScript answers.
-func parseTaken(reply any, err error, mid, token string) (hub.Taken, error) {
+// parseClaim reads what takeScript answers.
+func parseClaim(reply any, err error, mid, token string) (hub.Taken, error) {
 	list, err := redis.ByteSlices(reply, err)
 	if err != nil || len(list) == 0 {
 		return hub.Taken{}, fmt.Errorf("asking for the id of a push: %w", err)
@@ -222,7 +222,7 @@ func (t *IDs) look() {
 	for i, f := range list {
 		token := rand.Text()[:12]
 		t.node.Go(func(reply any, err error) {
-			claims[i], errs[i] = parseTaken(reply, err, f.mid, token)
+			claims[i], errs[i] = parseClaim(reply, err, f.mid, token)
 			asked.Done()
 		}, takeScript, f.mid, token, idsKeep.Milliseconds())
 	}

@@ -304,9 +304,10 @@ func (n *Node) register(reply any) error {
 	}
 	at := hub.Position(numbers[1])
 	n.saw(at)
-	if n.epoch.Swap(numbers[0]) == 0 {
+	if n.Epoch() == 0 { // who sees the epoch finds the rest
 		n.reader.begin(at, fields[4], numbers[2], numbers[3])
 	}
+	n.epoch.Store(numbers[0])
 	n.signal()
 	return n.reader.mustBe(fields[4], nil)
 }

@@ -129,3 +129,13 @@ func (d *decoder) audience(depth int) (a hub.Audience) {
 	a.Except = &except
 	return a
 }
+
+// parseAudience undoes appendAudience.
+func parseAudience(b []byte) (hub.Audience, error) {
+	d := decoder{rest: b}
+	a := d.audience(0)
+	if d.bad || len(d.rest) > 0 {
+		return hub.Audience{}, errNotPush
+	}
+	return a, nil
+}

@@ -179,6 +179,7 @@ func (h *Hub) attended(uid string, at Position) {
 func (h *Hub) land(at Position) {
 	for _, l := range h.drift.cross(at) {
 		h.tasks.spawn(func() {
+			l.box.member.noteInbox()
 			l.box.moor(l.at)
 			l.box.member.catchUp()
 		})
@@ -195,6 +196,7 @@ func (m *Member) moored() {
 // settleIn waits, behind a login, until what is stored for the user comes to this hub.
 func (m *Member) settleIn() {
 	from, ok := m.await()
+	m.noteInbox()
 	b := m.mail()
 	switch {
 	case b == nil:

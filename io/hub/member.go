@@ -88,6 +88,9 @@ func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
+	if err := m.foretell(SpanUser, uid); err != nil {
+		return err
+	}
 	err := m.login(uid)
 	if err == nil {
 		m.settleIn()
@@ -177,6 +180,9 @@ func (m *Member) Join(room string) error {
 	if !validName(room) {
 		return ErrBadRoom
 	}
+	if err := m.foretell(SpanRoom, room); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone() {
@@ -186,12 +192,16 @@ func (m *Member) Join(room string) error {
 		return ErrLoginFirst
 	}
 	i := m.roomIndex(room)
-	if i < 0 {
+	known := i >= 0
+	if !known {
 		i = m.enterRoom(room)
 	}
 	if i >= int(m.own) {
 		m.moveRoom(i, int(m.own))
 		m.own++
+		if known { // else it was foretold
+			m.saveLocked()
+		}
 	}
 	return nil
 }
@@ -211,6 +221,7 @@ func (m *Member) Leave(room string) {
 	} else {
 		m.leaveRoom(i)
 	}
+	m.saveLocked()
 }
 
 // enroll has the connection in the room since its user is a member of it, if that is uid. It reports whether it was not in
@@ -234,6 +245,7 @@ func (m *Member) expel(uid, room string) bool {
 		return false
 	}
 	m.leaveRoom(i)
+	m.saveLocked()
 	return true
 }
 
