@@ -123,7 +123,7 @@ func (a *App) joinCluster() error {
 	c.ids = cluster.NewIDs(c.node, a.log)
 	if a.whyNotKept() == "" {
 		c.inbox.Serve(a.hub, c.relay)
-		c.node.OnGap(func(cluster.Gap) { a.hub.Strand() })
+		c.node.OnGap(func(cluster.Gap) { a.hub.Relist() })
 	}
 	c.leader, err = cluster.NewLeader(cluster.LeaderOptions{Node: c.node, Begin: a.lead, Logger: a.log})
 	return err

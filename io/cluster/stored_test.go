@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
+
 	"crier/io/hub"
 )
 
@@ -66,7 +68,7 @@ func newDepot(t testing.TB, server *redisServer, name string, slow func()) *depo
 		}
 		first = false
 	})
-	o.node.OnGap(func(Gap) { o.hub.Strand() })
+	o.node.OnGap(func(Gap) { o.hub.Relist() })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -232,6 +234,7 @@ func TestStoredOnNodes(t *testing.T) {
 	two.gets(t, "1")
 	await(t, "1 is confirmed", func() bool { return len(waiting(t, a, "u")) == 0 })
 	three, _ := c.visit(t, "three", "u")
+	await(t, "the directory has all three", func() bool { return listed(t, a, "u") == 3 })
 	if k := a.store(t, "2", users("u")); k.Err != nil || k.Users != 1 || k.Connections != 3 || k.Delivered != 0 || k.Partial {
 		t.Fatalf("%+v", k)
 	}
@@ -253,6 +256,75 @@ func TestStoredOnNodes(t *testing.T) {
 		r, err := b.inbox.Receipt("", "2", false)
 		return err == nil && r.Confirmed == 1 && r.Delivered == 3
 	})
+}
+
+// listed is how many connections of a user the directory has.
+func listed(t testing.TB, o *depot, uid string) (n int) {
+	t.Helper()
+	counts, err := redis.Ints(o.node.Run(context.Background(), countScript, uid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err := o.hub.Members(users(uid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return counts[0] + len(mine)
+}
+
+// Who logs in while Redis is away gets what is stored when it is back, and what is not stored at once.
+func TestStoredLoginWithoutRedis(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	a, b := newDepot(t, server, "a", nil), newDepot(t, server, "b", nil)
+	if k := a.store(t, "1", users("u")); k.Err != nil {
+		t.Fatal(k.Err)
+	}
+	server.kill(t)
+	await(t, "Redis is away", func() bool { return !b.node.Client().Up() })
+	p, _ := b.visit(t, "page", "u")
+	if _, err := b.Push(context.Background(), hub.Push{To: users("u"), Message: text("now")}); err != nil {
+		t.Fatal(err)
+	}
+	p.gets(t, "now")
+	if k := b.store(t, "refused", users("u")); !errors.Is(k.Err, ErrAway) || !errors.Is(k.Err, hub.ErrInbox) {
+		t.Errorf("stored without Redis: %+v", k)
+	}
+	server.start(t)
+	p.gets(t, "now", "1")
+	await(t, "Redis is back", a.node.Client().Up)
+	if k := a.store(t, "2", users("u")); k.Err != nil || k.Connections != 1 {
+		t.Errorf("%+v", k)
+	}
+	p.gets(t, "now", "1", "2")
+}
+
+// A server that was given up, so that what is stored did not come to it, has its connections catch up, and nothing comes twice.
+func TestStoredStranded(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	a, b := newDepot(t, server, "a", nil), newDepot(t, server, "b", nil)
+	p, _ := b.visit(t, "page", "u")
+	for _, id := range []string{"1", "2"} {
+		if k := a.store(t, id, users("u")); k.Err != nil || k.Connections != 1 {
+			t.Fatalf("%+v", k)
+		}
+	}
+	server.do(t, []any{"HDEL", "crier:u:u", "n:b"})
+	if k := a.store(t, "3", users("u")); k.Err != nil || k.Connections != 0 {
+		t.Fatalf("%+v", k)
+	}
+	b.hub.Relist()
+	await(t, "the directory has the user", func() bool { return listed(t, a, "u") == 1 })
+	if k := a.store(t, "4", users("u")); k.Err != nil || k.Connections != 1 {
+		t.Fatalf("%+v", k)
+	}
+	p.gets(t, "1", "2", "3", "4")
+	b.hub.Relist() // nothing was missing
+	if k := a.store(t, "5", users("u")); k.Err != nil || k.Connections != 1 {
+		t.Fatalf("%+v", k)
+	}
+	p.gets(t, "1", "2", "3", "4", "5")
 }
 
 // waiting are the IDs of the messages that wait for a user.

@@ -210,7 +210,7 @@ func (p *presence) cross() {
 // with an [Attendance]; positions grow.
 func (h *Hub) Reached(at Position) {
 	if h.shared != nil {
-		if h.drift.strands.CompareAndSwap(true, false) {
+		if h.drift.stranding() {
 			h.strandAll()
 		}
 		h.outbox.reached(at)
@@ -226,14 +226,15 @@ func (h *Hub) Reached(at Position) {
 	p.cross()
 }
 
-// Relist tells the [Attendance] once more of everybody who is here: it has lost that, or given it up. Of who has no connection
+// Relist tells the [Attendance] once more of everybody who is here: it has lost that, or given it up, or something has not come here
+// that should have. When it has them, they are given what is stored and has not come. Of who has no connection
 // any more it is told only that he has gone, when he has: it may not know him.
 func (h *Hub) Relist() {
 	p := h.presence
 	if p == nil || p.attendance == nil {
 		return
 	}
-	h.Strand()
+	h.strand()
 	p.lists.Add(1) // what Attend has in hand is told again, too
 	for i := range p.indexes.users {
 		s := &p.indexes.users[i]

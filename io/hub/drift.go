@@ -3,7 +3,6 @@ package hub
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // drift is what a hub with a [SharedInbox] knows of connections to which stored messages do not come at present: the
@@ -15,7 +14,8 @@ type drift struct {
 	landed []landing                        // whom the Attendance has, when everything up to a position has come
 	passed Position                         // up to it, it has
 
-	strands atomic.Bool // all connections are to be adrift
+	strands bool                // all connections are to be adrift
+	since   map[string]Position // whom the Attendance has taken since it was said so, and where
 }
 
 // landing is a mailbox whose messages come to this hub behind a position.
@@ -54,6 +54,34 @@ func (d *drift) attended(uid string, at Position) {
 		d.landed = append(d.landed, landing{b, at})
 	}
 	delete(d.adrift, uid)
+	if d.strands {
+		d.since[uid] = at
+	}
+}
+
+// strand has all connections be adrift soon.
+func (d *drift) strand() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.strands, d.since = true, make(map[string]Position)
+}
+
+// stranding reports whether it is time for that.
+func (d *drift) stranding() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.strands
+}
+
+// stranded says that they are. Some the Attendance has taken already.
+func (d *drift) stranded() {
+	d.mu.Lock()
+	since := d.since
+	d.strands, d.since = false, nil
+	d.mu.Unlock()
+	for uid, at := range since {
+		d.attended(uid, at)
+	}
 }
 
 // cross returns those whose position has been reached, if it is so far; at is 0 if there is nothing new of that.
@@ -134,22 +162,22 @@ func (b *mailbox) strand(uid string) {
 	if b.turn++; b.catching { // it goes on where it is
 		return
 	}
-	b.catching, b.adrift, b.behind, b.until = true, true, 0, 0
+	b.catching, b.adrift, b.behind, b.until = true, true, 0, b.member.hub.outbox.begun.Load()
 	b.had = make(map[uint64]bool, len(b.asked)+len(b.noted))
 	for _, place := range slices.Concat(b.asked, b.noted) {
 		b.had[place] = true
 	}
 }
 
-// Strand says that what is stored may not have come to this hub, and does not come until the [Attendance] has its users once more.
+// strand says that what is stored may not have come to this hub, and does not come until the [Attendance] has its users once more.
 // Their connections catch up with the inbox then.
-func (h *Hub) Strand() {
+func (h *Hub) strand() {
 	if h.shared != nil {
-		h.drift.strands.Store(true)
+		h.drift.strand()
 	}
 }
 
-// strandAll is Strand. The goroutine that calls Arrive calls it, so that nothing stored is being delivered.
+// strandAll is strand. The goroutine that calls Arrive calls it, so that nothing stored is being delivered.
 func (h *Hub) strandAll() {
 	for i := range h.indexes.users {
 		s := &h.indexes.users[i]
@@ -165,6 +193,7 @@ func (h *Hub) strandAll() {
 			}
 		}
 	}
+	h.drift.stranded()
 }
 
 // attended says that the [Attendance] has the user, at a position.
