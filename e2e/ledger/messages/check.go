@@ -21,6 +21,8 @@ type verdict struct {
 	discarded  int // of these: they have come to a client that ended, or its connection, before it handed them on
 	open       int // deliveries of messages whose push was never answered, to be stored or not
 	openCame   int // of these, that came
+	owedLive   int // messages that are not stored times tabs that had to get them, since they never were without a recovery
+	recoveries int // of connections
 	arrivals   int // on the wire, of everything
 	again      int // of them, in a tab that had got the message before
 }
@@ -43,6 +45,7 @@ func judge(e *evidence) *verdict {
 			}
 		}
 		v.sequence(e, i)
+		v.live(e, i)
 	}
 	slices.SortFunc(v.violations, func(a, b stage.Violation) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)) })
 	return v

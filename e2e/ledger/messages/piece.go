@@ -52,9 +52,13 @@ func (p *piece) Cast(r *stage.Run) (cast []stage.Part, err error) {
 	var uids []string
 	for i := range r.Terms.Users {
 		u := &user{uid: fmt.Sprintf("user-%d", i+1), place: i, random: r.Source("user", i), run: r}
+		play := u.play
+		if u.sits = r.Terms.Nodes > 0 && i%3 == 0; u.sits {
+			play = u.sit
+		}
 		p.users = append(p.users, u)
 		uids = append(uids, u.uid)
-		cast = append(cast, stage.Part{Name: u.uid, Play: u.play})
+		cast = append(cast, stage.Part{Name: u.uid, Play: play})
 	}
 	clients, err := r.Clients(publishers)
 	if err != nil {

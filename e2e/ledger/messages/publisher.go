@@ -14,7 +14,8 @@ import (
 
 const (
 	callLimit = 10 * time.Second
-	plainIn   = 8   // one message in so many is not stored
+	plainIn   = 8   // one message in so many is not stored,
+	oftenIn   = 3   // where there are several servers
 	severalIn = 10  // one in so many is for several users
 	giveUpIn  = 100 // of failed tries, after one in so many the publisher gives up
 	maxBatch  = 40
@@ -54,6 +55,13 @@ func (p *publisher) move(elsewhere bool) {
 	p.at = p.random.IntN(n)
 }
 
+func (p *publisher) plainIn() int {
+	if len(p.clients) > 1 {
+		return oftenIn
+	}
+	return plainIn
+}
+
 func (p *publisher) client() *client.Client { return p.clients[p.at] }
 
 func (p *publisher) note(l line) error {
@@ -66,7 +74,7 @@ func (p *publisher) next(most int) ([]message, error) {
 	var all []message
 	for len(all) < most && p.progress.Claim(1) {
 		p.pushed++
-		m := message{id: fmt.Sprintf("%s.%d", p.name, p.pushed), n: p.pushed, plain: p.random.IntN(plainIn) == 0}
+		m := message{id: fmt.Sprintf("%s.%d", p.name, p.pushed), n: p.pushed, plain: p.random.IntN(p.plainIn()) == 0}
 		m.users = append(m.users, p.users[p.random.IntN(len(p.users))])
 		if p.random.IntN(severalIn) == 0 {
 			m.users = append(m.users, p.users[p.random.IntN(len(p.users))], p.users[p.random.IntN(len(p.users))])
