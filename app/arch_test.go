@@ -17,6 +17,7 @@ import (
 var arrows = map[string][]string{
 	"io/netpoll":         {},
 	"io/hub":             {},
+	"io/hub/inboxtest":   {"io/hub"}, // for tests
 	"io/jobs":            {},
 	"io/store":           {"io/hub", "io/jobs"},
 	"io/cluster":         {"io/hub", "io/jobs"},

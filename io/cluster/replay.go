@@ -313,7 +313,7 @@ func readEntry(e Entry) (*hub.Message, hub.Audience, *hub.Change, error) {
 		return p.Message, p.To, nil, nil
 	case KindStored:
 		one, err := parseStored(e.Body)
-		if err != nil || one.Ask > 0 {
+		if err != nil {
 			return nil, hub.Audience{}, nil, err
 		}
 		return one.Message, one.To, nil, nil

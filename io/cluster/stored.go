@@ -1,9 +1,7 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"errors"
-	"time"
 
 	"crier/io/hub"
 )
@@ -17,25 +15,12 @@ var errNotStored = errors.New("is no stored message that this version understand
 type storedEntry struct {
 	// Push has, as users of the audience, those whom the message is kept for.
 	hub.Push
-	Mid  string
-	Ask  time.Duration // how long the clients have to acknowledge it; 0: they are not asked
-	Keep int           // bytes of answers that the origin wants
-	// Question is the number under which the origin waits for them.
-	Question uint64
+	Mid string
 }
 
-// appendStored appends what goes before the letter: storedFormat; how long in milliseconds clients have to acknowledge it, and,
-// unless that is 0, how many bytes of answers are wanted under which number; the mid behind its length; the audience. Numbers are
-// uvarints.
+// appendStored appends what goes before the letter: storedFormat, the mid behind its length, the audience.
 func appendStored(b []byte, e *storedEntry) []byte {
-	b = append(b, storedFormat)
-	b = binary.AppendUvarint(b, uint64(e.Ask.Milliseconds()))
-	if e.Ask > 0 {
-		b = binary.AppendUvarint(b, uint64(e.Keep))
-		b = binary.AppendUvarint(b, e.Question)
-	}
-	b = appendText(b, e.Mid)
-	return appendAudience(b, &e.To)
+	return appendAudience(appendText(append(b, storedFormat), e.Mid), &e.To)
 }
 
 // parseStored undoes appendStored, with the letter behind it. The message shares the memory of b.
@@ -44,11 +29,7 @@ func parseStored(b []byte) (storedEntry, error) {
 	if d.byte() != storedFormat {
 		return storedEntry{}, errNotStored
 	}
-	e := storedEntry{Ask: time.Duration(d.number()) * time.Millisecond}
-	if e.Ask > 0 {
-		e.Keep, e.Question = int(d.number()), d.number()
-	}
-	e.Mid = d.text()
+	e := storedEntry{Mid: d.text()}
 	e.To = d.audience(0)
 	if d.bad {
 		return storedEntry{}, errNotStored

@@ -45,21 +45,10 @@ type Deposit struct {
 	// Online is how many of the users are online at this moment, and Connections with how many connections.
 	Online, Connections int
 	// What follows is for a [SharedInbox], which hands it back with [Hub.Arrive]. To is the audience, which may have more than
-	// those users; Strangers is how many connections of it are not logged in; Number is not 0, and another one for each; Wait
-	// and KeepAnswers are those of the [Question], if there is one.
-	To          Audience
-	Strangers   int
-	Number      uint64
-	Wait        time.Duration
-	KeepAnswers int
-}
-
-// share has the deposit say what a SharedInbox wants to know.
-func (d *Deposit) share(p *Push, k *Keep, number uint64, strangers int) {
-	d.To, d.Number, d.Strangers = p.To, number, strangers
-	if k.Ask != nil {
-		d.Wait, d.KeepAnswers = k.Ask.Wait, k.Ask.Keep
-	}
+	// those users; Strangers is how many connections of it are not logged in; Number is not 0, and another one for each.
+	To        Audience
+	Strangers int
+	Number    uint64
 }
 
 // Deposited says what became of a [Deposit].

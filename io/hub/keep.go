@@ -45,7 +45,7 @@ func (h *Hub) Store(ctx context.Context, p Push, k Keep) error {
 	}
 	if h.shared != nil {
 		h.outbox.expect(one)
-		d.share(&p, &k, one.number, sc.strangers()+elsewhere.Strangers)
+		d.To, d.Number, d.Strangers = p.To, one.number, sc.strangers()+elsewhere.Strangers
 	}
 	h.inbox.Put(d, func(d Deposited) { h.outbox.add(h, one, d) })
 	return nil

@@ -91,8 +91,6 @@ type Arrival struct {
 	Users []string
 	// Number is that of the [Deposit], if this hub has put it; 0 on others.
 	Number uint64
-	// Ask, if not nil, has the connections asked on a hub that has not put it, as [Hub.Ask] does.
-	Ask *Question
 }
 
 // Arrive delivers a message of a [SharedInbox] to everybody here whom it is for. It is called as [Hub.Receive] is, by the same
@@ -101,9 +99,6 @@ func (h *Hub) Arrive(a Arrival) Result {
 	one := h.outbox.expected(a.Number)
 	if one == nil {
 		one = &stored{push: a.Push, users: a.Users}
-		if a.Ask != nil {
-			one.ask = h.newAskOf(a.Push.Message, *a.Ask)
-		}
 	}
 	m := one.push.Message
 	m.place, m.ask = uint64(a.At), one.ask
@@ -115,22 +110,10 @@ func (h *Hub) Arrive(a Arrival) Result {
 		one.ask.recount(len(sc.list))
 	})
 	h.outbox.pass(m.place)
-	if one.came == nil {
-		one.ask.start(one.result)
-	} else {
+	if one.came != nil {
 		close(one.came)
 	}
 	return one.result
-}
-
-// newAskOf is newAsk for what has been decided elsewhere: nil if there is no room for it.
-func (h *Hub) newAskOf(m *Message, q Question) *Ask {
-	a, err := h.newAsk(m, q, 0)
-	if err != nil {
-		h.log.Warn("clients are not asked to acknowledge a stored message", "message", m.ID, "error", err)
-		return nil
-	}
-	return a
 }
 
 // expect has the hub know a message again when it comes.
