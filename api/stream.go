@@ -24,7 +24,9 @@ type feed struct {
 	cancel context.CancelFunc
 	leave  context.CancelFunc // ends link.gone
 
-	frames []byte // owned by the goroutine that answers; not kept once sent: the connection may hold it
+	// owned by the goroutine that answers
+	frames []byte // not kept once sent: the connection may hold them
+	size   int    // of those sent last
 }
 
 // stream answers GET /v1/stream.
@@ -77,12 +79,20 @@ func (f *feed) Message(_ ws.OpCode, payload []byte) error {
 			return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
 		}
 	}
-	f.link.idle()
 	return nil
+}
+
+// Pause implements [wsconn.PauseHandler]: it sends the answers to what was read.
+func (f *feed) Pause() {
+	f.link.idle()
+	breathe()
 }
 
 // put implements [outlet].
 func (f *feed) put(answer []byte) {
+	if f.frames == nil {
+		f.frames = make([]byte, 0, f.size)
+	}
 	f.frames = wsconn.AppendText(f.frames, answer)
 	if len(f.frames) >= unread {
 		f.flush()
@@ -93,7 +103,9 @@ func (f *feed) put(answer []byte) {
 // ends the connection after the last answer that is due.
 func (f *feed) flush() {
 	frames := f.frames
-	f.frames = nil
+	if len(frames) > 0 {
+		f.frames, f.size = nil, len(frames)
+	}
 	f.await(unread)
 	err := f.conn.Send(frames, 1)
 	if errors.Is(err, wsconn.ErrQueueFull) {
