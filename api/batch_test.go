@@ -519,6 +519,28 @@ func TestStreamClose(t *testing.T) {
 	}
 }
 
+// A server that stops sends the answers that there are already.
+func TestStreamCloseAnswers(t *testing.T) {
+	s, server := streaming(t, Options{})
+	conn, err := dial(t, server, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f *feed
+	s.links.mu.Lock()
+	for l := range s.links.open {
+		f, _ = l.out.(*feed)
+	}
+	s.links.mu.Unlock()
+	f.put([]byte("answer")) // as if it were taking what it has read
+	s.Close()
+	f.Pause()
+	if line, err := wsutil.ReadServerText(conn); err != nil || string(line) != "answer" {
+		t.Errorf("%q, %v", line, err)
+	}
+	checkClosed(t, conn, ws.StatusGoingAway)
+}
+
 // Who may not open a link is told so at once, though the body has no end yet.
 func TestLinesRefused(t *testing.T) {
 	server := serve(t, newServer(t, Options{Access: Access{Keys: []string{"k"}}}))

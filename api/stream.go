@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -23,6 +24,8 @@ type feed struct {
 	ctx    context.Context // ends when the server stops, or the connection; kept here because Message has none
 	cancel context.CancelFunc
 	leave  context.CancelFunc // ends link.gone
+
+	unsent atomic.Bool // there are frames
 
 	// owned by the goroutine that answers
 	frames []byte // not kept once sent: the connection may hold them
@@ -92,6 +95,7 @@ func (f *feed) Pause() {
 func (f *feed) put(answer []byte) {
 	if f.frames == nil {
 		f.frames = make([]byte, 0, f.size)
+		f.unsent.Store(true)
 	}
 	f.frames = wsconn.AppendText(f.frames, answer)
 	if len(f.frames) >= unread {
@@ -112,6 +116,7 @@ func (f *feed) flush() {
 		f.await(0)
 		err = f.conn.Send(frames, 1)
 	}
+	f.unsent.Store(false)
 	switch {
 	case err != nil && !errors.Is(err, wsconn.ErrClosed): // a closed connection tells Closed by itself
 		f.conn.Close(ws.StatusInternalServerError, "answers cannot be sent")
@@ -120,9 +125,9 @@ func (f *feed) flush() {
 	}
 }
 
-// end ends the connection, unless answers are due.
+// end ends the connection, unless answers are due or have not been sent.
 func (f *feed) end() {
-	if f.link.due.Load() == 0 {
+	if f.link.due.Load() == 0 && !f.unsent.Load() {
 		f.conn.Close(ws.StatusGoingAway, "the server is stopping")
 	}
 }
