@@ -48,23 +48,11 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.Stop()) }()
-	conns := min(b.conns, b.limit-spare-b.conns)
-	if conns < 1 {
-		return errors.New("not enough descriptors for the write loop")
-	}
-	loop, err := b.startCeiling(ctx, "unicasts", strconv.Itoa(conns), strconv.Itoa(pushBytes))
+	loop, sockets, err := b.startLoop(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, loop.Stop()) }()
-	sockets, err := load.NewFleet()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, sockets.Close()) }()
-	if err := loop.fill(conns, sockets); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, sockets.Close(), loop.Stop()) }()
 
 	calls := func(addr netip.AddrPort, fresh bool) sender {
 		return func(users []*load.Users) (int, error) { return call(ctx, addr, users, fresh) }
@@ -86,15 +74,8 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, in bare handlers", callers), pushOver, push.over(handler))
 	b.table.note("– if only the server's processor counted", "%.2f", push.cheaper(handler))
 	b.table.note("– with a new connection for each push", "%.2f", once.over(bareOnce))
-	for _, link := range []struct {
-		name string
-		*way
-	}{{"/v1/push/batch, one link of lines", lines}, {"/v1/stream, one WebSocket", stream}} {
-		b.table.atLeast(link.name+", in /v1/push", linkOver, link.over(push))
-		b.table.atLeast("– in bare handlers", linkOver*pushOver, link.over(handler))
-		b.table.note("– in /v1/push and bare handlers, if only the server's processor counted", "%.2f; %.2f", link.cheaper(push), link.cheaper(handler))
-		b.table.note("– in deliveries alone, which are a write(2) each", "%.2f", link.cheaper(floor))
-	}
+	b.compare("/v1/push/batch, one link of lines", lines, push, handler, floor)
+	b.compare("/v1/stream, one WebSocket", stream, push, handler, floor)
 	b.table.note("a second; µs of the server's processor, of the load's: bare handler", "%v", handler.rates)
 	b.table.note("– /v1/push", "%v", push.rates)
 	b.table.note("– bare handler, new connections", "%v", bareOnce.rates)
@@ -103,6 +84,33 @@ func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 	b.table.note("– /v1/stream", "%v", stream.rates)
 	b.table.note("– deliveries alone", "%v", floor.rates)
 	return nil
+}
+
+// startLoop starts a loop of deliveries alone, and connects what they go to. The caller must close both.
+func (b *bench) startLoop(ctx context.Context) (loop *ceiling, sockets *load.Fleet, err error) {
+	conns := min(b.conns, b.limit-spare-b.conns)
+	if conns < 1 {
+		return nil, nil, errors.New("not enough descriptors for the write loop")
+	}
+	loop, err = b.startCeiling(ctx, "unicasts", strconv.Itoa(conns), strconv.Itoa(pushBytes))
+	if err != nil {
+		return nil, nil, err
+	}
+	if sockets, err = load.NewFleet(); err != nil {
+		return nil, nil, errors.Join(err, loop.Stop())
+	}
+	if err := loop.fill(conns, sockets); err != nil {
+		return nil, nil, errors.Join(err, sockets.Close(), loop.Stop())
+	}
+	return loop, sockets, nil
+}
+
+// compare adds the rows of a link.
+func (b *bench) compare(name string, link, push, handler, floor *way) {
+	b.table.atLeast(name+", in /v1/push", linkOver, link.over(push))
+	b.table.atLeast("– in bare handlers", linkOver*pushOver, link.over(handler))
+	b.table.note("– in /v1/push and bare handlers, if only the server's processor counted", "%.2f; %.2f", link.cheaper(push), link.cheaper(handler))
+	b.table.note("– in deliveries alone, which are a write(2) each", "%.2f", link.cheaper(floor))
 }
 
 // rates are what one way to push has come to, round by round.
