@@ -84,6 +84,10 @@ type Options struct {
 	// like any other.
 	Docs http.Handler
 
+	// Metrics answers /metrics, to who may read, and Profiles what is under /debug/pprof/, to administrators. Nil means
+	// that those paths are like any other.
+	Metrics, Profiles http.Handler
+
 	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
 	Callbacks Callbacks
 
@@ -121,6 +125,8 @@ type Server struct {
 	roster     Roster                       // may be nil
 	upgrader   *wsconn.Upgrader             // may be nil
 	docs       http.Handler                 // may be nil
+	metrics    http.Handler                 // may be nil
+	profiles   http.Handler                 // may be nil
 	callbacks  Callbacks                    // may be nil
 	schedules  *schedule.Book               // may be nil
 	store      func() StoreFigures          // may be nil
@@ -177,6 +183,8 @@ func New(o Options) (*Server, error) {
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
+		metrics:     o.Metrics,
+		profiles:    o.Profiles,
 		callbacks:   o.Callbacks,
 		schedules:   o.Schedules,
 		store:       o.Store,
@@ -269,10 +277,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.mux.ServeHTTP(w, r)
 		case s.docs != nil && (r.URL.Path == "/docs" || strings.HasPrefix(r.URL.Path, "/docs/")):
 			s.docs.ServeHTTP(w, r)
+		case s.metrics != nil && r.URL.Path == "/metrics":
+			s.show(w, r, RightRead, s.metrics)
+		case s.profiles != nil && strings.HasPrefix(r.URL.Path, "/debug/pprof/"):
+			s.show(w, r, RightAdmin, s.profiles)
 		default:
 			s.legacy(w, r)
 		}
 	}
+}
+
+// show answers with h who has the right, and may see everything: neither figures nor profiles are of some users alone.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, right Right, h http.Handler) {
+	who, refused := s.authorize(r, right)
+	if refused == nil {
+		refused = who.reaches(&hub.Audience{All: true})
+	}
+	if refused != nil {
+		s.refuseV1(w, r, refused.fault())
+		return
+	}
+	h.ServeHTTP(w, r)
 }
 
 // readiness is what /readyz answers while the program can serve. Redis takes nothing from that, and whoever asks must not

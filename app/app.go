@@ -60,7 +60,8 @@ type App struct {
 	fallbacks *fallback.Server
 	streams   *wsconn.Upgrader // of the fallbacks
 	crowd     *crowd
-	files     int               // descriptors that the process may have; 0: no bound
+	files     int // descriptors that the process may have; 0: no bound
+	metrics   *metrics
 	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
@@ -159,8 +160,11 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
+	a.metrics = newMetrics(a)
 	options := api.Options{
-		Pusher:     a.hub,
+		Pusher:     measured{a.hub, a.metrics.pushes},
+		Metrics:    a.metrics.handler(),
+		Profiles:   profiles(),
 		Directory:  a.directory(),
 		Docs:       docs,
 		Upgrader:   upgrader,

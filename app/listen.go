@@ -230,12 +230,13 @@ func (a *App) newSite(cfg *configs.Config) (*web.Site, error) {
 // scripts are the paths of the client script.
 func (a *App) publicHandler(scripts []string, script http.Handler) http.Handler {
 	path := a.cfg.SocketIO.Path
+	sockets := a.metrics.openings(a.sockets)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
 		case slices.Contains(scripts, p):
 			script.ServeHTTP(w, r)
 		case p == path, p+"/" == path:
-			a.sockets.ServeHTTP(w, r)
+			sockets.ServeHTTP(w, r)
 		case fallback.Serves(p):
 			a.fallbacks.ServeHTTP(w, r)
 		case strings.HasPrefix(p, path+"1/"):

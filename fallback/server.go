@@ -224,6 +224,15 @@ func (s *Server) Stats() Stats {
 	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load(), Rests: s.rests.Load()}
 }
 
+// Census counts the clients that are connected now, by how: sse, comet, ws or sockjs. It looks at each of them.
+func (s *Server) Census() map[string]int {
+	all := make(map[string]int)
+	for _, c := range s.list() {
+		all[c.line.kind()]++
+	}
+	return all
+}
+
 // add lists a client; not once the server has closed.
 func (s *Server) add(c *Client) bool {
 	s.mu.Lock()
