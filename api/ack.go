@@ -57,12 +57,12 @@ func (s *Server) ask(ctx context.Context, who *caller, o *order, land func(outco
 		return err
 	}
 	keep, now := o.keep, time.Now()
-	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, hub.Question{
+	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message, Claim: o.claim}, hub.Question{
 		Wait: o.ack,
 		Keep: keep,
 		Done: func(a hub.Answers) {
 			s.note(who, a.Pushed, now, &a)
-			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, acked: who.answers(&a, keep)}, nil)
+			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, partial: a.Pushed.Partial, acked: who.answers(&a, keep)}, nil)
 		},
 	})
 	if err == nil {
@@ -93,7 +93,7 @@ func (c *caller) answers(a *hub.Answers, keep int) *acked {
 func (c *caller) appendAnswer(dst []byte, one *hub.Answer, room int) (b []byte, whole bool) {
 	most := len(dst) + room
 	b = append(dst, `{"connection":`...)
-	b = appendJSONString(b, []byte(one.Member.Conn().ID()))
+	b = appendJSONString(b, []byte(one.Connection))
 	if one.UID != "" && c.sees(one.UID) {
 		b = append(b, `,"uid":`...)
 		b = appendJSONString(b, []byte(one.UID))

@@ -78,6 +78,9 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 			},
 		}
 	}
+	if err := o.turns.waitSent(ctx); err != nil {
+		return err
+	}
 	delivered := o.turns.take()
 	k.Done = func(kept hub.Kept) {
 		close(delivered)
@@ -85,7 +88,7 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 			land(outcome{}, kept.Err)
 			return
 		}
-		result = outcome{users: kept.Users, connections: kept.Connections, stored: kept.Stored > 0, known: kept.Known}
+		result = outcome{users: kept.Users, connections: kept.Connections, partial: kept.Partial, stored: kept.Stored > 0, known: kept.Known}
 		if !kept.Known {
 			s.note(who, kept.Result, now, nil)
 		}
@@ -104,6 +107,30 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 // made: those that are not stored wait for these.
 type turns struct {
 	stored chan struct{} // closed when the latest one that is stored has been delivered, or has failed; nil: there was none
+	sent   chan struct{} // closed when the latest one that several servers get has its place in their order; nil: there was none
+}
+
+// send has those that are stored wait until the channel is closed, so that they do not overtake what is sent.
+func (t *turns) send() chan struct{} {
+	sent := make(chan struct{})
+	if t != nil {
+		t.sent = sent
+	}
+	return sent
+}
+
+// waitSent waits for the turn of a push that is stored.
+func (t *turns) waitSent(ctx context.Context) error {
+	if t == nil || t.sent == nil {
+		return nil
+	}
+	select {
+	case <-t.sent:
+		t.sent = nil
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // take has those that come wait until the channel is closed. What is stored need not wait: the hub keeps the order of that.

@@ -20,6 +20,7 @@ const (
 // order is one push, as its JSON says it.
 type order struct {
 	id       string // "" if the caller gave none
+	claim    string // of the id, among several servers; "" if there is none
 	to       hub.Audience
 	parcel   *parcel
 	dryRun   bool

@@ -51,13 +51,14 @@ type App struct {
 	inbox     *store.Inbox // nil without store.path
 	receipts  api.Receipts
 	hub       *hub.Hub
-	sender    *webhook.Sender    // nil without webhook.url
+	sender    *webhook.Sender    // nil without webhook.url, and in a cluster
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
-	schedules *schedule.Book
-	gate      *gate // nil in auth.mode open
+	schedules *schedule.Book // nil in a cluster
+	gate      *gate          // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
+	cluster   *clustered       // nil without cluster.redis
 	streams   *wsconn.Upgrader // of the fallbacks
 	crowd     *crowd
 	files     int // descriptors that the process may have; 0: no bound
@@ -96,6 +97,9 @@ func (a *App) build() error {
 	if a.node, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
+	if err := a.buildCluster(); err != nil {
+		return err
+	}
 	if err := a.buildStore(); err != nil {
 		return err
 	}
@@ -118,6 +122,9 @@ func (a *App) build() error {
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
+	if err := a.joinCluster(); err != nil {
+		return err
+	}
 	if a.files, err = descriptors(); err != nil {
 		return err
 	}
@@ -132,7 +139,7 @@ func (a *App) build() error {
 		return err
 	}
 	a.tidy = newTidy(func() int { return a.hub.Stats().Sockets }, debug.FreeOSMemory)
-	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
+	a.counter = newCounter(a.hub, a.online, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	c := clients{door: a.door(), counter: a.counter, log: a.log}
 	f := forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}
 	c.register(a.sockets.Main())
@@ -180,6 +187,7 @@ func (a *App) buildAPI() error {
 	if a.store != nil {
 		options.Store = a.storeFigures
 	}
+	a.completeAPI(&options)
 	a.keeping(&options)
 	if a.emitters != nil {
 		options.Redis = a.redisFigures
@@ -285,6 +293,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.schedules != nil {
 		errs = append(errs, a.schedules.Close(sessions))
 	}
+	errs = append(errs, a.leaveLead(sessions))
 	if a.emitters != nil {
 		errs = append(errs, a.emitters.Close(sessions))
 	}
@@ -321,9 +330,11 @@ func (a *App) stop(ctx context.Context) error {
 
 	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
 	defer cancelCallbacks()
+	errs = append(errs, a.stopRelay(callbacks))
 	if a.hub != nil {
 		errs = append(errs, a.hub.Close(callbacks))
 	}
+	errs = append(errs, a.leaveCluster(callbacks))
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
 	}

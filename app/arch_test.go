@@ -17,9 +17,10 @@ import (
 var arrows = map[string][]string{
 	"io/netpoll":         {},
 	"io/hub":             {},
+	"io/hub/inboxtest":   {"io/hub"}, // for tests
 	"io/jobs":            {},
 	"io/store":           {"io/hub", "io/jobs"},
-	"io/cluster":         {"io/hub"},
+	"io/cluster":         {"io/hub", "io/jobs"},
 	"web":                {},
 	"configs":            {},
 	"api/outbound":       {},

@@ -16,21 +16,17 @@ var errNoCertificates = errors.New("the file has no certificate in PEM form")
 
 // buildEmitters makes what carries out the messages of emitters, if there is a Redis. Whether it can be reached shows later.
 func (a *App) buildEmitters() error {
-	c := a.cfg.Cluster
-	if c.Redis == "" {
+	if a.cluster == nil {
 		return nil
 	}
-	secure, err := redisTLS(c.TLS)
+	var err error
+	a.cluster.emitted, err = cluster.NewEmitted(cluster.EmittedOptions{
+		Node: a.cluster.node, Hub: a.hub, Sockets: a.directory(), Leader: a.cluster.leader, Logger: a.log,
+	})
 	if err != nil {
 		return err
 	}
-	redis, err := cluster.NewRedis(cluster.RedisOptions{
-		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
-	})
-	if err != nil {
-		return fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
-	}
-	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
+	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.cluster.emitted}
 	for _, name := range a.cfg.SocketIO.Namespaces {
 		n, err := a.sockets.Of(name)
 		if err != nil {
@@ -39,9 +35,25 @@ func (a *App) buildEmitters() error {
 		sockets[name] = n.Hub()
 	}
 	a.emitters, err = cluster.NewEmitters(cluster.EmitterOptions{
-		Redis: redis, Prefix: c.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
+		Redis: a.cluster.redis, Prefix: a.cfg.Cluster.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})
 	return err
+}
+
+// newRedis is where Redis is.
+func (a *App) newRedis() (*cluster.Redis, error) {
+	c := a.cfg.Cluster
+	secure, err := redisTLS(c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	redis, err := cluster.NewRedis(cluster.RedisOptions{
+		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
+	}
+	return redis, nil
 }
 
 // redisTLS reads the files of cluster.tls.

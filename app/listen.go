@@ -54,7 +54,10 @@ func (a *App) Start() error {
 	}
 	a.site.Store(site)
 	a.public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
-	a.schedules.Start(a.api.PushScheduled)
+	if a.schedules != nil {
+		a.schedules.Start(a.api.PushScheduled)
+	}
+	a.startCluster()
 	if a.push != nil {
 		if err := a.push.shorten(); err != nil {
 			return err

@@ -24,6 +24,9 @@ func (a *App) hubRecovery() *hub.Recovery {
 	if a.store != nil {
 		o.Restore = a.store.TakeRecovery
 	}
+	if a.cluster != nil {
+		o.Placed, o.Shared = true, a.cluster.sessions
+	}
 	return o
 }
 
@@ -33,6 +36,7 @@ func (a *App) recovery() *socketio.Recovery {
 	if own == nil {
 		return nil
 	}
+	own.Placed, own.Shared = false, nil // other namespaces are of this server alone
 	return &socketio.Recovery{Recovery: *own, All: a.cfg.Recovery.Clients == "all", Allow: a.gate.allowBack}
 }
 

@@ -23,6 +23,9 @@ func (s *Server) claim(a *Admission, at position) *hub.Past {
 		last.awaitEnd()
 	}
 	uid, kept, there := s.hub.Left(at.pid)
+	if !there { // here, at least
+		uid, there = s.hub.LeftElsewhere(at.pid)
+	}
 	if !there || uid != a.UID {
 		return nil
 	}
@@ -129,6 +132,9 @@ func (c *Client) Drop() {
 	c.server.slow.Add(1)
 	c.line.close(TooSlow)
 }
+
+// SendBack implements [hub.Returner].
+func (c *Client) SendBack() { c.line.close(sentBack) }
 
 // Tell sends the client a message that is for nobody else and that no push brings.
 func (c *Client) Tell(m *hub.Message) error { return c.send(c.server.wireOf(m), false) }

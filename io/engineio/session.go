@@ -185,6 +185,13 @@ func (s *Session) tellLater(reason Reason) {
 // and reconnects if it wants to.
 func (s *Session) Close() { s.closeFor(ForcedClose) }
 
+// SendBack is Close for somebody who may hold locks, or must not wait.
+func (s *Session) SendBack() {
+	if s.shut(ForcedClose) {
+		s.tellLater(ForcedClose)
+	}
+}
+
 func (s *Session) closeFor(reason Reason) {
 	if s.shut(reason) {
 		s.receiver.Closed(reason)

@@ -13,6 +13,8 @@ type absentees struct {
 	ids   map[string]int // how many have it: two, if another connection had the id meanwhile
 	bytes int
 	order []absentee // by time, the earliest first
+
+	forget func(pid string) // static; told whose time is up, or for whom there is no room; nil: nobody wants to know
 }
 
 // absentee is a trail that is away until a time, if it has not come back since.
@@ -23,10 +25,11 @@ type absentee struct {
 
 func (a *absentees) init() {
 	*a = absentees{
-		byPID: make(map[string]*trail),
-		users: make(map[string][]*trail),
-		rooms: make(map[string]int),
-		ids:   make(map[string]int),
+		forget: a.forget,
+		byPID:  make(map[string]*trail),
+		users:  make(map[string][]*trail),
+		rooms:  make(map[string]int),
+		ids:    make(map[string]int),
 	}
 }
 
@@ -87,6 +90,9 @@ func (a *absentees) removeFirst() (removed int) {
 		a.order = nil
 	}
 	if first.trail.until.Equal(first.until) && a.remove(first.trail) {
+		if a.forget != nil && !first.trail.unshared {
+			a.forget(first.trail.pid)
+		}
 		return 1
 	}
 	return 0

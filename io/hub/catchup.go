@@ -69,7 +69,7 @@ func (m *Member) catchUp() {
 func (b *mailbox) start() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.catching || b.running {
+	if !b.catching || b.running || b.unmoored {
 		return false
 	}
 	b.running = true
@@ -78,7 +78,21 @@ func (b *mailbox) start() bool {
 
 // goOn continues when the client has taken what it was given.
 func (b *mailbox) goOn() {
-	b.member.hub.tasks.spawn(func() { b.run(b.read()) })
+	b.member.hub.tasks.spawn(func() {
+		if b.proceed() {
+			b.run(b.read())
+		}
+	})
+}
+
+// proceed reports whether who is at it may go on. Otherwise catchUp will be called when it is time.
+func (b *mailbox) proceed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unmoored {
+		b.running = false
+	}
+	return !b.unmoored
 }
 
 // portion is what was read from an inbox in one go.
@@ -132,6 +146,9 @@ func (b *mailbox) run(p portion) {
 			return
 		case state == underway:
 			b.member.hub.outbox.wait(b.member.hub, b.goOn)
+			return
+		}
+		if !b.proceed() {
 			return
 		}
 		p = b.read()
@@ -224,7 +241,7 @@ func (b *mailbox) reach(turn uint, l *Letter) (needed, sure bool, state progress
 	}
 	b.behind = l.Place
 	got, has := b.has[l.Message.ID]
-	return !has, got, reading
+	return !has && !b.had[l.Place], got, reading
 }
 
 // overflow ends a connection that takes no more; one that cannot be ended so goes on, with what comes.
@@ -251,7 +268,7 @@ func (b *mailbox) flush(turn uint) bool {
 		}
 		held, behind, has := b.takeHeldLocked(), b.behind, b.has
 		if len(held) == 0 {
-			b.catching, b.running, b.has = false, false, nil
+			b.catching, b.running, b.has, b.had = false, false, nil, nil
 			b.retireLocked()
 			b.mu.Unlock()
 			return true

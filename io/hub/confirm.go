@@ -67,11 +67,11 @@ func (b *mailbox) confirm(c Confirmer) {
 	}
 	b.asking = true
 	uid, places := b.uid, b.noted
-	b.noted = nil
+	b.noted, b.asked = nil, places
 	b.mu.Unlock()
 	c.Confirm(nil, func(ok bool) {
 		b.mu.Lock()
-		b.asking = false
+		b.asking, b.asked = false, nil
 		b.mu.Unlock()
 		if ok {
 			b.member.hub.inbox.Confirm(uid, places)

@@ -25,6 +25,9 @@ type Options struct {
 	// return, and must not call Close. When it returns an error, it has taken none of the changes: those that still hold
 	// are reported again a little later. Nil: changes are not followed.
 	Presence func([]PresenceChange) error
+	// Attendance, if not nil, takes the place of Presence in a hub that is one of several. It remembers who is online, as with
+	// Restart.
+	Attendance Attendance
 	// PresenceTick is the least time between two calls of Presence. Zero: none.
 	PresenceTick time.Duration
 	// Restart, if not nil, says that Presence keeps what it is told beyond the end of the program.
@@ -56,11 +59,13 @@ type Hub struct {
 	recovery   *recovery     // nil if no connection can be recovered
 	helpers    chan struct{} // a token for each goroutine that helps with large deliveries, GOMAXPROCS-1 in the whole hub
 	inbox      Inbox         // nil: there is none
+	shared     SharedInbox   // the inbox, if it is one
 	limit      limit
 	idPrefix   string
 
 	tasks   tasks
 	outbox  outbox
+	drift   drift
 	unread  complaint
 	indexes indexes // each shard has its own lock
 	scratch sync.Pool
@@ -117,6 +122,7 @@ func New(o Options) (*Hub, error) {
 		idPrefix:   rand.Text()[:13],
 		scratch:    sync.Pool{New: func() any { return new(scratch) }},
 	}
+	h.shared, _ = o.Inbox.(SharedInbox)
 	h.indexes.init()
 	if o.Inbox != nil {
 		last := o.Inbox.Last()
@@ -137,8 +143,8 @@ func New(o Options) (*Hub, error) {
 			h.log.Warn("clients of before the restart are not recovered", "error", err)
 		}
 	}
-	if o.Presence != nil {
-		h.presence = newPresence(o, &h.indexes)
+	if o.Presence != nil || o.Attendance != nil {
+		h.presence = newPresence(o, &h.indexes, h.attended)
 	}
 	if o.RoomPresence != nil {
 		h.rooms = newRoomWatch(o)

@@ -44,6 +44,11 @@ type Deposit struct {
 	Expires time.Time
 	// Online is how many of the users are online at this moment, and Connections with how many connections.
 	Online, Connections int
+	// What follows is for a [SharedInbox], which hands it back with [Hub.Arrive]. To is the audience, which may have more than
+	// those users; Strangers is how many connections of it are not logged in; Number is not 0, and another one for each.
+	To        Audience
+	Strangers int
+	Number    uint64
 }
 
 // Deposited says what became of a [Deposit].
@@ -55,6 +60,9 @@ type Deposited struct {
 	// those of its Deposit.
 	Known                      bool
 	Users, Online, Connections int
+	// Comes says, of a [SharedInbox], that the message comes to this hub, or may. Online and Connections are those of all
+	// hubs together then.
+	Comes bool
 	// Err, if not nil, is why it is not kept.
 	Err error
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Store keeps the message of p for the users of the audience and for those of its rooms: who is logged in there now, and who
@@ -21,12 +22,15 @@ func (h *Hub) Store(ctx context.Context, p Push, k Keep) error {
 	if err := h.checkStore(ctx, &p); err != nil {
 		return fmt.Errorf("storing a message: %w", err)
 	}
+	elsewhere, err := h.elsewhere(ctx, &p.To)
+	if err != nil {
+		return fmt.Errorf("storing a message: %w", errors.Join(ErrInbox, err))
+	}
 	sc := h.newScratch()
 	defer h.release(sc)
-	one := &stored{push: p, keep: k, users: h.usernames(&p.To).list()}
+	one := &stored{push: p, keep: k, users: h.usernames(&p.To, elsewhere.Rooms).list()}
 	one.resolve(h, sc)
 	if k.Ask != nil {
-		var err error
 		if one.ask, err = h.newAsk(p.Message, *k.Ask, len(sc.list)); err != nil {
 			return fmt.Errorf("storing a message: %w", err)
 		}
@@ -35,10 +39,15 @@ func (h *Hub) Store(ctx context.Context, p Push, k Keep) error {
 		one.ask.cancel()
 		return fmt.Errorf("storing a message: %w", ErrClosed)
 	}
-	h.inbox.Put(Deposit{
+	d := Deposit{
 		Scope: k.Scope, Message: p.Message, Users: one.users, Expires: k.Expires,
 		Online: sc.countUsers(), Connections: len(sc.list),
-	}, func(d Deposited) { h.outbox.add(h, one, d) })
+	}
+	if h.shared != nil {
+		h.outbox.expect(one)
+		d.To, d.Number, d.Strangers = p.To, one.number, sc.strangers()+elsewhere.Strangers
+	}
+	h.inbox.Put(d, func(d Deposited) { h.outbox.add(h, one, d) })
 	return nil
 }
 
@@ -63,6 +72,12 @@ type stored struct {
 	users []string // whom it is kept for
 	ask   *Ask     // nil unless keep has one
 	did   Deposited
+
+	// With a SharedInbox.
+	number   uint64
+	answered time.Time     // when did was known
+	came     chan struct{} // closed when the message has been delivered here; nil for one of another hub
+	result   Result        // of that
 }
 
 // resolve fills the list of sc with who gets the message now: the connections of the users whom it is kept for, and the
@@ -95,8 +110,10 @@ type outbox struct {
 
 	mu      sync.Mutex
 	waiting []*stored
-	busy    bool     // a goroutine delivers
-	after   []func() // what waits until it is done with the present one
+	busy    bool               // a goroutine delivers
+	after   []func()           // what waits until it is done with the present one
+	number  uint64             // the last one of sent; it begins with chance, so that it is no number of an earlier program
+	sent    map[uint64]*stored // to a SharedInbox, and not here yet
 }
 
 // wait has fn called when the message that is being delivered has been, or now if none is.
@@ -124,7 +141,7 @@ func (o *outbox) pass(place uint64) {
 
 // add takes what has passed the inbox. Each holds a task until it is done.
 func (o *outbox) add(h *Hub, one *stored, d Deposited) {
-	one.did = d
+	one.did, one.answered = d, time.Now()
 	o.mu.Lock()
 	o.waiting = append(o.waiting, one)
 	start := !o.busy
@@ -157,18 +174,26 @@ func (o *outbox) run(h *Hub) {
 
 // finish delivers the message, if it is kept, and tells who wanted to know.
 func (s *stored) finish(h *Hub) {
-	d := &s.did
 	switch {
-	case d.Err != nil:
-		s.ask.cancel()
-		s.tell(Kept{Err: fmt.Errorf("storing a message: %w", errors.Join(ErrInbox, d.Err))})
-	case d.Known:
-		s.ask.cancel()
-		r := Result{ID: s.push.Message.ID, Users: d.Online, Connections: d.Connections}
-		s.tell(Kept{Result: r, Stored: d.Users, Known: true})
+	case h.shared != nil:
+		s.finishShared(h)
+	case s.did.Err != nil || s.did.Known:
+		s.conclude()
 	default:
 		s.deliver(h)
 	}
+}
+
+// conclude tells who wanted to know of a message that is not delivered.
+func (s *stored) conclude() {
+	d := &s.did
+	s.ask.cancel()
+	if d.Err != nil {
+		s.tell(Kept{Err: fmt.Errorf("storing a message: %w", errors.Join(ErrInbox, d.Err))})
+		return
+	}
+	r := Result{ID: s.push.Message.ID, Users: d.Online, Connections: d.Connections}
+	s.tell(Kept{Result: r, Stored: d.Users, Known: true})
 }
 
 // deliver gives the message to who is online.

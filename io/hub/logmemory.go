@@ -43,6 +43,9 @@ type address struct {
 	name string
 }
 
+// NewLog returns a [Log] in memory, bounded as o says, whose offsets begin with epoch.
+func NewLog(o Recovery, epoch string) Log { return newMemoryLog(o, epoch) }
+
 func newMemoryLog(o Recovery, epoch string) *memoryLog {
 	return &memoryLog{
 		epoch:       epoch,

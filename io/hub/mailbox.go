@@ -25,7 +25,14 @@ type mailbox struct {
 	has      map[string]bool // IDs of messages that it need not be given then: true if it is known to have got them
 	given    int             // portions with something in them that are not confirmed
 	noted    []uint64
-	asking   bool // a confirmation of what was noted is under way
+	asking   bool     // a confirmation of what was noted is under way
+	asked    []uint64 // the places that it is of
+
+	// With a SharedInbox: stored messages do not come to it, so that nothing is read before they do; and it is not waited for
+	// that: what is not stored is not held.
+	unmoored, adrift bool
+	missed           uint64          // the last place that it was not given meanwhile
+	had              map[uint64]bool // places that it was given before that
 }
 
 // give delivers a message, or holds it while the connection catches up.
@@ -54,9 +61,14 @@ func (m *Member) deliver(msg *Message) error {
 // hold keeps a message for later if the connection catches up. When too much is held the connection is too slow.
 func (b *mailbox) hold(msg *Message) (held bool, err error) {
 	b.mu.Lock()
-	if !b.catching || b.over {
+	if !b.catching || b.over || b.adrift && msg.place == 0 {
 		b.mu.Unlock()
 		return false, nil
+	}
+	if b.adrift { // it is in the inbox, which is read later
+		b.missed = msg.place
+		b.mu.Unlock()
+		return true, nil
 	}
 	size := messageCost + msg.size()
 	limit := &b.member.hub.limit
@@ -150,7 +162,10 @@ func (b *mailbox) open(uid string) bool {
 	if b.over {
 		return false
 	}
-	b.uid, b.behind, b.catching = uid, 0, true
+	b.uid, b.behind, b.catching, b.had, b.missed = uid, 0, true, nil, 0
+	if b.unmoored, b.adrift = b.member.hub.shared != nil, false; b.unmoored {
+		b.member.hub.drift.add(uid, b)
+	}
 	b.until = b.member.hub.outbox.begun.Load()
 	b.turn++
 	return true
@@ -160,7 +175,10 @@ func (b *mailbox) open(uid string) bool {
 // who has gone.
 func (b *mailbox) leave(gone bool) {
 	b.mu.Lock()
-	b.uid, b.noted, b.has, b.resumed = "", nil, nil, false
+	if b.unmoored {
+		b.member.hub.drift.remove(b.uid, b)
+	}
+	b.uid, b.noted, b.has, b.had, b.resumed = "", nil, nil, nil, false
 	b.turn++
 	dropped := b.takeHeldLocked()
 	if gone {

@@ -82,13 +82,19 @@ func (m *Member) UID() string {
 }
 
 // Login binds the connection to the user uid. The first login wins: on a connection that is logged in, it changes nothing
-// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. It fails
-// with [ErrBadUID], [ErrGone] or [ErrClosed].
+// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. With an
+// [Attendance] it waits for that, a second at most. It fails with [ErrBadUID], [ErrGone] or [ErrClosed].
 func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
+	if err := m.foretell(SpanUser, uid); err != nil {
+		return err
+	}
 	err := m.login(uid)
+	if err == nil {
+		m.settleIn()
+	}
 	m.catchUp()
 	return err
 }
@@ -135,7 +141,9 @@ func (m *Member) bind(uid string) error {
 	u.members.add(m)
 	m.user.Store(u)
 	h.counter.connections.Add(1)
+	u.trails = u.trails || m.trail() != nil
 	if len(u.members.list) > 1 {
+		h.presence.touch(u)
 		return nil
 	}
 	h.counter.users.Add(1)
@@ -172,6 +180,9 @@ func (m *Member) Join(room string) error {
 	if !validName(room) {
 		return ErrBadRoom
 	}
+	if err := m.foretell(SpanRoom, room); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.gone() {
@@ -181,12 +192,16 @@ func (m *Member) Join(room string) error {
 		return ErrLoginFirst
 	}
 	i := m.roomIndex(room)
-	if i < 0 {
+	known := i >= 0
+	if !known {
 		i = m.enterRoom(room)
 	}
 	if i >= int(m.own) {
 		m.moveRoom(i, int(m.own))
 		m.own++
+		if known { // else it was foretold
+			m.saveLocked()
+		}
 	}
 	return nil
 }
@@ -206,6 +221,7 @@ func (m *Member) Leave(room string) {
 	} else {
 		m.leaveRoom(i)
 	}
+	m.saveLocked()
 }
 
 // enroll has the connection in the room since its user is a member of it, if that is uid. It reports whether it was not in
@@ -229,6 +245,7 @@ func (m *Member) expel(uid, room string) bool {
 		return false
 	}
 	m.leaveRoom(i)
+	m.saveLocked()
 	return true
 }
 
@@ -331,6 +348,7 @@ func (m *Member) unbind(cause string) {
 	m.noteLogout(u.uid)
 	h.counter.connections.Add(-1)
 	if len(u.members.list) > 0 {
+		h.presence.touch(u)
 		return
 	}
 	h.counter.users.Add(-1)
@@ -339,6 +357,7 @@ func (m *Member) unbind(cause string) {
 		return
 	}
 	u.departure = h.presence.depart(u, cause)
+	h.presence.touch(u)
 }
 
 // roomIndex finds the room among the member's, or returns -1. Called with mu held.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -14,6 +15,8 @@ type Past struct {
 	trail    *trail
 	offset   Position
 	known    bool
+	before   []*Logged       // what is to be given to the client of what was pushed while another hub had it
+	sure     map[string]bool // IDs of messages in its inbox that it is known to have got there
 
 	spent, forgotten bool
 }
@@ -60,13 +63,28 @@ func (h *Hub) Left(pid string) (uid string, kept any, there bool) {
 	return t.uid, t.kept, true
 }
 
+// LeftElsewhere is [Hub.Left] for a connection of another hub, with a [Shared], which it waits for.
+func (h *Hub) LeftElsewhere(pid string) (uid string, there bool) {
+	if r := h.recovery; r != nil && r.Shared != nil && pid != "" {
+		return r.Shared.Owner(pid)
+	}
+	return "", false
+}
+
 // Claim returns what the connection with that PID has left behind, for a client that has got everything up to offset, empty
 // for nothing. It is nil if there is nothing, or if messages are missing. Nobody else can claim it meanwhile: one of
-// [Member.Recover], [Past.Release] and [Past.Forget] must follow.
+// [Member.Recover], [Past.Release] and [Past.Forget] must follow. With a [Shared] it may have been a connection of another hub,
+// and Claim waits for that.
 func (h *Hub) Claim(pid, offset string) *Past {
 	r := h.recovery
 	if r == nil || pid == "" {
 		return nil
+	}
+	if r.Shared != nil {
+		if err := r.Shared.Claim(pid, r.hasAway(pid)); err != nil {
+			h.log.Debug("a client is not recovered", "error", err)
+			return nil
+		}
 	}
 	t := r.claim(pid)
 	if t == nil {
@@ -75,10 +93,17 @@ func (h *Hub) Claim(pid, offset string) *Past {
 	p := &Past{recovery: r, trail: t}
 	var err error
 	r.baton.with(func() {
-		p.offset, p.known = r.log.Find(offset)
-		_, err = p.missed()
+		if p.offset, p.known = r.log.Find(offset); t.base == 0 {
+			_, err = p.missed()
+		}
 	})
+	if t.base > 0 {
+		if err = p.lookBack(h); err == nil {
+			r.baton.with(func() { _, err = p.missed() })
+		}
+	}
 	if err != nil {
+		h.log.Debug("a client is not recovered", "error", err)
 		p.Forget()
 		return nil
 	}
@@ -106,6 +131,7 @@ func (p *Past) Release() {
 	p.recovery.mu.Lock()
 	defer p.recovery.mu.Unlock()
 	p.trail.claimed = false
+	p.recovery.share(p.trail)
 }
 
 // Forgotten reports whether it has ended for good: by Forget, or since [Member.Recover] has failed with [ErrLost].
@@ -121,6 +147,7 @@ func (p *Past) Forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.away.remove(p.trail) {
+		r.forget(p.trail.pid)
 		r.release(1)
 	}
 }
@@ -138,20 +165,20 @@ func (p *Past) missed() ([]*Logged, error) {
 	if lost || mail.owing() {
 		return nil, ErrLost
 	}
-	list, complete := r.log.Since(after, spans)
+	list, complete := r.log.Since(max(after, t.base), spans)
 	if !complete {
 		return nil, ErrLost
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	list = slices.DeleteFunc(list, func(one *Logged) bool { return !t.meets(&one.To, one.At) })
+	if len(p.before) > 0 {
+		list = slices.Concat(p.before, list)
+	}
 	bytes := 0
-	list = slices.DeleteFunc(list, func(one *Logged) bool {
-		if !t.meets(&one.To, one.At) {
-			return true
-		}
+	for _, one := range list {
 		bytes += one.Message.size()
-		return false
-	})
+	}
 	if r.ReplayMessages > 0 && len(list) > r.ReplayMessages || r.ReplayBytes > 0 && bytes > r.ReplayBytes {
 		return nil, ErrLost
 	}
@@ -164,7 +191,8 @@ func (p *Past) has(h *Hub, missed []*Logged) map[string]bool {
 	if h.inbox == nil {
 		return nil
 	}
-	ids := make(map[string]bool, len(missed))
+	ids := make(map[string]bool, len(missed)+len(p.sure))
+	maps.Copy(ids, p.sure)
 	for _, one := range missed {
 		ids[one.Message.ID] = false
 	}
@@ -208,11 +236,14 @@ func (m *Member) Track(begin func(Beginning) error) error {
 	}
 	var err error
 	r.baton.with(func() {
-		t := &trail{pid: rand.Text(), start: r.taken()}
+		t := &trail{pid: rand.Text(), start: r.taken(), inbox: r.taken(), unshared: r.Shared != nil && !r.Shared.Up()}
 		if err = r.attach(m, t); err == nil {
 			err = begin(Beginning{PID: t.pid, Offset: r.log.Offset(t.start)})
 		}
 	})
+	if err == nil {
+		m.attest()
+	}
 	return err
 }
 
@@ -231,6 +262,7 @@ func (m *Member) Recover(p *Past, begin func(Beginning) error) error {
 	if err != nil {
 		return fmt.Errorf("recovering a connection: %w", err)
 	}
+	m.attest()
 	return nil
 }
 
@@ -246,12 +278,18 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	case uid != "" && uid != t.uid, uid == "" && t.uid != "" && m.hub.loginFirst:
 		return ErrLost
 	case uid == "" && t.uid != "":
-		err = m.Login(t.uid)
+		if err = m.login(t.uid); err == nil {
+			m.moored()
+		}
+		m.catchUp()
 	}
 	for _, room := range t.own {
 		if err == nil {
 			err = m.Join(room)
 		}
+	}
+	if len(list) > 0 { // before attach, which saves it
+		t.last.Store(max(t.last.Load(), uint64(list[len(list)-1].At)))
 	}
 	if err == nil {
 		err = r.attach(m, t)
@@ -265,7 +303,6 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	b := Beginning{PID: t.pid, Offset: r.log.Offset(r.taken())}
 	for _, one := range list {
 		b.Missed = append(b.Missed, one.Message.stamped(r.log.Offset(one.At)))
-		t.last.Store(max(t.last.Load(), uint64(one.At)))
 	}
 	return begin(b)
 }
@@ -315,5 +352,6 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	r.here[t.pid] = m
 	m.more().trail.Store(t)
 	r.moves.Add(1) // behind that: who reads the new number sees the trail
+	m.saveLocked()
 	return nil
 }

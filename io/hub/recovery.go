@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"slices"
@@ -22,12 +23,23 @@ type Recovery struct {
 	// ReplayMessages and ReplayBytes bound what one client is given when it comes back; who has missed more is not
 	// recovered. Zero: no bound but that of the log.
 	ReplayMessages, ReplayBytes int
+	// Placed says that the hub is one of several that have one order of positions: what has a place in it comes by
+	// [Hub.Receive]. What is pushed otherwise has none, and nobody who was to get it can be recovered any more.
+	Placed bool
 	// Restore is [Hub.SaveRecovery]'s other half, called by New: it calls fn with what that has returned, in order, and
 	// stops at an error. Nil: there is nothing.
 	Restore func(fn func(record []byte) error) error
+	// Shared, if not nil, is where other hubs find who was connected here, and this one who was connected there.
+	Shared Shared
+	// Epoch is what offsets begin with: letters and digits, at most 32, which tell orders of positions apart. Empty: random
+	// ones, as there is no other hub.
+	Epoch string
 }
 
 func (o *Recovery) check() error {
+	if len(o.Epoch) > 32 {
+		return errors.New("the epoch of the recovery has more than 32 characters")
+	}
 	if o.Window <= 0 || o.Notice < 0 || o.MaxMessages < 0 || o.MaxBytes < 0 || o.ReplayMessages < 0 || o.ReplayBytes < 0 {
 		return errors.New("the window of the recovery must be positive, and nothing of it negative")
 	}
@@ -75,12 +87,15 @@ func newRecovery(o Recovery) *recovery {
 
 // empty forgets everything. Nobody else has the hub yet.
 func (r *recovery) empty() {
-	r.memory = newMemoryLog(r.Recovery, rand.Text()[:10])
+	r.memory = newMemoryLog(r.Recovery, cmp.Or(r.Epoch, rand.Text()[:10]))
 	r.log = r.memory
 	r.begun.Store(0)
 	r.ended.Store(0)
 	r.tracked.Store(0)
 	r.away.init()
+	if r.Shared != nil {
+		r.away.forget = r.Shared.Forget
+	}
 }
 
 // active tells whether there is a connection that can be recovered. It may be called on a nil recovery.
@@ -95,6 +110,16 @@ func (r *recovery) taken() Position {
 }
 
 func (r *recovery) current() Position { return Position(r.begun.Load()) }
+
+// reach is the position from which on there are messages.
+func (r *recovery) reach() Position {
+	oldest := Position(r.oldest.Load())
+	if r.Shared == nil {
+		return oldest
+	}
+	keep := Position((r.Window + r.Notice).Microseconds())
+	return min(oldest, r.taken()-min(r.taken(), keep))
+}
 
 // release counts trails out. With the last one, what was logged is of no use any more. Called with mu held.
 func (r *recovery) release(n int) {
@@ -180,7 +205,21 @@ func (r *recovery) depart(m *Member, t *trail, b *mailbox, back bool, kept any) 
 		}
 		n = r.away.add(t, r.MaxBytes)
 	}
+	switch {
+	case t.unshared:
+	case back && !t.over:
+		r.share(t)
+	default:
+		r.forget(t.pid)
+	}
 	r.release(n)
+}
+
+// share keeps, for other hubs, what is known of a client that is away. Called with mu held.
+func (r *recovery) share(t *trail) {
+	if r.Shared != nil && !t.unshared && r.away.byPID[t.pid] == t {
+		r.Shared.Save(t.session(), nil)
+	}
 }
 
 // enroll notes that a user who is away has become a member of a room.
@@ -192,6 +231,7 @@ func (r *recovery) enroll(uid, room string) {
 		if !t.over && t.find(SpanRoom, room) < 0 {
 			t.begin(SpanRoom, room, since)
 			r.away.rooms[room]++
+			r.share(t)
 		}
 	}
 }
@@ -204,6 +244,7 @@ func (r *recovery) disenroll(uid, room string) {
 		if t.find(SpanRoom, room) >= 0 && !slices.Contains(t.own, room) {
 			t.end(SpanRoom, room, r.current())
 			decrease(r.away.rooms, room)
+			r.share(t)
 		}
 	}
 }
@@ -215,6 +256,7 @@ func (r *recovery) expel(a *Audience) {
 	n := 0
 	for _, t := range r.away.byPID {
 		if t.meets(a, open) && r.away.remove(t) {
+			r.forget(t.pid)
 			n++
 		}
 	}

@@ -28,6 +28,13 @@ type trail struct {
 	spans []Span
 	over  bool // it cannot be recovered
 
+	// Likewise, with a [Shared].
+	unshared bool         // it was never saved, so that nobody else knows of it
+	base     Position     // up to which another hub had the session; 0 if none had
+	origin   *Recoverable // what it was then
+	inbox    Position     // as in Recoverable
+	path     string       // likewise
+
 	// Of the member, once its client is away. Guarded by recovery's mu.
 	id      string
 	uid     string   // "" without a login
@@ -140,15 +147,17 @@ func (m *Member) forbid() {
 }
 
 func (m *Member) forbidLocked() {
-	if t := m.trail(); t != nil {
+	if t := m.trail(); t != nil && !t.over {
 		t.over = true
+		m.hub.recovery.forget(t.pid)
 	}
 }
 
 // noteBegin notes for the trail, if there is one, that the member belongs to something. Called with mu held.
 func (m *Member) noteBegin(kind SpanKind, name string, since Position) {
-	if t := m.trail(); t != nil && !t.over {
+	if t := m.trail(); t != nil && !t.over && t.find(kind, name) < 0 { // it may have been foretold
 		t.begin(kind, name, since)
+		m.saveLocked()
 	}
 }
 
@@ -157,15 +166,31 @@ func (m *Member) noteEnd(kind SpanKind, name string) {
 	if t := m.trail(); t != nil && !t.over {
 		r := m.hub.recovery
 		t.end(kind, name, r.current())
-		t.prune(r.taken(), Position(r.oldest.Load()))
+		if t.prune(r.taken(), r.reach()); t.over {
+			r.forget(t.pid)
+		}
 	}
 }
 
 // noteLogin notes a login.
 func (m *Member) noteLogin(uid string, since Position) {
-	m.noteBegin(SpanUser, uid, since)
 	if m.hub.loginFirst {
 		m.noteBegin(SpanEverybody, "", since)
+	}
+	m.noteBegin(SpanUser, uid, since)
+}
+
+// noteInbox notes, before the connection is given anything that is stored for its user, up to where that may go.
+func (m *Member) noteInbox() {
+	r := m.hub.recovery
+	if r == nil || r.Shared == nil || m.hub.inbox == nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.trail(); t != nil {
+		t.inbox = r.taken()
+		m.saveLocked()
 	}
 }
 

@@ -235,6 +235,9 @@ func (s *Socket) Confirm(taken func(), arrived func(ok bool)) {
 // Drop implements [hub.Confirmer].
 func (s *Socket) Drop() { s.client.session.Overflow() }
 
+// SendBack implements [hub.Returner].
+func (s *Socket) SendBack() { s.client.session.SendBack() }
+
 // Disconnect makes the socket leave its namespace; the client is told and
 // does not come back by itself. Other namespaces of the connection stay. It
 // does nothing in a middleware, and once the socket has left.
