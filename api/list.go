@@ -93,6 +93,7 @@ type (
 		Inbox    *InboxFigures    `json:"inbox,omitempty"`
 		Redis    *RedisFigures    `json:"redis,omitempty"`
 		Cluster  *ClusterFigures  `json:"cluster,omitempty"`
+		Limits   *LimitFigures    `json:"limits,omitempty"`
 	}
 )
 
@@ -103,6 +104,17 @@ type ClusterFigures struct {
 	Partial uint64   `json:"partial"` // pushes of this server that not all were given
 	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
 	Lost    uint64   `json:"lost"`    // clients that could be recovered and had to begin anew because of that
+}
+
+// LimitFigures are how many clients there may be, and since the start what was refused or put off.
+type LimitFigures struct {
+	Connections int    `json:"connections"` // that there may be; 0: no limit
+	Full        uint64 `json:"full"`        // clients refused since there were as many
+	TooMany     uint64 `json:"too_many"`    // since there were too many of their address
+	TooFast     uint64 `json:"too_fast"`    // since too many came from their address at once
+	TurnedAway  uint64 `json:"turned_away"` // connections ended at once, since the process has too many files open
+	Slow        uint64 `json:"slow"`        // clients disconnected since they read too slowly
+	PutOff      uint64 `json:"put_off"`     // times that a client was read later, since it said too much
 }
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.
@@ -255,6 +267,10 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 	if s.cluster != nil {
 		st := s.cluster(r.Context())
 		all.Cluster = &st
+	}
+	if s.limits != nil {
+		st := s.limits()
+		all.Limits = &st
 	}
 	var err error
 	if s.inbox != nil {

@@ -117,6 +117,8 @@ type Options struct {
 
 	// Cluster returns the figures of a server that is one of several. Nil means that it is alone.
 	Cluster func(context.Context) ClusterFigures
+	// Limits returns the figures of what clients were refused. Nil means that there are none.
+	Limits func() LimitFigures
 
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
@@ -144,6 +146,7 @@ type Server struct {
 	inbox      func() (InboxFigures, error)         // may be nil
 	redis      func() RedisFigures                  // may be nil
 	cluster    func(context.Context) ClusterFigures // may be nil
+	limits     func() LimitFigures                  // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -179,6 +182,7 @@ func New(o Options) (*Server, error) {
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
 		redis:       o.Redis,
+		limits:      o.Limits,
 		log:         o.Logger,
 		plain:       []string{"text/plain; charset=utf-8"},
 		noStore:     []string{"no-store"},

@@ -411,3 +411,19 @@ func TestTooManyCallbacks(t *testing.T) {
 		t.Error("who could not be told of is in the directory")
 	}
 }
+
+func FuzzJob(f *testing.F) {
+	now := time.Unix(5, 7)
+	f.Add(appendJob(nil, &jobs.Job{Key: "u", Payload: []byte("p"), Due: now, Created: now}))
+	f.Add(appendJob(nil, &jobs.Job{LastError: "no", Attempts: 300, Parked: now, Batch: "b", BatchJobs: []uint64{1, 1 << 50}}))
+	f.Fuzz(func(t *testing.T, form []byte) {
+		job, err := parseJob(form)
+		if err != nil {
+			return
+		}
+		again, err := parseJob(appendJob(nil, &job)) // numbers have more than one form
+		if err != nil || !reflect.DeepEqual(again, job) {
+			t.Errorf("%x is read as %+v, and that as %+v (%v)", form, job, again, err)
+		}
+	})
+}
