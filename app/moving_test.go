@@ -26,6 +26,7 @@ func TestReplayOnAnotherServer(t *testing.T) {
 	next, leave := a.events("")
 	_, hello := next()
 	same(t, "the first event", hello, "[]")
+	await(t, "the login", func() bool { return strings.Contains(c.fetch("/v1/users"), `"u"`) })
 	push("before")
 	next() // which it has not handled when it loses the connection
 	id, got := next()
