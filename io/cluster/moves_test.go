@@ -284,6 +284,10 @@ func TestMembershipsMeanwhile(t *testing.T) {
 	slices.Sort(rooms)
 	check(t, "rooms", rooms, "joined", "kept")
 	next.deafen()
+	await(t, "it is noted that the claim is over", func() bool {
+		claimed, err := b.Client().Command(t.Context(), "HEXISTS", b.Key("r", next.pid), "k")
+		return err == nil && claimed == int64(0)
+	})
 	b.kill(t)
 	c := newSeat(t, server, "c").begin(t)
 	next.offset = g.lastOffset()
