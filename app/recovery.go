@@ -34,6 +34,7 @@ func (a *App) recovery() *socketio.Recovery {
 	if own == nil {
 		return nil
 	}
+	own.Placed = false // other namespaces are of this server alone
 	return &socketio.Recovery{Recovery: *own, All: a.cfg.Recovery.Clients == "all", Allow: a.gate.allowBack}
 }
 
