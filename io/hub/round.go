@@ -50,12 +50,8 @@ func (p *presence) attend() (hold time.Duration) {
 		return min(p.trouble.failed(err, len(p.pending)), attendPause)
 	}
 	p.trouble.over()
-	if p.lists.Load() != list {
-		p.putBack()
-		return p.tick
-	}
 	for _, one := range p.subjects {
-		p.settleStanding(one, at)
+		p.settleStanding(one, at, list)
 	}
 	return p.tick
 }
