@@ -6,7 +6,7 @@ const (
 	// maxBatch is how many users the changes of one call of the observer are about.
 	maxBatch = 10_000
 	// attendBatch is the same for an Attendance: others wait while it takes them.
-	attendBatch = 512
+	attendBatch = 128
 	// attendPause is how long at most an Attendance that has failed is left alone.
 	attendPause = 500 * time.Millisecond
 	// maxSpare is how large a buffer, in elements, is kept for the next time.
