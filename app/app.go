@@ -331,6 +331,7 @@ func (a *App) stop(ctx context.Context) error {
 	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
 	defer cancelCallbacks()
 	errs = append(errs, a.stopRelay(callbacks))
+	a.cluster.hasten()
 	if a.hub != nil {
 		errs = append(errs, a.hub.Close(callbacks))
 	}
