@@ -24,6 +24,7 @@ type Config struct {
 	Forward        Forward
 	Presence       Presence
 	Limits         Limits
+	Drain          Drain
 	Store          Store
 	Inbox          Inbox
 	Recovery       Recovery
@@ -133,6 +134,11 @@ type Limits struct {
 	QueueMessages int   // unsent messages
 }
 
+// Drain is how a server that stops takes leave of its clients.
+type Drain struct {
+	Spread time.Duration // the time over which it closes them, if they are many; 0 = all at once
+}
+
 // Store is what survives the end of the program.
 type Store struct {
 	Path string // of the file; empty: nothing does
@@ -216,6 +222,7 @@ func Default() *Config {
 			CountInterval: time.Second,
 		},
 		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
+		Drain:  Drain{Spread: 10 * time.Second},
 		Store:  Store{Path: "data/crier.db"},
 		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
 		Recovery: Recovery{

@@ -167,6 +167,7 @@ func TestMistakesOfValues(t *testing.T) {
 		{"webhook.retention", []string{"0", "3 days", "10000h"}, "must be a duration from 1s to 8760h"},
 		{"presence.restart_grace", []string{"-1s", "25h"}, "must be a duration from 0s to 24h"},
 		{"store.path", []string{"a\x00b"}, "the path of a file"},
+		{"drain.spread", []string{"-1s", "11m", "x"}, "a duration"},
 		{"inbox.max_per_user", []string{"0", "-1", "100001", "many"}, "must be a whole number from 1 to 100000"},
 		{"inbox.max_bytes", []string{"0", "1000", "2000000GiB"}, "must be a size from 1MiB to"},
 		{"inbox.ttl", []string{"0", "-1h", "1 day", "10000h"}, "must be a duration from 1s to 8760h"},

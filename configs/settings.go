@@ -243,6 +243,10 @@ func productSettings() []setting {
 			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
 		},
 		{
+			key: "drain.spread", doc: "over how long a stopping server closes its clients, a millisecond for each at most; 0: all at once",
+			at: func(c *Config) value { return durationValue{&c.Drain.Spread, 0, 10 * time.Minute} },
+		},
+		{
 			key: "store.path", doc: "file that keeps what survives a crash; empty, or the word memory: nothing does",
 			at: func(c *Config) value { return textValue{&c.Store.Path, "FILE", parseStorePath} },
 		},

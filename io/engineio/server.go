@@ -185,6 +185,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e != nil:
 		srv.reject(w, r, e)
+	case s == nil && srv.retired():
+		srv.turnAway(w)
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
 	case isUpgrade:
@@ -267,6 +269,15 @@ func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestErro
 		}
 	}
 	WriteError(w, e)
+}
+
+// turnAway answers who wants a new session of a server that stops. A balancer
+// takes that for a reason to ask another one, and clients come back by themselves.
+func (srv *Server) turnAway(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Retry-After", "1")
+	h.Set("Connection", "close")
+	http.Error(w, "the server is stopping; come back in a moment", http.StatusServiceUnavailable)
 }
 
 // openPolling opens a session on the polling transport.
