@@ -93,7 +93,7 @@ func (c *caller) answers(a *hub.Answers, keep int) *acked {
 func (c *caller) appendAnswer(dst []byte, one *hub.Answer, room int) (b []byte, whole bool) {
 	most := len(dst) + room
 	b = append(dst, `{"connection":`...)
-	b = appendJSONString(b, []byte(one.Member.Conn().ID()))
+	b = appendJSONString(b, []byte(one.Connection))
 	if one.UID != "" && c.sees(one.UID) {
 		b = append(b, `,"uid":`...)
 		b = appendJSONString(b, []byte(one.UID))

@@ -161,11 +161,14 @@ type Recovery struct {
 	MaxBytes    int64         // of these; and of what is remembered of those who are away
 }
 
-// Cluster is Redis, through which programs with a Socket.IO emitter push. Without its address there is none of it.
+// Cluster is Redis, which makes several servers one, and through which programs with a Socket.IO emitter push. Without its
+// address there is none of it.
 type Cluster struct {
 	Redis            string   // redis:// or rediss://, [[user]:password@]host[:port][/database]; with Sentinels, host is the master's name
 	Sentinels        []string // host:port
 	SentinelPassword string
+	Prefix           string // of all keys
+	Node             string // the name of this server; empty: that of the machine and something random
 	EmitterPrefix    string // the emitters' key
 	TLS              ClusterTLS
 }
@@ -231,7 +234,7 @@ func Default() *Config {
 			MaxMessages: 100000,
 			MaxBytes:    64 << 20,
 		},
-		Cluster: Cluster{EmitterPrefix: "socket.io"},
+		Cluster: Cluster{Prefix: "crier", EmitterPrefix: "socket.io"},
 		Log:     Log{Level: slog.LevelInfo, Format: "text"},
 	}
 }

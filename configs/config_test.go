@@ -87,7 +87,7 @@ func TestTableSetsItsField(t *testing.T) {
 		"presence.room_events": {"true"}, "store.path": {"memory"},
 		"inbox.max_per_user": {"5"}, "inbox.max_bytes": {"2MiB"}, "inbox.ttl": {"1h"}, "inbox.open": {"true"}, "inbox.message_id": {"true"},
 		"recovery.clients": {"all"}, "recovery.window": {"1s"}, "recovery.max_messages": {"1"}, "recovery.max_bytes": {"1"},
-		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.emitter_prefix": {"p"},
+		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.emitter_prefix": {"p"},
 		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "drain.spread": {"1s"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
@@ -125,7 +125,7 @@ func TestDefaults(t *testing.T) {
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
 		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
 		"limits.queue_messages": "1000", "recovery.clients": "ask", "recovery.window": "2m", "recovery.max_messages": "100000",
-		"recovery.max_bytes": "64MiB", "cluster.emitter_prefix": "socket.io", "log.level": "info", "log.format": "text",
+		"recovery.max_bytes": "64MiB", "cluster.prefix": "crier", "cluster.emitter_prefix": "socket.io", "log.level": "info", "log.format": "text",
 	}
 	for _, s := range settings() {
 		if got := strings.Join(s.at(Default()).items(), ","); got != want[s.key] {

@@ -185,6 +185,8 @@ func TestMistakesOfValues(t *testing.T) {
 		{"cluster.sentinels", []string{"h:1,h:1"}, "is given twice"},
 		{"cluster.sentinel_password", []string{"sesame\x01", strings.Repeat("sesame", 100)}, "**** must be at most 512 bytes of text"},
 		{"cluster.sentinel_password", []string{"****"}, "is the mask that config print shows"},
+		{"cluster.prefix", []string{"a b", "é", strings.Repeat("x", 65)}, "must be 1 to 64 visible ASCII characters"},
+		{"cluster.node", []string{"a b", "a:b", strings.Repeat("x", 65)}, "must be at most 64 letters, digits"},
 		{"cluster.emitter_prefix", []string{"a#b", "a\nb", strings.Repeat("x", 256)}, "must be 1 to 255 bytes of text"},
 		{"cluster.tls.ca", []string{"a\x00b"}, "must be the path of a file"},
 		{"cluster.tls.cert", []string{"a\x00b"}, "must be the path of a file"},

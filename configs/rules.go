@@ -42,6 +42,8 @@ var (
 		"in user and password, what is no letter or digit is written as in any URL, such as %40 for @")
 	errSentinel      = errors.New("must be the host and port of a Sentinel, such as 10.0.0.7:26379")
 	errRedisPassword = errors.New("must be at most 512 bytes of text without control characters")
+	errKeyPrefix     = errors.New("must be 1 to 64 visible ASCII characters, such as crier")
+	errNode          = errors.New("must be at most 64 letters, digits, dots, hyphens and underscores, such as web-1")
 	errEmitterPrefix = errors.New("must be 1 to 255 bytes of text without control characters and without #, such as socket.io")
 
 	errSecret = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
@@ -308,6 +310,22 @@ func parseRedisPassword(text string) (string, error) {
 	}
 	if len(text) > 512 || !isPrintable(text) {
 		return "", errRedisPassword
+	}
+	return text, nil
+}
+
+// parseKeyPrefix checks what the names of keys begin with.
+func parseKeyPrefix(text string) (string, error) {
+	if text == "" || len(text) > 64 || strings.IndexFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) >= 0 {
+		return "", errKeyPrefix
+	}
+	return text, nil
+}
+
+// parseNode checks the name of a server, which may be empty.
+func parseNode(text string) (string, error) {
+	if len(text) > 64 || strings.IndexFunc(text, func(r rune) bool { return !isAlphanumeric(r) && !strings.ContainsRune(".-_", r) }) >= 0 {
+		return "", errNode
 	}
 	return text, nil
 }

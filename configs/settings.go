@@ -297,7 +297,7 @@ func keepingSettings() []setting {
 func clusterSettings() []setting {
 	return []setting{
 		{
-			key: "cluster.redis", doc: "Redis in which programs with a Socket.IO emitter publish: redis://[[user]:password@]host[:port][/database], rediss:// for TLS", secret: true,
+			key: "cluster.redis", doc: "Redis that makes all servers one which have it in common, and in which programs with a Socket.IO emitter publish: redis://[[user]:password@]host[:port][/database], rediss:// for TLS", secret: true,
 			at: func(c *Config) value { return textValue{&c.Cluster.Redis, "URL", parseRedisURL} },
 		},
 		{
@@ -307,6 +307,14 @@ func clusterSettings() []setting {
 		{
 			key: "cluster.sentinel_password", doc: "what the Sentinels want to know", secret: true,
 			at: func(c *Config) value { return textValue{&c.Cluster.SentinelPassword, "TEXT", parseRedisPassword} },
+		},
+		{
+			key: "cluster.prefix", doc: "what the names of all keys in Redis begin with: servers with the same one belong together",
+			at: func(c *Config) value { return textValue{&c.Cluster.Prefix, "TEXT", parseKeyPrefix} },
+		},
+		{
+			key: "cluster.node", doc: "name of this server among those, if not that of the machine with something random behind it",
+			at: func(c *Config) value { return textValue{&c.Cluster.Node, "NAME", parseNode} },
 		},
 		{
 			key: "cluster.emitter_prefix", doc: "what the channels of the emitters begin with: their option key",

@@ -83,7 +83,11 @@ func NewEmitters(o EmitterOptions) (*Emitters, error) {
 	plain := escapePattern(o.Prefix)
 	e.link = link{
 		redis: o.Redis, patterns: []string{plain + "#*", plain + "-request#*"},
-		receive: e.receive, log: o.Logger, interval: pingInterval, status: Status{Since: time.Now()},
+		receive: e.receive, interval: pingInterval,
+		lifeline: lifeline{
+			log: o.Logger, back: "connected to Redis", status: Status{Since: time.Now()},
+			away: "Redis is away: what emitters send meanwhile is lost; trying again",
+		},
 	}
 	return e, nil
 }

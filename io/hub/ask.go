@@ -48,8 +48,9 @@ type Answers struct {
 
 // Answer is what the client of a connection acknowledged a message with.
 type Answer struct {
-	Member *Member
-	UID    string // who it was; "" without a login
+	Member     *Member // nil on another server
+	Connection string  // its id
+	UID        string  // who it was; "" without a login
 	// Args are valid JSON. Attachments stand in them as in a [Message].
 	Args        []json.RawMessage
 	Attachments [][]byte
@@ -181,7 +182,7 @@ func (a *Ask) Answer(c Asker, args []json.RawMessage, attachments [][]byte) {
 	m := c.Member()
 	m.confirmed(a.message.place)
 	u := m.user.Load()
-	one := Answer{Member: m, Args: args, Attachments: attachments}
+	one := Answer{Member: m, Connection: m.conn.ID(), Args: args, Attachments: attachments}
 	if u != nil {
 		one.UID = u.uid
 	}

@@ -20,6 +20,8 @@ var (
 	ErrLoginFirst = errors.New("log in first")
 	// ErrClosed is returned by [Hub.Connect], [Member.Login] and [Hub.Push] once [Hub.Close] has begun.
 	ErrClosed = errors.New("the hub is closed")
+	// ErrAway is returned for what several servers have in common, while that cannot be reached.
+	ErrAway = errors.New("Redis is away")
 )
 
 // What a [Conn] answers when it does not take a message. Anything else counts as failed.

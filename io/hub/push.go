@@ -25,6 +25,8 @@ type Result struct {
 	Delivered, Dropped int
 	// Slow, Gone and Failed are the parts of Dropped: ErrSlow, ErrGone and any other error.
 	Slow, Gone, Failed int
+	// Partial says that the figures are not of all servers, where there are several: one has not answered, or cannot be asked.
+	Partial bool
 }
 
 // few is how many connections of one user a push handles without a buffer from the heap.
@@ -117,7 +119,9 @@ func (h *Hub) account(p *Push, r *Result, t *tally) {
 	r.Delivered, r.Slow, r.Gone, r.Failed = t.delivered, t.slow, t.gone, t.failed
 	r.Dropped = t.slow + t.gone + t.failed
 	c := &h.counter
-	c.pushes.Add(1)
+	if !t.again {
+		c.pushes.Add(1)
+	}
 	c.delivered.Add(uint64(r.Delivered))
 	if r.Dropped == 0 {
 		return
@@ -172,6 +176,7 @@ func (h *Hub) Members(a Audience) ([]*Member, error) {
 type tally struct {
 	delivered, slow, gone, failed int
 	err                           error // one of those counted as failed
+	again                         bool  // the push has been counted before
 }
 
 // deliver gives the message to each member in turn.
@@ -197,6 +202,7 @@ func (t *tally) add(o tally) {
 	t.slow += o.slow
 	t.gone += o.gone
 	t.failed += o.failed
+	t.again = t.again || o.again
 	if t.err == nil {
 		t.err = o.err
 	}

@@ -22,6 +22,9 @@ type Recovery struct {
 	// ReplayMessages and ReplayBytes bound what one client is given when it comes back; who has missed more is not
 	// recovered. Zero: no bound but that of the log.
 	ReplayMessages, ReplayBytes int
+	// Placed says that the hub is one of several that have one order of positions: what has a place in it comes by
+	// [Hub.Receive]. What is pushed otherwise has none, and nobody who was to get it can be recovered any more.
+	Placed bool
 	// Restore is [Hub.SaveRecovery]'s other half, called by New: it calls fn with what that has returned, in order, and
 	// stops at an error. Nil: there is nothing.
 	Restore func(fn func(record []byte) error) error

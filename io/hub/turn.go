@@ -24,26 +24,38 @@ func (h *Hub) giveInTurnIf(p *Push, sc *scratch, find func()) Result {
 // giveInTurn delivers a push to whom find puts on the list of sc. Those that can be recovered are given it before anybody
 // else's turn, with its offset; the others as ever.
 func (h *Hub) giveInTurn(p *Push, sc *scratch, find func()) (r Result) {
-	rec := h.recovery
+	if h.recovery.Placed {
+		return h.giveUnplaced(p, sc, false, find)
+	}
 	var t tally
-	rest := 0
-	rec.baton.with(func() {
-		at := Position(rec.begun.Add(1))
-		find()
-		r = h.count(&p.To, sc)
-		rest = sc.separate()
-		tracked := sc.list[rest:]
-		rec.keep(p, at, tracked)
-		if len(tracked) > 0 {
-			t = h.deliver(tracked, p.Message.stamped(rec.log.Offset(at)))
-		}
-		if p.Message.ask != nil { // the message has an offset now, which nobody else must come to want meanwhile
-			t.add(h.deliver(sc.list[:rest], p.Message))
-			rest = 0
-		}
-		rec.ended.Store(uint64(at))
-	})
-	t.add(h.deliver(sc.list[:rest], p.Message))
+	h.recovery.baton.with(func() { r, t = h.take(p, sc, Position(h.recovery.begun.Load()+1), find) })
+	return h.conclude(p, sc, r, t)
+}
+
+// take is the turn at a position. It leaves on the list of sc who need not be given the message in the turn. Called with the baton.
+func (h *Hub) take(p *Push, sc *scratch, at Position, find func()) (r Result, t tally) {
+	rec := h.recovery
+	rec.begun.Store(uint64(at))
+	find()
+	r = h.count(&p.To, sc)
+	rest := sc.separate()
+	tracked := sc.list[rest:]
+	rec.keep(p, at, tracked)
+	if len(tracked) > 0 {
+		t = h.deliver(tracked, p.Message.stamped(rec.log.Offset(at)))
+	}
+	if p.Message.ask != nil { // the message has an offset now, which nobody else must come to want meanwhile
+		t.add(h.deliver(sc.list[:rest], p.Message))
+		rest = 0
+	}
+	sc.reduce(rest)
+	rec.ended.Store(uint64(at))
+	return r, t
+}
+
+// conclude gives the message to those whom a turn has left, and counts.
+func (h *Hub) conclude(p *Push, sc *scratch, r Result, t tally) Result {
+	t.add(h.deliver(sc.list, p.Message))
 	h.account(p, &r, &t)
 	return r
 }
