@@ -96,6 +96,9 @@ type Options struct {
 	// Inbox returns the figures of stored messages. Nil means that there are none.
 	Inbox func() (InboxFigures, error)
 
+	// Leader answers the calls under /v1/schedules and /v1/webhooks where this is one of several servers. Nil: this one does.
+	Leader Leader
+
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
 	Redis func() RedisFigures
 
@@ -125,6 +128,8 @@ type Server struct {
 	redis      func() RedisFigures          // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
+	passed     *http.ServeMux // of calls in it that another server has passed on
+	leader     Leader         // may be nil
 	maxBody    int64
 	maxContent int64
 	ready      func() error
@@ -156,7 +161,7 @@ func New(o Options) (*Server, error) {
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
-		redis:       o.Redis,
+		leader:      o.Leader,
 		log:         o.Logger,
 		plain:       []string{"text/plain; charset=utf-8"},
 		noStore:     []string{"no-store"},
@@ -184,7 +189,7 @@ func New(o Options) (*Server, error) {
 		throttle:    newThrottle(),
 		repeats:     newRepeats(maxRepeats),
 	}
-	s.mux = s.newMux()
+	s.mux, s.passed = s.newMux(s.authorize), s.newMux(vouched)
 	s.works.New = func() any { return new(work) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {

@@ -68,6 +68,8 @@ type App struct {
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
+	cluster   *clustered        // nil without cluster.redis
+	handover  *handover         // nil without cluster.redis
 	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
@@ -103,6 +105,12 @@ func (a *App) build() error {
 	var err error
 	if a.node, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this machine's name: %w", err)
+	}
+	if err := a.buildCluster(); err != nil {
+		return err
+	}
+	if err := a.buildHandover(); err != nil {
+		return err
 	}
 	if err := a.buildStore(); err != nil {
 		return err
@@ -216,6 +224,9 @@ func (a *App) buildSockets() error {
 		Origins:         origins,
 		Poller:          a.poller,
 	}
+	if a.handover != nil {
+		engine.Tag = a.handover.tag
+	}
 	if slices.Contains(c.Transports, "polling") {
 		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
 	}
@@ -296,7 +307,7 @@ func (a *App) stop(ctx context.Context) error {
 	if a.inbox != nil {
 		errs = append(errs, a.inbox.Close())
 	}
-	errs = append(errs, a.saveRecovery())
+	errs = append(errs, a.leaveCluster(callbacks), a.saveRecovery())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
@@ -336,6 +347,7 @@ func (a *App) hangUp(ctx context.Context) error {
 	for _, e := range []*endpoint{a.public, a.push} {
 		go func() { ended <- a.endRequests(requests, e) }()
 	}
+	a.handover.release(requests)
 	errs = append(errs, <-ended, <-ended)
 
 	rest, cancelRest := context.WithTimeout(ctx, restTimeout)

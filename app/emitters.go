@@ -20,15 +20,9 @@ func (a *App) buildEmitters() error {
 	if c.Redis == "" {
 		return nil
 	}
-	secure, err := redisTLS(c.TLS)
+	redis, err := a.newRedis()
 	if err != nil {
 		return err
-	}
-	redis, err := cluster.NewRedis(cluster.RedisOptions{
-		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
-	})
-	if err != nil {
-		return fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
 	}
 	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
 	for _, name := range a.cfg.SocketIO.Namespaces {
@@ -42,6 +36,22 @@ func (a *App) buildEmitters() error {
 		Redis: redis, Prefix: c.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})
 	return err
+}
+
+// newRedis says where Redis is.
+func (a *App) newRedis() (*cluster.Redis, error) {
+	c := a.cfg.Cluster
+	secure, err := redisTLS(c.TLS)
+	if err != nil {
+		return nil, err
+	}
+	redis, err := cluster.NewRedis(cluster.RedisOptions{
+		URL: c.Redis, Sentinels: c.Sentinels, SentinelPassword: c.SentinelPassword, TLS: secure,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the address of Redis (setting `cluster.redis`): %w", err)
+	}
+	return redis, nil
 }
 
 // redisTLS reads the files of cluster.tls.

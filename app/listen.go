@@ -56,7 +56,9 @@ func (a *App) Start() error {
 		return err
 	}
 	a.site.Store(site)
-	a.public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
+	a.public.server.Handler = a.handover.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	a.advertise()
+	a.startCluster()
 	a.schedules.Start(a.api.PushScheduled)
 	if a.push != nil {
 		if err := a.push.shorten(); err != nil {

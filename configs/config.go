@@ -169,6 +169,7 @@ type Cluster struct {
 	SentinelPassword string
 	Prefix           string // of all keys
 	Node             string // the name of this server; empty: that of the machine and something random
+	Advertise        string // where the others reach its public port, http or https, without a path; empty: found out
 	EmitterPrefix    string // the emitters' key
 	TLS              ClusterTLS
 }

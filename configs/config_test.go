@@ -87,7 +87,7 @@ func TestTableSetsItsField(t *testing.T) {
 		"presence.room_events": {"true"}, "store.path": {"memory"},
 		"inbox.max_per_user": {"5"}, "inbox.max_bytes": {"2MiB"}, "inbox.ttl": {"1h"}, "inbox.open": {"true"}, "inbox.message_id": {"true"},
 		"recovery.clients": {"all"}, "recovery.window": {"1s"}, "recovery.max_messages": {"1"}, "recovery.max_bytes": {"1"},
-		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.emitter_prefix": {"p"},
+		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.advertise": {"http://h:1"}, "cluster.emitter_prefix": {"p"},
 		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "drain.spread": {"1s"}, "log.level": {"debug"}, "log.format": {"json"},
 	}

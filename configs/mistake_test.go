@@ -187,6 +187,7 @@ func TestMistakesOfValues(t *testing.T) {
 		{"cluster.sentinel_password", []string{"****"}, "is the mask that config print shows"},
 		{"cluster.prefix", []string{"a b", "é", strings.Repeat("x", 65)}, "must be 1 to 64 visible ASCII characters"},
 		{"cluster.node", []string{"a b", "a:b", strings.Repeat("x", 65)}, "must be at most 64 letters, digits"},
+		{"cluster.advertise", []string{"h:1", "ftp://h", "http://", "http://h/p", "http://u@h", "http://h?q", "http://h:x", "http://0.0.0.0:1", "http://[::]:1"}, "must be http:// or https://, then host:port"},
 		{"cluster.emitter_prefix", []string{"a#b", "a\nb", strings.Repeat("x", 256)}, "must be 1 to 255 bytes of text"},
 		{"cluster.tls.ca", []string{"a\x00b"}, "must be the path of a file"},
 		{"cluster.tls.cert", []string{"a\x00b"}, "must be the path of a file"},

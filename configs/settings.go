@@ -317,6 +317,10 @@ func clusterSettings() []setting {
 			at: func(c *Config) value { return textValue{&c.Cluster.Node, "NAME", parseNode} },
 		},
 		{
+			key: "cluster.advertise", doc: "where the other servers reach the public port of this one: http://host:port, or https://; empty: found out",
+			at: func(c *Config) value { return textValue{&c.Cluster.Advertise, "URL", parseAdvertise} },
+		},
+		{
 			key: "cluster.emitter_prefix", doc: "what the channels of the emitters begin with: their option key",
 			at: func(c *Config) value { return textValue{&c.Cluster.EmitterPrefix, "TEXT", parseEmitterPrefix} },
 		},

@@ -33,6 +33,8 @@ type Options struct {
 	RefuseRevision3 bool
 	// NoWebSocket leaves the WebSocket transport out.
 	NoWebSocket bool
+	// Tag begins the id of every session, so that several servers can tell whose it is. Letters and digits.
+	Tag string
 	// Polling makes the polling transport of a new session; nil: not offered.
 	Polling func(*Session) RequestTransport
 
@@ -301,7 +303,7 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 func (srv *Server) newSession(r *http.Request, q url.Values, rev Revision) *Session {
 	return &Session{
 		server:  srv,
-		id:      NewID(),
+		id:      srv.opts.Tag + NewID(),
 		rev:     rev,
 		dialect: dialectOf(q, r.UserAgent()),
 	}
@@ -362,6 +364,19 @@ func (srv *Server) pongFor(p Packet) *Prepared {
 		return srv.pong
 	}
 	return control(Pong, string(p.Data))
+}
+
+// Nudge has the poll of a session answered that waits, if one does; its client comes with the next one.
+func (srv *Server) Nudge(id string) {
+	s := srv.session(id)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, polls := s.transport.(RequestTransport); polls {
+		t.Nudge()
+	}
 }
 
 // session finds a session that has not timed out.
