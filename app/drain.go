@@ -24,7 +24,9 @@ func (a *App) drain(ctx context.Context) {
 		ends = slices.Concat(ends, a.handover.passer.Retire())
 	}
 	over := min(a.cfg.Drain.Spread, time.Duration(len(ends))*a.leaveTime)
-	a.log.Info("taking leave of the clients", "connections", len(ends), "over", over)
+	if len(ends) > 0 {
+		a.log.Info("taking leave of the clients", "connections", len(ends), "over", over)
+	}
 	if over <= forwardTimeout { // who waits for the business server hears of it; for longer the others would have to do without that server
 		a.closeForwarder(ctx)
 	}
