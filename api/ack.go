@@ -62,7 +62,7 @@ func (s *Server) ask(ctx context.Context, who *caller, o *order, land func(outco
 		Keep: keep,
 		Done: func(a hub.Answers) {
 			s.note(who, a.Pushed, now, &a)
-			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, acked: who.answers(&a, keep)}, nil)
+			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, partial: a.Pushed.Partial, acked: who.answers(&a, keep)}, nil)
 		},
 	})
 	if err == nil {

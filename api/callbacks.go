@@ -56,8 +56,9 @@ const maxReplay = 1000
 // dead answers GET /v1/webhooks/dead.
 func (s *Server) dead(w http.ResponseWriter, r *http.Request, who *caller) {
 	page, bad := s.page(r, who)
-	if s.callbacks == nil {
-		bad = noCallbacks()
+	callbacks, none := s.callbacks()
+	if none != nil {
+		bad = none
 	}
 	var after uint64
 	if bad == nil && page.Cursor != "" {
@@ -71,7 +72,7 @@ func (s *Server) dead(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	answer := deadList{Dead: []deadLetter{}}
-	err := s.eachDead(after, func(job jobs.Job) bool {
+	err := eachDead(callbacks, after, func(job jobs.Job) bool {
 		if !strings.HasPrefix(job.Key, page.Prefix) {
 			return true
 		}
@@ -94,9 +95,9 @@ func (s *Server) dead(w http.ResponseWriter, r *http.Request, who *caller) {
 }
 
 // eachDead calls fn for the callbacks that were given up, from behind a number on, until fn returns false.
-func (s *Server) eachDead(after uint64, fn func(jobs.Job) bool) error {
+func eachDead(callbacks Callbacks, after uint64, fn func(jobs.Job) bool) error {
 	for {
-		dead, more, err := s.callbacks.Dead(after, maxLimit)
+		dead, more, err := callbacks.Dead(after, maxLimit)
 		if err != nil {
 			return err
 		}
@@ -125,8 +126,9 @@ func callbackID(job jobs.Job) string {
 
 // replay answers POST /v1/webhooks/replay.
 func (s *Server) replay(w http.ResponseWriter, r *http.Request, who *caller) {
-	if s.callbacks == nil {
-		s.refuseV1(w, r, noCallbacks())
+	callbacks, none := s.callbacks()
+	if none != nil {
+		s.refuseV1(w, r, none)
 		return
 	}
 	k := s.borrow()
@@ -139,7 +141,7 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, who *caller) {
 		s.refuseV1(w, r, bad)
 		return
 	}
-	answer, err := s.replayThose(who, ids)
+	answer, err := replayThose(callbacks, who, ids)
 	if err != nil {
 		s.refuseV1(w, r, s.callbackFault(r, err))
 		return
@@ -148,10 +150,10 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, who *caller) {
 }
 
 // replayThose sends the callbacks with these ids again, or all if ids is nil; those that who may see.
-func (s *Server) replayThose(who *caller, ids []string) (replayed, error) {
+func replayThose(callbacks Callbacks, who *caller, ids []string) (replayed, error) {
 	var found []uint64
 	unknown := slices.Clone(ids)
-	err := s.eachDead(0, func(job jobs.Job) bool {
+	err := eachDead(callbacks, 0, func(job jobs.Job) bool {
 		if !strings.HasPrefix(job.Key, who.audience) {
 			return true
 		}
@@ -168,7 +170,7 @@ func (s *Server) replayThose(who *caller, ids []string) (replayed, error) {
 	if err != nil {
 		return replayed{}, err
 	}
-	n, err := s.callbacks.Replay(found...)
+	n, err := callbacks.Replay(found...)
 	return replayed{Replayed: n, Unknown: unknown}, err
 }
 
@@ -219,12 +221,18 @@ func (s *Server) callbackFault(r *http.Request, err error) *fault {
 		return &fault{code: codeOutboxFull, retry: time.Minute, detail: "Too many callbacks wait already: try again when the receiver has taken some."}
 	case errors.Is(err, jobs.ErrClosed):
 		return pushFault(hub.ErrClosed)
+	case errors.Is(err, hub.ErrAway):
+		return pushFault(err)
 	}
 	s.log.ErrorContext(r.Context(), "callbacks that were given up could not be read or sent again", "error", err)
 	return &fault{code: codeInternal, detail: "The callbacks could not be read or put back; the log has more."}
 }
 
-// noCallbacks says that there are none.
-func noCallbacks() *fault {
-	return &fault{code: codeUnsupported, detail: "This server makes no callbacks: set webhook.url."}
+// callbacks returns those there are, or what to say if there are none.
+func (s *Server) callbacks() (Callbacks, *fault) {
+	lead, bad := s.leading()
+	if bad == nil && lead.Callbacks == nil {
+		bad = &fault{code: codeUnsupported, detail: "This server makes no callbacks: set webhook.url."}
+	}
+	return lead.Callbacks, bad
 }

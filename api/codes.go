@@ -41,6 +41,8 @@ const (
 	codeTableFull       code = "id_table_full"
 	codeTooManyAcks     code = "too_many_acks"
 	codeStoreFailed     code = "store_failed"
+	codeRedisAway       code = "redis_away"
+	codeNoLeader        code = "no_leader"
 	codeOutboxFull      code = "outbox_full"
 	codeSchedulesFull   code = "schedules_full"
 	codeStopping        code = "stopping"
@@ -53,7 +55,7 @@ func codes() []code {
 		codeNoSchedule, codeNoMessage, codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
-		codeTooManyAcks, codeStoreFailed, codeOutboxFull, codeSchedulesFull, codeStopping,
+		codeTooManyAcks, codeStoreFailed, codeRedisAway, codeNoLeader, codeOutboxFull, codeSchedulesFull, codeStopping,
 	}
 }
 
@@ -108,6 +110,10 @@ func (c code) about() (status int, title string) {
 		return http.StatusServiceUnavailable, "Too many acknowledgements are waited for"
 	case codeStoreFailed:
 		return http.StatusServiceUnavailable, "The store failed"
+	case codeRedisAway:
+		return http.StatusServiceUnavailable, "Redis is away"
+	case codeNoLeader:
+		return http.StatusServiceUnavailable, "No server leads here"
 	case codeOutboxFull:
 		return http.StatusServiceUnavailable, "Too many callbacks wait"
 	case codeSchedulesFull:

@@ -85,7 +85,7 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 			land(outcome{}, kept.Err)
 			return
 		}
-		result = outcome{users: kept.Users, connections: kept.Connections, stored: kept.Stored > 0, known: kept.Known}
+		result = outcome{users: kept.Users, connections: kept.Connections, partial: kept.Partial, stored: kept.Stored > 0, known: kept.Known}
 		if !kept.Known {
 			s.note(who, kept.Result, now, nil)
 		}

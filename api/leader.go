@@ -5,10 +5,8 @@ import (
 	"net/http"
 )
 
-// Leader is the one of several servers that sees to timed pushes and callbacks for all.
+// Leader is the server of a cluster that sees to timed pushes and callbacks for all, where that is another one.
 type Leader interface {
-	// Leads reports whether it is this one.
-	Leads() bool
 	// Pass has it answer a call of somebody who may make it, with what that caller may do. After an error, which says why it
 	// could not, nothing has been answered.
 	Pass(w http.ResponseWriter, r *http.Request, as Introduction) error
@@ -30,7 +28,8 @@ func (c *caller) introduction() Introduction {
 // led is a handler of the leader's. Where another server leads, that one is asked; if it cannot be, h says so.
 func (s *Server) led(h handler, spends bool) handler {
 	return func(w http.ResponseWriter, r *http.Request, who *caller) {
-		if _, passed := r.Context().Value(introduced{}).(*caller); passed || s.leader == nil || s.leader.Leads() {
+		_, passed := r.Context().Value(introduced{}).(*caller)
+		if _, here := s.lead(); here || passed || s.leader == nil {
 			h(w, r, who)
 			return
 		}

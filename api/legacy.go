@@ -139,6 +139,9 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	if err != nil {
 		return false, fail(err.Error())
 	}
+	if users != nil && result.Delivered == 0 && result.Partial {
+		return false, fail("nobody got the message: Redis is away, and it is not known who is online at other servers")
+	}
 	if result.Delivered == 0 && result.Slow+result.Failed > 0 {
 		return false, fail("nobody got the message: the connections it was for take no more, as their queues are full")
 	}

@@ -19,7 +19,7 @@ const (
 	maxLimit = 1000
 )
 
-// Directory knows who is online. *hub.Hub is one.
+// Directory knows who is online. *hub.Hub is one. An error that is hub.ErrPartial comes beside what is known.
 type Directory interface {
 	Count(ctx context.Context, a hub.Audience) (hub.Result, error)
 	Users(p hub.Page) (page []hub.Listed, next string, err error)
@@ -33,8 +33,9 @@ type Directory interface {
 // The answers of the lists, as JSON.
 type (
 	userList struct {
-		Users []listedUser `json:"users"`
-		Next  string       `json:"next,omitempty"`
+		Users   []listedUser `json:"users"`
+		Next    string       `json:"next,omitempty"`
+		Partial bool         `json:"partial,omitempty"`
 	}
 	listedUser struct {
 		UID         string `json:"uid"`
@@ -45,6 +46,7 @@ type (
 		Online      bool             `json:"online"`
 		Rooms       []string         `json:"rooms"`
 		Connections []userConnection `json:"connections"`
+		Partial     bool             `json:"partial,omitempty"`
 	}
 	userConnection struct {
 		ID    string   `json:"id"`
@@ -53,10 +55,12 @@ type (
 	kicked struct {
 		UID          string `json:"uid"`
 		Disconnected int    `json:"disconnected"`
+		Partial      bool   `json:"partial,omitempty"`
 	}
 	roomList struct {
-		Rooms []listedRoom `json:"rooms"`
-		Next  string       `json:"next,omitempty"`
+		Rooms   []listedRoom `json:"rooms"`
+		Next    string       `json:"next,omitempty"`
+		Partial bool         `json:"partial,omitempty"`
 	}
 	listedRoom struct {
 		Room        string `json:"room"`
@@ -66,6 +70,7 @@ type (
 		Room    string     `json:"room"`
 		Members []occupant `json:"members"`
 		Next    string     `json:"next,omitempty"`
+		Partial bool       `json:"partial,omitempty"`
 	}
 	occupant struct {
 		Connection string `json:"connection,omitempty"`
@@ -88,6 +93,7 @@ type (
 		Inbox    *InboxFigures    `json:"inbox,omitempty"`
 		Redis    *RedisFigures    `json:"redis,omitempty"`
 		Limits   *LimitFigures    `json:"limits,omitempty"`
+		Cluster  *ClusterFigures  `json:"cluster,omitempty"`
 	}
 )
 
@@ -100,6 +106,14 @@ type LimitFigures struct {
 	TurnedAway  uint64 `json:"turned_away"` // connections ended at once, since the process has too many files open
 	Slow        uint64 `json:"slow"`        // clients disconnected since they read too slowly
 	PutOff      uint64 `json:"put_off"`     // times that a client was read later, since it said too much
+}
+
+// ClusterFigures are those of a server that is one of several.
+type ClusterFigures struct {
+	Node    string   `json:"node"`    // the name of this one
+	Nodes   []string `json:"nodes"`   // of all that are there, in the order of their names; only this one if they cannot be asked for
+	Partial uint64   `json:"partial"` // pushes of this server that not all were given
+	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
 }
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.
@@ -143,7 +157,8 @@ func (s *Server) users(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	found, next, err := s.directory.Users(page)
-	answer := userList{Users: make([]listedUser, len(found)), Next: next}
+	partial, err := s.partial(r, err)
+	answer := userList{Users: make([]listedUser, len(found)), Next: next, Partial: partial}
 	for i, u := range found {
 		answer.Users[i] = listedUser{UID: u.Name, Connections: u.Connections}
 	}
@@ -158,7 +173,10 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	sessions, err := s.directory.User(uid)
-	answer := userState{UID: uid, Online: len(sessions) > 0, Rooms: s.memberships(who, uid), Connections: make([]userConnection, len(sessions))}
+	partial, err := s.partial(r, err)
+	answer := userState{
+		UID: uid, Online: len(sessions) > 0, Rooms: s.memberships(who, uid), Connections: make([]userConnection, len(sessions)), Partial: partial,
+	}
 	for i, one := range sessions {
 		rooms := make([]string, 0, len(one.Rooms))
 		for _, room := range one.Rooms {
@@ -180,7 +198,8 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	n, err := s.directory.Disconnect(r.Context(), whom)
-	s.answer(w, r, kicked{UID: uid, Disconnected: n}, err)
+	partial, err := s.partial(r, err)
+	s.answer(w, r, kicked{UID: uid, Disconnected: n, Partial: partial}, err)
 }
 
 // rooms answers GET /v1/rooms.
@@ -191,7 +210,8 @@ func (s *Server) rooms(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	found, next, err := s.directory.Rooms(page)
-	answer := roomList{Rooms: make([]listedRoom, len(found)), Next: next}
+	partial, err := s.partial(r, err)
+	answer := roomList{Rooms: make([]listedRoom, len(found)), Next: next, Partial: partial}
 	for i, one := range found {
 		answer.Rooms[i] = listedRoom{Room: one.Name, Connections: one.Connections}
 	}
@@ -210,7 +230,8 @@ func (s *Server) room(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	found, next, err := s.directory.Room(name, page)
-	answer := roomState{Room: name, Members: make([]occupant, len(found)), Next: next}
+	partial, err := s.partial(r, err)
+	answer := roomState{Room: name, Members: make([]occupant, len(found)), Next: next, Partial: partial}
 	for i, one := range found {
 		answer.Members[i] = occupant{Connection: one.Connection}
 		if who.sees(one.UID) {
@@ -227,8 +248,11 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		return
 	}
 	all := allFigures{figures: figures(s.directory.Stats())}
-	if s.callbacks != nil {
-		c := s.callbacks.Stats()
+	if s.online != nil {
+		all.Users, all.Connections = s.online()
+	}
+	if lead, _ := s.lead(); lead.Callbacks != nil {
+		c := lead.Callbacks.Stats()
 		all.Webhooks = &callbackFigures{Waiting: c.Waiting, Dead: c.Dead, Delivered: c.Done, Failed: c.Failed}
 	}
 	if s.store != nil {
@@ -243,12 +267,25 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		st := s.limits()
 		all.Limits = &st
 	}
+	if s.cluster != nil {
+		st := s.cluster(r.Context())
+		all.Cluster = &st
+	}
 	var err error
 	if s.inbox != nil {
 		all.Inbox = new(InboxFigures)
 		*all.Inbox, err = s.inbox()
 	}
 	s.answer(w, r, all, err)
+}
+
+// partial tells apart, of the errors of a list, that a server has not said what it has.
+func (s *Server) partial(r *http.Request, err error) (bool, error) {
+	if !errors.Is(err, hub.ErrPartial) {
+		return false, err
+	}
+	s.debug(r, "a list is not whole", err)
+	return true, nil
 }
 
 // lookup returns nil if who may look at what a names, or the fault.

@@ -138,7 +138,11 @@ func (o *order) append(dst []byte, result *outcome, duplicate bool) []byte {
 	dst = strconv.AppendInt(dst, int64(result.users), 10)
 	dst = append(dst, `,"connections":`...)
 	dst = strconv.AppendInt(dst, int64(result.connections), 10)
-	dst = append(dst, `},"stored":`...)
+	dst = append(dst, '}')
+	if result.partial {
+		dst = append(dst, `,"partial":true`...)
+	}
+	dst = append(dst, `,"stored":`...)
 	dst = strconv.AppendBool(dst, result.stored)
 	if result.acked != nil {
 		dst = result.acked.append(dst)
@@ -165,13 +169,13 @@ func (s *Server) deliver(ctx context.Context, who *caller, o *order) (result out
 			return outcome{}, nil, false, errNoDirectory
 		}
 		counted, err := s.directory.Count(ctx, o.to)
-		return outcome{users: counted.Users, connections: counted.Connections}, nil, false, err
+		return outcome{users: counted.Users, connections: counted.Connections, partial: counted.Partial}, nil, false, err
 	}
 	o.parcel.message.ID = o.id
 	if o.id != "" {
 		return s.deliverOnce(ctx, who, o)
 	}
-	if !o.waits() {
+	if !s.waits(o) {
 		result, err = s.hand(ctx, who, o)
 		return result, nil, false, err
 	}
@@ -186,7 +190,7 @@ func (s *Server) deliverOnce(ctx context.Context, who *caller, o *order) (result
 	switch {
 	case err != nil:
 		return outcome{}, nil, false, err
-	case first && !o.waits():
+	case first && !s.waits(o):
 		result, err = s.handOnce(ctx, who, o, key, f)
 		return result, nil, false, err
 	case first:
@@ -221,14 +225,31 @@ func (s *Server) hand(ctx context.Context, who *caller, o *order) (outcome, erro
 }
 
 // waits says whether the result of o is there only later.
-func (o *order) waits() bool { return o.store || o.ack > 0 }
+func (s *Server) waits(o *order) bool { return s.sender != nil || o.store || o.ack > 0 }
 
 // launch gives o, which waits, to the hub, and lands what comes of it. Without an error it returns at once.
 func (s *Server) launch(ctx context.Context, who *caller, o *order, land func(outcome, error)) error {
-	if o.store {
+	switch {
+	case o.store:
 		return s.keep(ctx, who, o, land)
+	case o.ack > 0:
+		return s.ask(ctx, who, o, land)
 	}
-	return s.ask(ctx, who, o, land)
+	return s.dispatch(ctx, who, o, land)
+}
+
+// dispatch sends o to all servers, and lands what came of it when they have said so. Without an error it returns at once.
+func (s *Server) dispatch(ctx context.Context, who *caller, o *order, land func(outcome, error)) error {
+	if err := o.turns.wait(ctx); err != nil {
+		return err
+	}
+	receipt, now := o.receipt, time.Now()
+	return s.sender.Send(ctx, hub.Push{To: o.to, Message: &o.parcel.message}, func(r hub.Result) {
+		if receipt {
+			s.note(who, r, now, nil)
+		}
+		land(outcome{users: r.Users, connections: r.Connections, partial: r.Partial}, nil)
+	})
 }
 
 var (
@@ -253,6 +274,10 @@ func pushFault(err error) *fault {
 		}
 	case errors.Is(err, hub.ErrClosed):
 		return &fault{code: codeStopping, retry: stopRetry, detail: "The server is stopping: try again, with the same id if there is one."}
+	case errors.Is(err, hub.ErrAway):
+		return &fault{code: codeRedisAway, retry: stopRetry, detail: "Redis is away, and what it keeps for all servers cannot be changed meanwhile: try again, with the same id if there is one."}
+	case errors.Is(err, hub.ErrBusy):
+		return &fault{code: codeRedisAway, retry: stopRetry, detail: "Redis does not keep up with what is pushed, and nobody got the message: come back later."}
 	case errors.Is(err, hub.ErrBadMessage):
 		return invalid("event", "has to be a name of valid UTF-8")
 	case errors.Is(err, hub.ErrTooManyAsked):

@@ -21,6 +21,7 @@ var errTableFull = errors.New("the table of push ids is full")
 type outcome struct {
 	users, connections int
 	stored             bool
+	partial            bool   // the figures are not of all servers
 	known              bool   // it is that of a push before: the hub has found out
 	acked              *acked // nil: no acknowledgements were asked for
 }

@@ -54,7 +54,7 @@ func wholeServer(t *testing.T, access Access) *Server {
 	t.Helper()
 	s, _ := withSchedules(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: access}, schedule.Options{})
 	spec := schedule.Spec{Push: json.RawMessage(`{"to":{"users":["shop:1"]},"data":1}`), Every: "1h"}
-	if _, err := s.schedules.Put(t.Context(), "made", spec, 1, s.maySchedule(&caller{})); err != nil {
+	if _, err := s.bookOf(t).Put(t.Context(), "made", spec, 1, s.maySchedule(&caller{})); err != nil {
 		t.Fatal(err)
 	}
 	return s

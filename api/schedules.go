@@ -49,7 +49,7 @@ func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMess
 	o.parcel.message.ID, o.turns = id, &s.scheduled
 	f := newFlight()
 	nobody := new(caller)
-	if o.waits() {
+	if s.waits(&o) {
 		if err := s.launch(ctx, nobody, &o, f.land); err != nil {
 			f.land(outcome{}, err)
 		}
@@ -88,8 +88,9 @@ func (s *Server) putSchedule(w http.ResponseWriter, r *http.Request, who *caller
 }
 
 func (s *Server) makeSchedule(w http.ResponseWriter, r *http.Request, who *caller, id string) {
-	if s.schedules == nil {
-		s.refuseV1(w, r, scheduleFault(errNoSchedules))
+	book, none := s.book()
+	if none != nil {
+		s.refuseV1(w, r, none)
 		return
 	}
 	k := s.borrow()
@@ -107,21 +108,22 @@ func (s *Server) makeSchedule(w http.ResponseWriter, r *http.Request, who *calle
 		s.refuseV1(w, r, bad)
 		return
 	}
-	state, err := s.schedules.Put(r.Context(), id, spec, nextRuns, s.maySchedule(who))
+	state, err := book.Put(r.Context(), id, spec, nextRuns, s.maySchedule(who))
 	s.answerSchedule(w, r, state, err)
 }
 
 // listSchedules answers GET /v1/schedules.
 func (s *Server) listSchedules(w http.ResponseWriter, r *http.Request, who *caller) {
 	page, bad := s.page(r, who)
-	if s.schedules == nil {
-		bad = scheduleFault(errNoSchedules)
+	book, none := s.book()
+	if none != nil {
+		bad = none
 	}
 	if bad != nil {
 		s.refuseV1(w, r, bad)
 		return
 	}
-	states, more := s.schedules.List(page.Cursor, page.Limit, nextRuns, s.maySchedule(who))
+	states, more := book.List(page.Cursor, page.Limit, nextRuns, s.maySchedule(who))
 	answer := scheduleList{Schedules: make([]scheduleState, len(states))}
 	for i, state := range states {
 		answer.Schedules[i] = scheduleState(state)
@@ -134,35 +136,40 @@ func (s *Server) listSchedules(w http.ResponseWriter, r *http.Request, who *call
 
 // schedule answers GET /v1/schedules/{id}.
 func (s *Server) schedule(w http.ResponseWriter, r *http.Request, who *caller) {
-	s.onSchedule(w, r, func(id string) (schedule.State, error) { return s.schedules.Get(id, nextRuns, s.maySchedule(who)) })
+	s.onSchedule(w, r, func(b *schedule.Book, id string) (schedule.State, error) {
+		return b.Get(id, nextRuns, s.maySchedule(who))
+	})
 }
 
 // removeSchedule answers DELETE /v1/schedules/{id}.
 func (s *Server) removeSchedule(w http.ResponseWriter, r *http.Request, who *caller) {
-	s.onSchedule(w, r, func(id string) (schedule.State, error) {
-		return s.schedules.Remove(r.Context(), id, s.maySchedule(who))
+	s.onSchedule(w, r, func(b *schedule.Book, id string) (schedule.State, error) {
+		return b.Remove(r.Context(), id, s.maySchedule(who))
 	})
 }
 
 // pauseSchedule answers POST /v1/schedules/{id}/pause.
 func (s *Server) pauseSchedule(w http.ResponseWriter, r *http.Request, who *caller) {
-	s.onSchedule(w, r, func(id string) (schedule.State, error) { return s.schedules.Pause(r.Context(), id, s.maySchedule(who)) })
+	s.onSchedule(w, r, func(b *schedule.Book, id string) (schedule.State, error) {
+		return b.Pause(r.Context(), id, s.maySchedule(who))
+	})
 }
 
 // resumeSchedule answers POST /v1/schedules/{id}/resume.
 func (s *Server) resumeSchedule(w http.ResponseWriter, r *http.Request, who *caller) {
-	s.onSchedule(w, r, func(id string) (schedule.State, error) {
-		return s.schedules.Resume(r.Context(), id, nextRuns, s.maySchedule(who))
+	s.onSchedule(w, r, func(b *schedule.Book, id string) (schedule.State, error) {
+		return b.Resume(r.Context(), id, nextRuns, s.maySchedule(who))
 	})
 }
 
 // onSchedule answers with what do makes of the schedule that the path names.
-func (s *Server) onSchedule(w http.ResponseWriter, r *http.Request, do func(id string) (schedule.State, error)) {
-	if s.schedules == nil {
-		s.refuseV1(w, r, scheduleFault(errNoSchedules))
+func (s *Server) onSchedule(w http.ResponseWriter, r *http.Request, do func(b *schedule.Book, id string) (schedule.State, error)) {
+	book, none := s.book()
+	if none != nil {
+		s.refuseV1(w, r, none)
 		return
 	}
-	state, err := do(r.PathValue("id"))
+	state, err := do(book, r.PathValue("id"))
 	s.answerSchedule(w, r, state, err)
 }
 
@@ -190,8 +197,14 @@ func (s *Server) maySchedule(who *caller) schedule.May {
 	}
 }
 
-// errNoSchedules says that this server has none.
-var errNoSchedules = errors.New("this server makes no timed pushes")
+// book returns the schedules, or what to say if there are none.
+func (s *Server) book() (*schedule.Book, *fault) {
+	lead, bad := s.leading()
+	if bad == nil && lead.Schedules == nil {
+		bad = &fault{code: codeUnsupported, detail: "This server makes no timed pushes."}
+	}
+	return lead.Schedules, bad
+}
 
 // scheduleFault returns what to tell the caller of an error of the schedules.
 func scheduleFault(err error) *fault {
@@ -199,14 +212,14 @@ func scheduleFault(err error) *fault {
 	switch {
 	case errors.As(err, &field):
 		return invalid(field.Field, field.Want)
-	case errors.Is(err, errNoSchedules):
-		return &fault{code: codeUnsupported, detail: "This server makes no timed pushes."}
 	case errors.Is(err, schedule.ErrNotFound):
 		return &fault{code: codeNoSchedule, detail: "There is no schedule of that id: it was removed, or has made its last push."}
 	case errors.Is(err, schedule.ErrTaken):
 		return &fault{code: codeAudienceDenied, detail: "The schedule of that id is outside the audience of the key: choose another id."}
 	case errors.Is(err, schedule.ErrFull):
 		return &fault{code: codeSchedulesFull, retry: time.Minute, detail: "There are as many schedules as there may be, or as many bytes of them: remove some, or wait until some have ended."}
+	case errors.Is(err, hub.ErrAway):
+		return pushFault(err)
 	case errors.Is(err, schedule.ErrStore):
 		return &fault{code: codeStoreFailed, retry: stopRetry, detail: "The schedule could not be stored, and stays as it was: try again. The log has more."}
 	case errors.Is(err, schedule.ErrClosed):

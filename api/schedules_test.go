@@ -249,7 +249,7 @@ func TestScheduleErrors(t *testing.T) {
 	if !strings.Contains(log.String(), "no space left") {
 		t.Errorf("the log is %q", log.String())
 	}
-	if err := s.schedules.Close(t.Context()); err != nil {
+	if err := s.bookOf(t).Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range changes {
@@ -284,4 +284,14 @@ func TestPushScheduledFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bookOf returns the schedules of a server that has them.
+func (s *Server) bookOf(t *testing.T) *schedule.Book {
+	t.Helper()
+	book, none := s.book()
+	if none != nil {
+		t.Fatal(none)
+	}
+	return book
 }

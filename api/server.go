@@ -31,10 +31,19 @@ type Pusher interface {
 	Push(ctx context.Context, p hub.Push) (hub.Result, error)
 }
 
+// Sender pushes to all of several servers. It does not wait for them: done is called once, when it is known what became of the
+// push. An error means that nobody got the message.
+type Sender interface {
+	Send(ctx context.Context, p hub.Push, done func(hub.Result)) error
+}
+
 // Options says what a Server needs.
 type Options struct {
 	// Pusher takes the accepted messages. Required.
 	Pusher Pusher
+
+	// Sender, if not nil, takes the messages of the JSON form in Pusher's place.
+	Sender Sender
 
 	// Directory answers what is asked about users and rooms, and dry runs. Nil means Pusher, if it is one; without any,
 	// those calls are answered with 422.
@@ -90,13 +99,21 @@ type Options struct {
 	// Schedules are the timed pushes, whose Push is PushScheduled. Nil means that there are none.
 	Schedules *schedule.Book
 
+	// Lead returns what is there on one of several servers only, in place of Callbacks and Schedules; false on the others.
+	// Nil means that this server is alone.
+	Lead func() (Lead, bool)
+
+	// Online returns how many users have connections on all servers, and how many these are. Nil means that this server is alone.
+	Online func() (users, connections int)
+
 	// Store returns the figures of what survives a crash. Nil means that nothing does.
 	Store func() StoreFigures
 
 	// Inbox returns the figures of stored messages. Nil means that there are none.
 	Inbox func() (InboxFigures, error)
 
-	// Leader answers the calls under /v1/schedules and /v1/webhooks where this is one of several servers. Nil: this one does.
+	// Leader answers the calls under /v1/schedules and /v1/webhooks while another server does that for all. Nil: they are refused
+	// then.
 	Leader Leader
 
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
@@ -104,6 +121,9 @@ type Options struct {
 
 	// Limits returns the figures of what clients were refused. Nil means that there are none.
 	Limits func() LimitFigures
+
+	// Cluster returns the figures of a server that is one of several. Nil means that it is alone.
+	Cluster func(context.Context) ClusterFigures
 
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
@@ -114,6 +134,7 @@ type Options struct {
 type Server struct {
 	// static
 	pusher     Pusher
+	sender     Sender    // may be nil
 	directory  Directory // may be nil
 	asker      Asker     // may be nil
 	keeper     Keeper    // may be nil
@@ -121,15 +142,16 @@ type Server struct {
 	ttl        time.Duration
 	receipts   Receipts // may be nil
 	showIDs    bool
-	roster     Roster                       // may be nil
-	upgrader   *wsconn.Upgrader             // may be nil
-	docs       http.Handler                 // may be nil
-	callbacks  Callbacks                    // may be nil
-	schedules  *schedule.Book               // may be nil
-	store      func() StoreFigures          // may be nil
-	inbox      func() (InboxFigures, error) // may be nil
-	redis      func() RedisFigures          // may be nil
-	limits     func() LimitFigures          // may be nil
+	roster     Roster           // may be nil
+	upgrader   *wsconn.Upgrader // may be nil
+	docs       http.Handler     // may be nil
+	lead       func() (Lead, bool)
+	online     func() (users, connections int)      // may be nil
+	store      func() StoreFigures                  // may be nil
+	inbox      func() (InboxFigures, error)         // may be nil
+	redis      func() RedisFigures                  // may be nil
+	cluster    func(context.Context) ClusterFigures // may be nil
+	limits     func() LimitFigures                  // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	passed     *http.ServeMux // of calls in it that another server has passed on
@@ -162,6 +184,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		pusher:      o.Pusher,
+		sender:      o.Sender,
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
@@ -183,8 +206,9 @@ func New(o Options) (*Server, error) {
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
-		callbacks:   o.Callbacks,
-		schedules:   o.Schedules,
+		lead:        o.Lead,
+		online:      o.Online,
+		cluster:     o.Cluster,
 		store:       o.Store,
 		inbox:       o.Inbox,
 		maxLine:     MaxLine(o.MaxBody, o.MaxContent),
@@ -232,6 +256,10 @@ func (o *Options) complete() error {
 	}
 	if o.TTL == 0 {
 		o.TTL = defaultTTL
+	}
+	if o.Lead == nil {
+		alone := Lead{Callbacks: o.Callbacks, Schedules: o.Schedules}
+		o.Lead = func() (Lead, bool) { return alone, true }
 	}
 	if o.WhyNotKept == "" {
 		o.WhyNotKept = "This server cannot store messages: leave store and ttl out."
@@ -291,7 +319,7 @@ func (s *Server) readiness() []byte {
 	if r.Up {
 		return s.ok
 	}
-	return fmt.Appendf(nil, "ok\nRedis is away since %s: what emitters publish does not arrive\n", r.Since.UTC().Format(time.RFC3339))
+	return fmt.Appendf(nil, "ok\nRedis is away since %s: pushes reach the clients of this server alone, and what emitters publish does not arrive\n", r.Since.UTC().Format(time.RFC3339))
 }
 
 // health answers /healthz and /readyz, to anybody.

@@ -61,15 +61,15 @@ type App struct {
 	inbox     *store.Inbox // nil without store.path
 	receipts  api.Receipts
 	hub       *hub.Hub
-	sender    *webhook.Sender    // nil without webhook.url
+	sender    *webhook.Sender    // nil without webhook.url, and in a cluster
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
-	schedules *schedule.Book
-	gate      *gate // nil in auth.mode open
+	schedules *schedule.Book // nil in a cluster
+	gate      *gate          // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
 	cluster   *clustered       // nil without cluster.redis
-	handover  *handover        // nil without cluster.redis
+	passage   *passage         // nil without cluster.redis
 	streams   *wsconn.Upgrader // of the fallbacks
 	crowd     *crowd
 	files     int               // descriptors that the process may have; 0: no bound
@@ -112,7 +112,7 @@ func (a *App) build() error {
 	if err := a.buildCluster(); err != nil {
 		return err
 	}
-	if err := a.buildHandover(); err != nil {
+	if err := a.buildPassage(); err != nil {
 		return err
 	}
 	if err := a.buildStore(); err != nil {
@@ -141,6 +141,9 @@ func (a *App) build() error {
 		return err
 	}
 	a.crowd = newCrowd(a.cfg.Limits, a.cfg.TrustedProxies, a.files, a.clientCount)
+	if err := a.joinCluster(); err != nil {
+		return err
+	}
 	if err := a.buildGate(); err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func (a *App) build() error {
 		return err
 	}
 	a.tidy = newTidy(func() int { return a.hub.Stats().Sockets }, debug.FreeOSMemory)
-	a.counter = newCounter(a.hub, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
+	a.counter = newCounter(a.hub, a.online, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
 	c := clients{door: a.door(), counter: a.counter, log: a.log}
 	f := forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}
 	c.register(a.sockets.Main())
@@ -196,6 +199,10 @@ func (a *App) buildAPI() error {
 	if a.store != nil {
 		options.Store = a.storeFigures
 	}
+	a.completeAPI(&options)
+	if a.passage != nil {
+		options.Leader = a.passage
+	}
 	a.keeping(&options)
 	if a.emitters != nil {
 		options.Redis = a.redisFigures
@@ -234,8 +241,8 @@ func (a *App) buildSockets() error {
 		Origins:           origins,
 		Poller:            a.poller,
 	}
-	if a.handover != nil {
-		engine.Tag = a.handover.tag
+	if a.passage != nil {
+		engine.Tag = a.passage.tag
 	}
 	if slices.Contains(c.Transports, "polling") {
 		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
@@ -308,16 +315,18 @@ func (a *App) stop(ctx context.Context) error {
 
 	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
 	defer cancelCallbacks()
+	errs = append(errs, a.stopRelay(callbacks))
 	if a.hub != nil {
 		errs = append(errs, a.hub.Close(callbacks))
 	}
+	errs = append(errs, a.leaveCluster(callbacks))
 	if a.sender != nil {
 		errs = append(errs, a.sender.Close(callbacks))
 	}
 	if a.inbox != nil {
 		errs = append(errs, a.inbox.Close())
 	}
-	errs = append(errs, a.leaveCluster(callbacks), a.saveRecovery())
+	errs = append(errs, a.saveRecovery())
 	if a.store != nil {
 		errs = append(errs, a.store.Close())
 	}
@@ -333,6 +342,7 @@ func (a *App) hangUp(ctx context.Context) error {
 	if a.schedules != nil {
 		errs = append(errs, a.schedules.Close(sessions))
 	}
+	errs = append(errs, a.leaveLead(sessions))
 	if a.emitters != nil {
 		errs = append(errs, a.emitters.Close(sessions))
 	}
@@ -357,7 +367,7 @@ func (a *App) hangUp(ctx context.Context) error {
 	for _, e := range []*endpoint{a.public, a.push} {
 		go func() { ended <- a.endRequests(requests, e) }()
 	}
-	a.handover.release(requests)
+	a.passage.release(requests)
 	errs = append(errs, <-ended, <-ended)
 
 	rest, cancelRest := context.WithTimeout(ctx, restTimeout)

@@ -19,7 +19,7 @@ var arrows = map[string][]string{
 	"io/hub":             {},
 	"io/jobs":            {},
 	"io/store":           {"io/hub", "io/jobs"},
-	"io/cluster":         {"io/hub"},
+	"io/cluster":         {"io/hub", "io/jobs"},
 	"io/cluster/hop":     {"io/netpoll"},
 	"web":                {},
 	"configs":            {},

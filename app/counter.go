@@ -17,9 +17,10 @@ import (
 // not more often than once an interval.
 type counter struct {
 	// static
-	hub  *hub.Hub
-	form string // "legacy", "json" or "off"
-	log  *slog.Logger
+	hub    *hub.Hub
+	online func() (users, connections int)
+	form   string // "legacy", "json" or "off"
+	log    *slog.Logger
 
 	stop chan struct{}
 	done sync.WaitGroup
@@ -31,8 +32,8 @@ type onlineCount struct {
 	Connections int `json:"connections"`
 }
 
-func newCounter(h *hub.Hub, form string, interval time.Duration, log *slog.Logger) *counter {
-	c := &counter{hub: h, form: form, log: log, stop: make(chan struct{})}
+func newCounter(h *hub.Hub, online func() (users, connections int), form string, interval time.Duration, log *slog.Logger) *counter {
+	c := &counter{hub: h, online: online, form: form, log: log, stop: make(chan struct{})}
 	if form != "off" {
 		c.done.Go(func() { c.run(interval) })
 	}
@@ -86,8 +87,8 @@ func (c *counter) show(v visitor) {
 }
 
 func (c *counter) now() onlineCount {
-	s := c.hub.Stats()
-	return onlineCount{Users: s.Users, Connections: s.Connections}
+	users, connections := c.online()
+	return onlineCount{Users: users, Connections: connections}
 }
 
 // arg is the event's argument. The legacy form is web-msg-sender's, markup

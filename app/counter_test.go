@@ -54,7 +54,7 @@ func counting(t *testing.T, form string, test func(seen *tally, login func(uid s
 		if _, err := h.Connect(seen); err != nil {
 			t.Fatal(err)
 		}
-		c := newCounter(h, form, 2*time.Second, slog.New(slog.DiscardHandler))
+		c := newCounter(h, statsOf(h), form, 2*time.Second, slog.New(slog.DiscardHandler))
 		n := 0
 		test(seen, func(uid string) *hub.Member {
 			n++
@@ -142,7 +142,7 @@ func TestCounterOfClosedHub(t *testing.T) {
 			t.Fatal(err)
 		}
 		log := &logBook{}
-		c := newCounter(h, "legacy", time.Second, slog.New(slog.NewTextHandler(log, nil)))
+		c := newCounter(h, statsOf(h), "legacy", time.Second, slog.New(slog.NewTextHandler(log, nil)))
 		m, err := h.Connect(&tally{id: "1"})
 		if err == nil {
 			err = m.Login("a")
@@ -198,4 +198,12 @@ func TestOnlineCount(t *testing.T) {
 		p.open(`{"uid":"8"}`).wantPrefix(`42["update_online_count",`)
 		first.wantNothing()
 	})
+}
+
+// statsOf returns the figures of a server that is alone.
+func statsOf(h *hub.Hub) func() (users, connections int) {
+	return func() (int, int) {
+		s := h.Stats()
+		return s.Users, s.Connections
+	}
 }

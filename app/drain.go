@@ -20,8 +20,8 @@ func (a *App) drain(ctx context.Context) {
 	if a.fallbacks != nil {
 		ends = slices.Concat(ends, a.fallbacks.Retire())
 	}
-	if a.handover != nil {
-		ends = slices.Concat(ends, a.handover.passer.Retire())
+	if a.passage != nil {
+		ends = slices.Concat(ends, a.passage.passer.Retire())
 	}
 	over := min(a.cfg.Drain.Spread, time.Duration(len(ends))*a.leaveTime)
 	if len(ends) > 0 {

@@ -20,6 +20,9 @@ const scheduleGrace = 10 * time.Second
 // buildStore opens what survives a crash.
 func (a *App) buildStore() error {
 	path := a.cfg.Store.Path
+	if a.cluster != nil {
+		return nil
+	}
 	if path == "" {
 		a.log.Info("nothing is kept beyond the end of this program: store.path is empty, so callbacks that are owed, memberships of rooms and timed pushes are in memory only, and no messages are stored")
 		return nil
@@ -82,6 +85,9 @@ func (a *App) inboxFigures() (api.InboxFigures, error) {
 
 // buildSchedules takes up the timed pushes.
 func (a *App) buildSchedules() error {
+	if a.cluster != nil { // the server that leads has them
+		return nil
+	}
 	o := schedule.Options{Grace: scheduleGrace, Logger: a.log}
 	if a.store != nil {
 		kept, err := a.store.Schedules()
@@ -102,14 +108,33 @@ func (a *App) buildSchedules() error {
 
 // buildWebhook makes the sender of callbacks, if there is somebody to call.
 func (a *App) buildWebhook() error {
-	c := a.cfg.Webhook
-	if c.URL == "" {
+	if !a.callsBack() {
 		return nil
 	}
-	if len(c.Secrets) == 0 {
+	if len(a.cfg.Webhook.Secrets) == 0 {
 		a.log.Warn("callbacks are not signed: whoever reaches your server can say that a user came or went; set webhook.secrets")
 	}
-	o := webhook.Options{
+	if a.cluster != nil { // the server that leads has it
+		return nil
+	}
+	o := a.webhookOptions()
+	var err error
+	if a.store != nil {
+		if o.Outbox, err = a.store.Jobs("webhook"); err != nil {
+			return err
+		}
+	}
+	a.sender, err = webhook.New(o)
+	return err
+}
+
+// callsBack tells whether there is somebody to call.
+func (a *App) callsBack() bool { return a.cfg.Webhook.URL != "" }
+
+// webhookOptions are those of a sender of callbacks, without what keeps them.
+func (a *App) webhookOptions() webhook.Options {
+	c := a.cfg.Webhook
+	return webhook.Options{
 		URL:       c.URL,
 		Secrets:   c.Secrets,
 		Format:    c.Format,
@@ -120,14 +145,6 @@ func (a *App) buildWebhook() error {
 		Node:      a.node,
 		Logger:    a.log,
 	}
-	var err error
-	if a.store != nil {
-		if o.Outbox, err = a.store.Jobs("webhook"); err != nil {
-			return err
-		}
-	}
-	a.sender, err = webhook.New(o)
-	return err
 }
 
 // hubOptions says, among others, whom the hub tells who came and who went, and who was online when the program ended.
@@ -147,6 +164,9 @@ func (a *App) hubOptions() (hub.Options, error) {
 	if a.whyNotKept() == "" {
 		o.Inbox = a.inbox
 		o.QueueMessages, o.QueueBytes = a.cfg.Limits.QueueMessages, int(a.cfg.Limits.QueueBytes)
+	}
+	if a.cluster != nil {
+		a.attending(&o)
 	}
 	if a.sender == nil {
 		return o, nil

@@ -16,13 +16,8 @@ var errNoCertificates = errors.New("the file has no certificate in PEM form")
 
 // buildEmitters makes what carries out the messages of emitters, if there is a Redis. Whether it can be reached shows later.
 func (a *App) buildEmitters() error {
-	c := a.cfg.Cluster
-	if c.Redis == "" {
+	if a.cluster == nil {
 		return nil
-	}
-	redis, err := a.newRedis()
-	if err != nil {
-		return err
 	}
 	sockets := map[string]cluster.Sockets{a.sockets.Main().Name(): a.directory()}
 	for _, name := range a.cfg.SocketIO.Namespaces {
@@ -32,13 +27,14 @@ func (a *App) buildEmitters() error {
 		}
 		sockets[name] = n.Hub()
 	}
+	var err error
 	a.emitters, err = cluster.NewEmitters(cluster.EmitterOptions{
-		Redis: redis, Prefix: c.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
+		Redis: a.cluster.redis, Prefix: a.cfg.Cluster.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})
 	return err
 }
 
-// newRedis says where Redis is.
+// newRedis is where Redis is.
 func (a *App) newRedis() (*cluster.Redis, error) {
 	c := a.cfg.Cluster
 	secure, err := redisTLS(c.TLS)

@@ -56,10 +56,12 @@ func (a *App) Start() error {
 		return err
 	}
 	a.site.Store(site)
-	a.public.server.Handler = a.handover.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	a.public.server.Handler = a.passage.around(a.publicHandler(site.ClientPaths(), site.Client()))
 	a.advertise()
+	if a.schedules != nil {
+		a.schedules.Start(a.api.PushScheduled)
+	}
 	a.startCluster()
-	a.schedules.Start(a.api.PushScheduled)
 	if a.push != nil {
 		if err := a.push.shorten(); err != nil {
 			return err

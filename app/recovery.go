@@ -20,6 +20,7 @@ func (a *App) hubRecovery() *hub.Recovery {
 		MaxBytes:       int(c.MaxBytes),
 		ReplayMessages: a.cfg.Limits.QueueMessages,
 		ReplayBytes:    int(a.cfg.Limits.QueueBytes / 2), // the other half of the queue is for what comes meanwhile
+		Placed:         a.cluster != nil,
 	}
 	if a.store != nil {
 		o.Restore = a.store.TakeRecovery

@@ -54,6 +54,9 @@ type Options struct {
 	MaxBytes int64
 	// Grace is how long after Start pushes are made that were missed while the program did not run.
 	Grace time.Duration
+	// Handover is how long ago a run can have been due that was not missed, but is for this Book to make at once: another one
+	// has made them until a moment ago.
+	Handover time.Duration
 	// Logger gets what no caller can be told. Nil means slog.Default.
 	Logger *slog.Logger
 }
@@ -89,7 +92,7 @@ func New(o Options) (*Book, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.Max < 0 || o.MaxBytes < 0 || o.Grace < 0 {
+	if o.Max < 0 || o.MaxBytes < 0 || o.Grace < 0 || o.Handover < 0 {
 		return nil, errors.New("schedule: a limit or a time is negative")
 	}
 	b := &Book{

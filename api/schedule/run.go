@@ -87,7 +87,7 @@ func (b *Book) run() {
 func (b *Book) takeUp(now time.Time) {
 	skipped := map[string]*entry{}
 	for id, e := range b.entries {
-		switch missed := e.Next.Before(now); {
+		switch missed := e.Next.Before(now.Add(-b.opts.Handover)); {
 		case e.Paused:
 		case missed && e.plan.skip:
 			skipped[id] = nil

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"crier/io/hub"
@@ -64,6 +65,39 @@ func encodeJSON(v any) ([]byte, error) {
 		return nil, fmt.Errorf("encoding a callback: %w", err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// Composer writes callbacks where their versions are not known yet.
+type Composer struct {
+	events []string
+	node   string
+}
+
+// NewComposer returns a Composer of the events, as Options.Events has them, that this server tells of, as Options.Node has it.
+func NewComposer(events []string, node string) (*Composer, error) {
+	events, err := wanted(events)
+	if err != nil {
+		return nil, fmt.Errorf("webhook: %w", err)
+	}
+	return &Composer{events, node}, nil
+}
+
+// versionMark is where the version goes. A quotation mark is escaped in the rest of the callback.
+const versionMark = `,"version":`
+
+// Compose returns what comes before the version of a change and what comes behind it, in the callback as a queue has it; nothing
+// if its event is not wanted.
+func (c *Composer) Compose(change hub.PresenceChange) (head, tail []byte, err error) {
+	if !slices.Contains(c.events, eventType(change)) {
+		return nil, nil, nil
+	}
+	change.Version = 0
+	text, err := newEvent(change, c.node).encode()
+	if err != nil {
+		return nil, nil, err
+	}
+	at := bytes.LastIndex(text, []byte(versionMark)) + len(versionMark)
+	return text[:at:at], text[at+1:], nil
 }
 
 func decodeEvent(data []byte) (event, error) {

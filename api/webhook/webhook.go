@@ -54,6 +54,9 @@ type Options struct {
 	Node string
 	// Outbox keeps what is to be sent beyond the end of the program; nil means in memory.
 	Outbox Outbox
+	// Queue, if not nil, is a durable queue that others add to, by a Composer, as TakeUp is told; there is no Outbox then, and
+	// Presence is not to be called.
+	Queue jobs.Queue
 	// Transport sends the requests; nil means one of the Sender's own, which keeps connections open and uses the
 	// proxy settings of the environment.
 	Transport http.RoundTripper
@@ -76,7 +79,8 @@ type Sender struct {
 	events  []string
 	node    string
 	timeout time.Duration
-	outbox  Outbox // nil: in memory
+	outbox  Outbox // nil: in memory, or a Queue
+	kept    string // what the log says when the Sender is closed and others will send the rest; empty: nobody will
 	log     *slog.Logger
 	report  *reporter
 	runner  *jobs.Runner
@@ -110,7 +114,9 @@ func New(opts Options) (*Sender, error) {
 		Logger:      opts.Logger,
 	}
 	if opts.Outbox != nil {
-		work.Queue = opts.Outbox
+		work.Queue, s.kept = opts.Outbox, "callbacks wait in the store for the next start"
+	} else if opts.Queue != nil {
+		work.Queue, s.kept = opts.Queue, "callbacks wait for the next server that leads"
 	}
 	if opts.Batch > 1 {
 		work.Batch = &jobs.Batch{Handler: s.deliverBatch, Max: opts.Batch}
@@ -129,15 +135,11 @@ func (o *Options) complete() error {
 	default:
 		return fmt.Errorf("the format is %q, but must be %s or %s", o.Format, FormatJSON, FormatForm)
 	}
-	known := []string{UserOnline, UserOffline}
-	for _, e := range o.Events {
-		if !slices.Contains(known, e) {
-			return fmt.Errorf("there is no event %q, only %s", e, strings.Join(known, " and "))
-		}
+	events, err := wanted(o.Events)
+	if err != nil {
+		return err
 	}
-	if len(o.Events) == 0 {
-		o.Events = known
-	}
+	o.Events = events
 	if o.Batch > 1 && o.Format == FormatForm {
 		return fmt.Errorf("callbacks can be sent in batches of %d in the format %s only", o.Batch, FormatJSON)
 	}
@@ -153,7 +155,7 @@ func (o *Options) complete() error {
 	if o.Concurrency == 0 {
 		o.Concurrency = 16
 	}
-	if o.MaxPending == 0 && o.Outbox != nil {
+	if o.MaxPending == 0 && (o.Outbox != nil || o.Queue != nil) {
 		o.MaxPending = 1_000_000
 	}
 	if o.Logger == nil {
@@ -191,6 +193,26 @@ func (s *Sender) Presence(changes []hub.PresenceChange) error {
 	return nil
 }
 
+// wanted checks the names of events; none means all.
+func wanted(events []string) ([]string, error) {
+	known := []string{UserOnline, UserOffline}
+	for _, e := range events {
+		if !slices.Contains(known, e) {
+			return nil, fmt.Errorf("there is no event %q, only %s", e, strings.Join(known, " and "))
+		}
+	}
+	if len(events) == 0 {
+		return known, nil
+	}
+	return events, nil
+}
+
+// TakeUp sends callbacks that somebody else has added to the Queue.
+func (s *Sender) TakeUp(callback jobs.Job) {
+	s.runner.TakeUp(callback)
+	s.report.waiting(s.runner.Stats().Waiting)
+}
+
 // Stats returns how many callbacks wait and what became of the others. A "job" of it is a callback.
 func (s *Sender) Stats() jobs.Stats { return s.runner.Stats() }
 
@@ -203,14 +225,14 @@ func (s *Sender) Dead(after uint64, limit int) (dead []jobs.Job, more bool, err 
 // Replay sends callbacks that were given up once more, with the same ids; see jobs.Runner.Replay.
 func (s *Sender) Replay(numbers ...uint64) (int, error) { return s.runner.Replay(numbers...) }
 
-// Close takes no more callbacks. Without an Outbox it delivers what is pending until ctx ends; see jobs.Runner.Close for
+// Close takes no more callbacks. Without an Outbox or a Queue it delivers what is pending until ctx ends; see jobs.Runner.Close for
 // which are tried again. The error says how many were left, and wraps ErrUndelivered. With one, it lets the requests under
-// way end; the rest is delivered after the next start.
+// way end; the rest is delivered after the next start, or by who has the Queue then.
 func (s *Sender) Close(ctx context.Context) error {
 	defer s.to.CloseIdle()
-	if s.outbox != nil {
+	if s.kept != "" {
 		if left := s.runner.Stop(ctx); left > 0 {
-			s.log.Info("callbacks wait in the store for the next start", "callbacks", left)
+			s.log.Info(s.kept, "callbacks", left)
 		}
 		return nil
 	}

@@ -35,7 +35,7 @@ var (
 	// ErrInDoubt says that no answer came, so that nobody knows whether the call has been carried out.
 	ErrInDoubt = errors.New("it is not known whether Redis has carried it out")
 	// ErrBusy says that too many calls wait already: this one was not made.
-	ErrBusy = errors.New("too many calls wait for Redis")
+	ErrBusy = hub.ErrBusy
 )
 
 // Script is a Lua script, which Redis knows by its hash once it has been told.
@@ -67,11 +67,14 @@ type Client struct {
 	prepare func(do func(name string, args ...any) (any, error)) error
 	line    lifeline
 	wake    chan struct{} // holds one token when something waits
+	ready   chan struct{} // closed when there is a connection for the first time
 	ended   chan struct{} // closed when nothing runs any more
 
 	cancel atomic.Pointer[context.CancelFunc] // nil before Start
 
-	loaded map[*Script]bool // what Redis knows; of the goroutine of run
+	// of the goroutine of run
+	loaded map[*Script]bool // what Redis knows
+	once   sync.Once        // closes ready
 
 	mu      sync.Mutex
 	open    bool // there is a connection
@@ -97,7 +100,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Client{
-		redis: o.Redis, prepare: o.Prepare, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		redis: o.Redis, prepare: o.Prepare, wake: make(chan struct{}, 1), ready: make(chan struct{}), ended: make(chan struct{}),
 		line: lifeline{
 			log: o.Logger, back: "connected to Redis: this server is one of several", status: Status{Since: time.Now()},
 			away: "Redis is away: until it is back, this server is alone; trying again",
@@ -161,6 +164,15 @@ func (c *Client) Go(done func(reply any, err error), s *Script, keys []string, a
 		done(nil, one.wrap(err))
 	}
 }
+
+// Check has the connection tried, as when another one to the same Redis has been lost: one that nothing is sent over does not tell.
+func (c *Client) Check() {
+	if err := c.enqueue(ping()); err != nil {
+		return // there is none, or it is being tried
+	}
+}
+
+func ping() *call { return &call{name: "PING", done: func(any, error) {}} }
 
 func newScriptCall(s *Script, keys []string, args []any) *call {
 	all := make([]any, 0, 1+len(keys)+len(args))
@@ -266,6 +278,7 @@ func (c *Client) serve(ctx context.Context) (up bool, err error) {
 	c.mu.Lock()
 	c.open = true
 	c.mu.Unlock()
+	c.once.Do(func() { close(c.ready) })
 	c.line.up(address)
 	defer c.shut()
 	ticker := time.NewTicker(pingInterval)
@@ -279,7 +292,7 @@ func (c *Client) serve(ctx context.Context) (up bool, err error) {
 			case <-ctx.Done():
 				return true, ctx.Err()
 			case <-ticker.C: // so that it is noticed in time that there is nobody any more
-				batch = []*call{{name: "PING", done: func(any, error) {}}}
+				batch = []*call{ping()}
 			}
 		}
 		if err := c.exchange(conn, batch); err != nil {

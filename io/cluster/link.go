@@ -55,7 +55,7 @@ func (l *link) serve(ctx context.Context) (up bool, err error) {
 			if got.Count == len(l.patterns) { // the last of them
 				up = true
 				l.up(address)
-				pinging.Go(func() { ping(subscription, l.interval, done) })
+				pinging.Go(func() { keepAsking(subscription, l.interval, done) })
 			}
 		case redis.Error:
 			return up, fmt.Errorf("subscribing to %q: Redis says %q", l.patterns, string(got))
@@ -65,9 +65,9 @@ func (l *link) serve(ctx context.Context) (up bool, err error) {
 	}
 }
 
-// ping has a subscription answered every now and then, so that one that leads nowhere is noticed. An error shows where the
+// keepAsking has a subscription answered every now and then, so that one that leads nowhere is noticed. An error shows where the
 // answers are read.
-func ping(subscription redis.PubSubConn, interval time.Duration, done <-chan struct{}) {
+func keepAsking(subscription redis.PubSubConn, interval time.Duration, done <-chan struct{}) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {

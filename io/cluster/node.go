@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,12 +17,9 @@ import (
 	"crier/io/hub"
 )
 
-const (
-	// leaseTime is how long the others believe that a node is there which says nothing.
-	leaseTime = 10 * time.Second
-	// renewInterval is how often it says so.
-	renewInterval = 3 * time.Second
-)
+// leaseTime is how long the others believe, unless told otherwise, that a node is there which says nothing. It does so three
+// times in that.
+const leaseTime = 10 * time.Second
 
 // ErrNameTaken says that another server has taken this one's name, and is there.
 var ErrNameTaken = errors.New("another server has the same name (setting `cluster.node`); each must have its own")
@@ -38,6 +36,10 @@ type NodeOptions struct {
 	Advertise string
 	// Version is the program's, for those who look.
 	Version string
+	// Lease is how long the others believe that this node is there if it says nothing; zero: 10 seconds. All must have the same.
+	Lease time.Duration
+	// Grace is how long users have to come back, to any node, when this one has left, or when there was none.
+	Grace time.Duration
 	// Keep is for how long the streams keep what was added, and MaxMessages how many entries one of them keeps. Zero: 3 minutes,
 	// and 100,000.
 	Keep        time.Duration
@@ -58,7 +60,6 @@ type Node struct {
 	log     *slog.Logger
 	joined  []func(epoch uint64)
 	wake    chan struct{} // holds one token when there is something to see to
-	ready   chan struct{} // closed when the node was registered for the first time
 	ended   chan struct{} // closed at the end of run
 
 	cancel atomic.Pointer[context.CancelFunc] // nil before Start
@@ -76,6 +77,9 @@ func NewNode(o NodeOptions) (*Node, error) {
 	if o.Prefix == "" {
 		o.Prefix = "crier"
 	}
+	if o.Lease == 0 {
+		o.Lease = leaseTime
+	}
 	if o.Keep == 0 {
 		o.Keep = 3 * time.Minute
 	}
@@ -87,7 +91,7 @@ func NewNode(o NodeOptions) (*Node, error) {
 	}
 	n := &Node{
 		options: o, tag: newTag(), keys: []string{o.Prefix}, log: o.Logger,
-		wake: make(chan struct{}, 1), ready: make(chan struct{}), ended: make(chan struct{}),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	var err error
 	if n.client, err = NewClient(ClientOptions{Redis: o.Redis, Prepare: n.prepare, Logger: o.Logger}); err != nil {
@@ -150,7 +154,7 @@ func (n *Node) Start() {
 
 // Ready waits until the node has been registered and reads its streams, or until ctx ends.
 func (n *Node) Ready(ctx context.Context) error {
-	for _, ready := range []chan struct{}{n.ready, n.reader.ready} {
+	for _, ready := range []chan struct{}{n.client.ready, n.reader.ready} {
 		select {
 		case <-ready:
 		case <-ctx.Done():
@@ -176,11 +180,19 @@ func (n *Node) Close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("leaving the other servers: %w", ctx.Err()))
 		}
 	}
-	if _, err := n.Run(ctx, leaveScript); err != nil && !errors.Is(err, ErrAway) && !errors.Is(err, ErrFenced) {
+	if _, err := n.Run(ctx, leaveScript, n.options.Grace.Microseconds()); err != nil && !errors.Is(err, ErrAway) && !errors.Is(err, ErrFenced) {
 		errs = append(errs, fmt.Errorf("leaving the other servers: %w", err))
 	}
 	return errors.Join(append(errs, n.client.Close(ctx))...)
 }
+
+// Others returns the names of the other nodes that are there, in no order. Its error is that of [Node.Run].
+func (n *Node) Others(ctx context.Context) ([]string, error) {
+	nodes, err := redis.Strings(n.Run(ctx, nodesScript))
+	return slices.DeleteFunc(nodes, func(name string) bool { return name == n.Name() }), err
+}
+
+var nodesScript = nodeScript("nodes", `return redis.call('ZRANGEBYSCORE', P .. ':nodes', '(' .. text(now()), '+inf')`)
 
 // arguments are those of a script, behind what the library wants to know.
 func (n *Node) arguments(own []any) []any {
@@ -207,7 +219,7 @@ func (n *Node) signal() {
 
 // run renews the lease, and registers again when the node has been given up.
 func (n *Node) run(ctx context.Context) {
-	ticker := time.NewTicker(renewInterval)
+	ticker := time.NewTicker(n.options.Lease / 3)
 	defer ticker.Stop()
 	for {
 		if epoch := n.Epoch(); epoch != n.told {
@@ -229,7 +241,7 @@ func (n *Node) run(ctx context.Context) {
 // renew extends the lease. What is wrong is logged, unless Redis is away, which the client has said.
 func (n *Node) renew(ctx context.Context) {
 	reply, err := n.client.Do(ctx, renewScript, n.keys, n.arguments([]any{
-		leaseTime.Microseconds(), n.options.Keep.Microseconds(), (n.options.Keep + 2*leaseTime).Milliseconds(),
+		n.options.Lease.Microseconds(), n.options.Keep.Microseconds(), (n.options.Keep + 2*n.options.Lease).Milliseconds(),
 	})...)
 	if errors.Is(fenced(err), ErrFenced) {
 		n.log.Warn("the other servers have given this one up, since it was silent for too long; it comes back")
@@ -261,6 +273,9 @@ func (n *Node) again(ctx context.Context) error {
 
 // prepare registers on a new connection.
 func (n *Node) prepare(do func(string, ...any) (any, error)) error {
+	if err := examine(do); err != nil {
+		return err
+	}
 	args := append([]any{registerScript.body, len(n.keys), n.keys[0]}, n.registration()...)
 	reply, err := do("EVAL", args...)
 	if err != nil {
@@ -273,7 +288,8 @@ func (n *Node) prepare(do func(string, ...any) (any, error)) error {
 func (n *Node) registration() []any {
 	return []any{
 		n.options.Name, noEpoch, n.options.MaxMessages,
-		n.tag, n.epoch.Load(), leaseTime.Microseconds(), n.seen.Load(), n.options.Advertise, n.options.Version, rand.Text(),
+		n.tag, n.epoch.Load(), n.options.Lease.Microseconds(), n.seen.Load(), n.options.Advertise, n.options.Version, rand.Text(),
+		n.options.Grace.Microseconds(),
 	}
 }
 
@@ -293,7 +309,6 @@ func (n *Node) register(reply any) error {
 	n.saw(at)
 	if n.epoch.Swap(numbers[0]) == 0 {
 		n.reader.begin(at, fields[4], numbers[2], numbers[3])
-		close(n.ready)
 	}
 	n.signal()
 	return n.reader.mustBe(fields[4], nil)
@@ -312,9 +327,10 @@ func taken(err error) error {
 // heard of, its address, its version, a random text. It answers the epoch, the last position, how many entries were ever added to
 // the node's stream and to the common one, and what names the data in Redis.
 //
-// P:nodes has the end of each lease; P:n:<node> what is known of a node; P:epoch the last epoch. P:born names the data: another
+// P:nodes has the end of each lease; P:n:<node> what is known of a node; P:epoch the last epoch; P:grace until when nobody goes offline, since
+// no node was there. P:born names the data: another
 // value says that some of it has been lost, which a node knows that has heard of a later position than Redis.
-var registerScript = nodeScript("register", `
+var registerScript = nodeScript("register", directory+`
 	local tag, epoch, lease, seen = ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7])
 	local key, stream = P .. ':n:' .. NODE, 's:' .. NODE
 	last = tonumber(redis.call('GET', P .. ':pos') or '0')
@@ -331,7 +347,11 @@ var registerScript = nodeScript("register", `
 		end
 		epoch = text(math.max(tonumber(redis.call('GET', P .. ':epoch') or '0') + 1, now()))
 		redis.call('SET', P .. ':epoch', epoch)
-		redis.call('DEL', key)
+		if known[1] then ended(NODE, known[1], 'node', 0) end
+		local left = redis.call('HLEN', P .. ':ended') + redis.call('ZCARD', P .. ':due')
+		if left > 0 and ARGV[11] ~= '0' and redis.call('ZCOUNT', P .. ':nodes', text(now()), '+inf') == 0 then
+			redis.call('SET', P .. ':grace', text(now() + ARGV[11]), 'PX', text(math.ceil(ARGV[11] / 1000)))
+		end
 		redis.call('HSET', key, 'epoch', epoch, 'tag', tag, 'advertise', ARGV[8], 'version', ARGV[9], 'started', text(now()))
 	end
 	redis.call('ZADD', P .. ':nodes', text(now() + lease), NODE)
@@ -350,7 +370,7 @@ var renewScript = nodeScript("renew", `
 	return redis.call('GET', P .. ':born')
 `)
 
-var leaveScript = nodeScript("leave", `
-	redis.call('ZREM', P .. ':nodes', NODE)
-	redis.call('DEL', P .. ':n:' .. NODE)
+// leaveScript gives the registration back. Its users have so many microseconds to come back, anywhere.
+var leaveScript = nodeScript("leave", directory+`
+	ended(NODE, EPOCH, 'restart', tonumber(ARGV[4]))
 `)

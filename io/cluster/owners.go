@@ -116,7 +116,7 @@ func (o *Owners) look(ctx context.Context) {
 		o.learn(ctx)
 	}
 	now := time.Now()
-	reply, err := redis.Strings(o.node.client.Do(ctx, nodesScript, o.node.keys))
+	reply, err := redis.Strings(o.node.client.Do(ctx, ownersScript, o.node.keys))
 	if err != nil && ctx.Err() == nil {
 		o.node.log.Debug("looking for another server", "error", err)
 	}
@@ -153,9 +153,9 @@ func (o *Owners) learn(ctx context.Context) {
 	o.secrets = append([][]byte{secret}, o.secrets[:min(1, len(o.secrets))]...)
 }
 
-// nodesScript answers of each node under a lease its tag, its address and its name, one behind the other; not of nodes that
+// ownersScript answers of each node under a lease its tag, its address and its name, one behind the other; not of nodes that
 // cannot be reached.
-var nodesScript = NewScript("nodes", `
+var ownersScript = NewScript("nodes", `
 	local found = {}
 	for _, name in ipairs(redis.call('ZRANGE', KEYS[1] .. ':nodes', 0, -1)) do
 		local known = redis.call('HMGET', KEYS[1] .. ':n:' .. name, 'tag', 'advertise')

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"time"
@@ -53,16 +52,16 @@ func appendPush(b []byte, p *pushed) []byte {
 	}
 	b = append(b, pushFormat, flags)
 	if p.Ask > 0 {
-		b = binary.AppendUvarint(b, uint64(p.Ask.Milliseconds()))
-		b = binary.AppendUvarint(b, uint64(p.Keep))
+		b = appendNumber(b, int(p.Ask.Milliseconds()))
+		b = appendNumber(b, p.Keep)
 	}
 	b = appendText(b, m.ID)
 	b = appendText(b, m.Event)
-	b = binary.AppendUvarint(b, uint64(len(m.Args)))
+	b = appendNumber(b, len(m.Args))
 	for _, arg := range m.Args {
 		b = appendText(b, arg)
 	}
-	b = binary.AppendUvarint(b, uint64(len(m.Attachments)))
+	b = appendNumber(b, len(m.Attachments))
 	for _, data := range m.Attachments {
 		b = appendText(b, data)
 	}
@@ -113,74 +112,6 @@ func appendAudience(b []byte, a *hub.Audience) []byte {
 		b = appendAudience(b, a.Except)
 	}
 	return b
-}
-
-func appendNames(b []byte, names []string) []byte {
-	b = binary.AppendUvarint(b, uint64(len(names)))
-	for _, name := range names {
-		b = appendText(b, name)
-	}
-	return b
-}
-
-// appendText appends a text behind its length.
-func appendText[T string | []byte | json.RawMessage](b []byte, text T) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
-}
-
-// decoder reads what the functions of this file append. After something that cannot be, it is bad, and reads nothing any more.
-type decoder struct {
-	rest []byte
-	bad  bool
-}
-
-func (d *decoder) fail() { d.bad, d.rest = true, nil }
-
-func (d *decoder) byte() byte {
-	if len(d.rest) == 0 {
-		d.fail()
-		return 0
-	}
-	b := d.rest[0]
-	d.rest = d.rest[1:]
-	return b
-}
-
-func (d *decoder) number() uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
-		d.fail()
-		return 0
-	}
-	d.rest = d.rest[size:]
-	return n
-}
-
-// count reads how many things follow, of which each takes a byte at least.
-func (d *decoder) count() int {
-	n := d.number()
-	if n > uint64(len(d.rest)) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) bytes() []byte {
-	n := d.count()
-	b := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return b
-}
-
-func (d *decoder) text() string { return string(d.bytes()) }
-
-func (d *decoder) names() []string {
-	var names []string
-	for range d.count() {
-		names = append(names, d.text())
-	}
-	return names
 }
 
 func (d *decoder) audience(depth int) (a hub.Audience) {

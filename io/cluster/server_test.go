@@ -38,7 +38,7 @@ type redisServer struct {
 
 // startRedis starts a redis-server that keeps nothing; the test's end stops it. Without the program, the test is skipped,
 // or fails in CI.
-func startRedis(t *testing.T, args ...string) *redisServer {
+func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	s := newRedis(t, args...)
 	s.start(t)
@@ -46,7 +46,7 @@ func startRedis(t *testing.T, args ...string) *redisServer {
 }
 
 // newRedis is startRedis that does not start it yet.
-func newRedis(t *testing.T, args ...string) *redisServer {
+func newRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -58,7 +58,7 @@ func newRedis(t *testing.T, args ...string) *redisServer {
 }
 
 // freePort returns a port that nobody listens on at the moment.
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -75,13 +75,13 @@ func freePort(t *testing.T) int {
 func (s *redisServer) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 // start starts the server, again after kill, and waits until it listens.
-func (s *redisServer) start(t *testing.T) {
+func (s *redisServer) start(t testing.TB) {
 	t.Helper()
 	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}, s.args...)
 	s.run(t, exec.Command("redis-server", args...))
 }
 
-func (s *redisServer) run(t *testing.T, cmd *exec.Cmd) {
+func (s *redisServer) run(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	s.cmd = cmd
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -101,7 +101,7 @@ func (s *redisServer) run(t *testing.T, cmd *exec.Cmd) {
 }
 
 // kill ends the server at once.
-func (s *redisServer) kill(t *testing.T) {
+func (s *redisServer) kill(t testing.TB) {
 	t.Helper()
 	if s.cmd.ProcessState != nil {
 		return
@@ -116,7 +116,7 @@ func (s *redisServer) kill(t *testing.T) {
 }
 
 // do sends commands over a connection of their own.
-func (s *redisServer) do(t *testing.T, commands ...[]any) {
+func (s *redisServer) do(t testing.TB, commands ...[]any) {
 	t.Helper()
 	c, err := redis.Dial("tcp", s.addr())
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *redisServer) do(t *testing.T, commands ...[]any) {
 	}
 }
 
-func (s *redisServer) publish(t *testing.T, channel string, body []byte) {
+func (s *redisServer) publish(t testing.TB, channel string, body []byte) {
 	t.Helper()
 	s.do(t, []any{"PUBLISH", channel, body})
 }

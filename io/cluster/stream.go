@@ -130,6 +130,7 @@ func (r *reader) serve(ctx context.Context) (up bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	defer r.node.client.Check()
 	defer conn.close()
 	if err := r.prepare(conn); err != nil {
 		return false, err

@@ -22,6 +22,8 @@ var (
 	ErrClosed = errors.New("the hub is closed")
 	// ErrAway is returned for what several servers have in common, while that cannot be reached.
 	ErrAway = errors.New("Redis is away")
+	// ErrBusy is returned for it while too many others wait for that: nothing has been done.
+	ErrBusy = errors.New("too many calls wait for Redis")
 )
 
 // What a [Conn] answers when it does not take a message. Anything else counts as failed.

@@ -25,6 +25,9 @@ type Options struct {
 	// return, and must not call Close. When it returns an error, it has taken none of the changes: those that still hold
 	// are reported again a little later. Nil: changes are not followed.
 	Presence func([]PresenceChange) error
+	// Attendance, if not nil, takes the place of Presence in a hub that is one of several. It remembers who is online, as with
+	// Restart.
+	Attendance Attendance
 	// PresenceTick is the least time between two calls of Presence. Zero: none.
 	PresenceTick time.Duration
 	// Restart, if not nil, says that Presence keeps what it is told beyond the end of the program.
@@ -137,7 +140,7 @@ func New(o Options) (*Hub, error) {
 			h.log.Warn("clients of before the restart are not recovered", "error", err)
 		}
 	}
-	if o.Presence != nil {
+	if o.Presence != nil || o.Attendance != nil {
 		h.presence = newPresence(o, &h.indexes)
 	}
 	if o.RoomPresence != nil {

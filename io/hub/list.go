@@ -128,7 +128,7 @@ func (h *Hub) connectionsIn(room, after string, limit int) (first []Occupant, mo
 	sc := h.newScratch()
 	defer h.release(sc)
 	sc.addNamed(h, &Audience{Rooms: []string{room}})
-	found := smallest{limit: limit, name: func(o Occupant) string { return o.Connection }}
+	found := smallest[Occupant]{limit: limit, name: func(o Occupant) string { return o.Connection }}
 	for _, m := range sc.list {
 		if id := m.conn.ID(); id > after {
 			found.add(Occupant{Connection: id, UID: m.UID()})
@@ -137,22 +137,22 @@ func (h *Hub) connectionsIn(room, after string, limit int) (first []Occupant, mo
 	return found.end()
 }
 
-// smallest finds the occupants with the smallest names.
-type smallest struct {
+// smallest finds those with the smallest names.
+type smallest[T any] struct {
 	limit int
-	name  func(Occupant) string
-	list  []Occupant
+	name  func(T) string
+	list  []T
 	more  bool // there are others
 }
 
-func (s *smallest) add(o Occupant) {
-	if s.list = append(s.list, o); len(s.list) >= 2*s.limit+16 {
+func (s *smallest[T]) add(one T) {
+	if s.list = append(s.list, one); len(s.list) >= 2*s.limit+16 {
 		s.end()
 	}
 }
 
-func (s *smallest) end() (first []Occupant, more bool) {
-	slices.SortFunc(s.list, func(a, b Occupant) int { return strings.Compare(s.name(a), s.name(b)) })
+func (s *smallest[T]) end() (first []T, more bool) {
+	slices.SortFunc(s.list, func(a, b T) int { return strings.Compare(s.name(a), s.name(b)) })
 	if len(s.list) > s.limit {
 		s.list, s.more = s.list[:s.limit], true
 	}

@@ -82,13 +82,16 @@ func (m *Member) UID() string {
 }
 
 // Login binds the connection to the user uid. The first login wins: on a connection that is logged in, it changes nothing
-// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. It fails
-// with [ErrBadUID], [ErrGone] or [ErrClosed].
+// and returns nil; [Member.UID] tells who it is. What is stored for the user is delivered before anything newer. With an
+// [Attendance] it waits for that, a second at most. It fails with [ErrBadUID], [ErrGone] or [ErrClosed].
 func (m *Member) Login(uid string) error {
 	if !validName(uid) {
 		return ErrBadUID
 	}
 	err := m.login(uid)
+	if err == nil {
+		m.await()
+	}
 	m.catchUp()
 	return err
 }
@@ -135,7 +138,9 @@ func (m *Member) bind(uid string) error {
 	u.members.add(m)
 	m.user.Store(u)
 	h.counter.connections.Add(1)
+	u.trails = u.trails || m.trail() != nil
 	if len(u.members.list) > 1 {
+		h.presence.touch(u)
 		return nil
 	}
 	h.counter.users.Add(1)
@@ -331,6 +336,7 @@ func (m *Member) unbind(cause string) {
 	m.noteLogout(u.uid)
 	h.counter.connections.Add(-1)
 	if len(u.members.list) > 0 {
+		h.presence.touch(u)
 		return
 	}
 	h.counter.users.Add(-1)
@@ -339,6 +345,7 @@ func (m *Member) unbind(cause string) {
 		return
 	}
 	u.departure = h.presence.depart(u, cause)
+	h.presence.touch(u)
 }
 
 // roomIndex finds the room among the member's, or returns -1. Called with mu held.

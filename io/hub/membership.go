@@ -173,6 +173,28 @@ func (h *Hub) Memberships(uid string) []string {
 	return slices.Clone(s.rooms[uid])
 }
 
+// EachMembership calls fn for every membership, in no order. What changes meanwhile may be among them or not.
+func (h *Hub) EachMembership(fn func(uid, room string)) {
+	r := h.members.Load()
+	if r == nil {
+		return
+	}
+	for i := range r.users {
+		s := &r.users[i]
+		s.mu.Lock()
+		all := make(map[string][]string, len(s.rooms))
+		for uid, rooms := range s.rooms {
+			all[uid] = slices.Clone(rooms)
+		}
+		s.mu.Unlock()
+		for uid, rooms := range all {
+			for _, room := range rooms {
+				fn(uid, room)
+			}
+		}
+	}
+}
+
 func (h *Hub) isMember(uid, room string) bool {
 	r := h.members.Load()
 	if r == nil {
@@ -237,7 +259,7 @@ func (h *Hub) membersOf(room, after string, limit int, prefix string) (first []O
 	if r == nil {
 		return nil, false
 	}
-	found := smallest{limit: limit, name: func(o Occupant) string { return o.UID }}
+	found := smallest[Occupant]{limit: limit, name: func(o Occupant) string { return o.UID }}
 	q := &r.rooms[h.indexes.shard(room)]
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -48,8 +48,8 @@ func (m *Message) stamped(offset string) *Message {
 		m.offset = offset
 		return m
 	}
-	c := m.copy()
-	c.Volatile, c.Transient, c.offset = m.Volatile, m.Transient, offset
+	c := m.own()
+	c.offset = offset
 	return c
 }
 
@@ -67,6 +67,13 @@ func (m *Message) postponed() *Message {
 // copy returns a message of its own, for other connections, with the same contents.
 func (m *Message) copy() *Message {
 	return &Message{ID: m.ID, Event: m.Event, Args: m.Args, Attachments: m.Attachments, ShowID: m.ShowID, place: m.place}
+}
+
+// own returns a message of its own that can be pushed as this one can.
+func (m *Message) own() *Message {
+	c := m.copy()
+	c.Volatile, c.Transient = m.Volatile, m.Transient
+	return c
 }
 
 // variant is what encode made of the message for one key.

@@ -213,6 +213,9 @@ func (m *Member) Track(begin func(Beginning) error) error {
 			err = begin(Beginning{PID: t.pid, Offset: r.log.Offset(t.start)})
 		}
 	})
+	if err == nil {
+		m.attest()
+	}
 	return err
 }
 
@@ -231,6 +234,7 @@ func (m *Member) Recover(p *Past, begin func(Beginning) error) error {
 	if err != nil {
 		return fmt.Errorf("recovering a connection: %w", err)
 	}
+	m.attest()
 	return nil
 }
 
@@ -246,7 +250,8 @@ func (m *Member) takePlace(p *Past, begin func(Beginning) error) error {
 	case uid != "" && uid != t.uid, uid == "" && t.uid != "" && m.hub.loginFirst:
 		return ErrLost
 	case uid == "" && t.uid != "":
-		err = m.Login(t.uid)
+		err = m.login(t.uid)
+		m.catchUp()
 	}
 	for _, room := range t.own {
 		if err == nil {

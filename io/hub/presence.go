@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ const (
 	CauseLogout     = "logout"     // the last connection logged out
 	CauseShutdown   = "shutdown"   // the hub was closed while the user had a connection, or had lost it less than the delay ago
 	CauseRestart    = "restart"    // the user was online when the program ended, and did not come back in time
+	CauseNode       = "node"       // the server that the user was connected to has failed, or cannot be reached
 )
 
 // PresenceChange says that a user came online or went offline. The changes of one user alternate.
@@ -32,6 +34,8 @@ type PresenceChange struct {
 	Connections int
 	// Cause is one of the causes above for offline, and empty for online.
 	Cause string
+	// Trails tells, with an [Attendance] only, whether a connection that can be recovered has been there since the user came.
+	Trails bool
 	// Time is that of the login for online; for offline, when it was decided, the delay included.
 	Time time.Time
 }
@@ -54,17 +58,19 @@ type Restart struct {
 // whatever he does, and a storm of logins and logouts makes no queue grow.
 type presence struct {
 	// Static.
-	delay   time.Duration
-	tick    time.Duration
-	keep    bool // the observer remembers who is online
-	observe func([]PresenceChange) error
-	log     *slog.Logger
-	indexes *indexes
-	start   time.Time     // departures are due so long after it
-	wake    chan struct{} // holds one token when there is something new
-	stop    chan struct{} // closed by Close: report what is owed, then end
-	abort   chan struct{} // closed when Close has no more time
-	done    chan struct{} // closed at the end of run
+	delay      time.Duration
+	tick       time.Duration
+	keep       bool // the observer remembers who is online
+	observe    func([]PresenceChange) error
+	attendance Attendance // nil: there is one hub, and observe is told
+	batch      int        // how many users the changes of one call are about, at most
+	log        *slog.Logger
+	indexes    *indexes
+	start      time.Time     // departures are due so long after it
+	wake       chan struct{} // holds one token when there is something new
+	stop       chan struct{} // closed by Close: report what is owed, then end
+	abort      chan struct{} // closed when Close has no more time
+	done       chan struct{} // closed at the end of run
 
 	// Owned by run.
 	version    uint64
@@ -76,34 +82,44 @@ type presence struct {
 	unreported int // users flush gave up; may be read once done is closed
 
 	mu                          sync.Mutex
-	stopping, aborted, draining bool       // stop, abort is closed; drain was called
-	arrivals                    []*user    // to be pending
-	leaving                     departures // whose last connection has ended
-	absent                      departures // who were online before the program was started, and are not back
-	opened                      bool       // until then their times are not set
+	stopping, aborted, draining bool              // stop, abort is closed; drain was called
+	arrivals                    []*user           // to be pending
+	leaving                     departures        // whose last connection has ended
+	absent                      departures        // who were online before the program was started, and are not back
+	opened                      bool              // until then their times are not set
+	waits                       map[*user][]*wait // logins that wait until the Attendance has taken them
+	crossing                    []*wait           // those that wait for their position, then
+	passed                      Position          // has been reached
+
+	lists atomic.Uint64 // how often everybody was to be told of once more
 }
 
 // newPresence starts the goroutine; close ends it.
 func newPresence(o Options, x *indexes) *presence {
 	now := time.Now()
 	p := &presence{
-		delay:   o.OfflineDelay,
-		tick:    o.PresenceTick,
-		observe: o.Presence,
-		log:     o.Logger,
-		indexes: x,
-		start:   now,
-		version: uint64(max(now.UnixMicro(), 0)),
-		wake:    make(chan struct{}, 1),
-		stop:    make(chan struct{}),
-		abort:   make(chan struct{}),
-		done:    make(chan struct{}),
-		trouble: trouble{log: o.Logger},
+		delay:      o.OfflineDelay,
+		tick:       o.PresenceTick,
+		observe:    o.Presence,
+		attendance: o.Attendance,
+		batch:      maxBatch,
+		log:        o.Logger,
+		indexes:    x,
+		start:      now,
+		version:    uint64(max(now.UnixMicro(), 0)),
+		wake:       make(chan struct{}, 1),
+		stop:       make(chan struct{}),
+		abort:      make(chan struct{}),
+		done:       make(chan struct{}),
+		trouble:    trouble{log: o.Logger},
 	}
 	if r := o.Restart; r != nil {
 		p.keep = true
 		p.version = max(p.version, r.Version)
 		p.expect(r)
+	}
+	if o.Attendance != nil {
+		p.keep, p.batch = true, attendBatch
 	}
 	go p.run()
 	return p
@@ -146,17 +162,14 @@ func (p *presence) arrive(u *user) {
 		u.departure = nil
 		if d.in != nil { // the time is not up
 			d.in.unlink(d)
+			if p.attendance != nil {
+				p.touchLocked(u)
+			}
 			return
 		}
 	}
 	u.arrived = time.Since(p.start)
-	if u.dirty { // run has the user in hand
-		return
-	}
-	u.dirty = true
-	if p.arrivals = append(p.arrivals, u); len(p.arrivals) == 1 {
-		p.signal()
-	}
+	p.touchLocked(u)
 }
 
 // depart says that u has no connection any more. Called with the mu of u's shard held.

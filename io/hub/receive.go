@@ -132,3 +132,36 @@ func (h *Hub) giveUnplaced(p *Push, sc *scratch, again bool, find func()) (r Res
 	t.again = again
 	return h.conclude(p, sc, r, t)
 }
+
+// AskPart is [Hub.Ask] of a part of the audience, for a push that several hubs are given: at a position, as [Hub.Receive]
+// delivers it, or 0 if there is none, as [Hub.PushOwn] and [Hub.PushRest] do. The message may have been pushed before: each
+// part is asked for itself.
+func (h *Hub) AskPart(at Position, p Push, part Part, q Question) (Own, error) {
+	if err := h.check(context.Background(), &p); err != nil {
+		return Own{}, fmt.Errorf("asking for acknowledgements: %w", err)
+	}
+	sc := h.newScratch()
+	defer h.release(sc)
+	sc.resolve(h, &p.To)
+	a, err := h.newAsk(p.Message.own(), q, len(sc.list))
+	if err != nil {
+		return Own{}, fmt.Errorf("asking for acknowledgements: %w", err)
+	}
+	p.Message, a.message.ask = a.message, a
+	o := Own{Waiting: h.recovery.active() && (sc.anyTracked() || h.recovery.awaited(&p.To))}
+	find := func() {
+		sc.reduce(0)
+		sc.resolve(h, &p.To)
+	}
+	switch {
+	case at != 0:
+		o.Result = h.giveAt(at, &p, sc, part, find)
+	case part == Untracked || !h.recovery.active():
+		sc.only(part, func() {})()
+		o.Result = h.give(&p, sc)
+	default:
+		o.Result = h.giveUnplaced(&p, sc, part == Tracked, sc.only(part, find))
+	}
+	a.start(o.Result)
+	return o, nil
+}

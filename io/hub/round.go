@@ -5,6 +5,10 @@ import "time"
 const (
 	// maxBatch is how many users the changes of one call of the observer are about.
 	maxBatch = 10_000
+	// attendBatch is the same for an Attendance: others wait while it takes them.
+	attendBatch = 512
+	// attendPause is how long at most an Attendance that has failed is left alone.
+	attendPause = 500 * time.Millisecond
 	// maxSpare is how large a buffer, in elements, is kept for the next time.
 	maxSpare = 1024
 	// forever is longer than anybody waits.
@@ -23,6 +27,9 @@ func (p *presence) round() (hold time.Duration) {
 		p.putBack()
 		return 0
 	}
+	if p.attendance != nil {
+		return p.attend()
+	}
 	if err := p.observe(p.changes); err != nil {
 		p.putBack()
 		return p.trouble.failed(err, len(p.pending))
@@ -30,6 +37,25 @@ func (p *presence) round() (hold time.Duration) {
 	p.trouble.over()
 	for _, one := range p.subjects {
 		p.settle(one)
+	}
+	return p.tick
+}
+
+// attend is the end of a round with an Attendance.
+func (p *presence) attend() (hold time.Duration) {
+	list := p.lists.Load()
+	at, err := p.attendance.Attend(p.changes)
+	if err != nil {
+		p.putBack()
+		return min(p.trouble.failed(err, len(p.pending)), attendPause)
+	}
+	p.trouble.over()
+	if p.lists.Load() != list {
+		p.putBack()
+		return p.tick
+	}
+	for _, one := range p.subjects {
+		p.settleStanding(one, at)
 	}
 	return p.tick
 }
@@ -109,12 +135,16 @@ func (p *presence) gather() {
 	p.changes, p.subjects = p.changes[:0], p.subjects[:0]
 	now := time.Now()
 	n := 0
-	for n < len(p.pending) && len(p.subjects) < maxBatch {
+	for n < len(p.pending) && len(p.subjects) < p.batch {
 		u := p.pending[n]
 		n++
 		s := p.indexes.userShard(u.uid)
 		s.mu.Lock()
-		p.compare(s, u, now)
+		if p.attendance != nil {
+			p.compareStanding(s, u, now)
+		} else {
+			p.compare(s, u, now)
+		}
 		s.mu.Unlock()
 	}
 	p.pending = p.pending[n:]
@@ -124,6 +154,10 @@ func (p *presence) gather() {
 type subject struct {
 	user   *user
 	online bool // what the last one says
+
+	// With an Attendance only.
+	trails      bool
+	connections uint16
 }
 
 // compare makes u a subject of changes, if there are any. Called with mu of the user's shard held.
@@ -144,7 +178,7 @@ func (p *presence) compare(s *userShard, u *user, now time.Time) {
 	if !present {
 		p.tell(PresenceChange{UID: u.uid, Cause: u.departure.cause, Time: at(u.departure.due)})
 	}
-	p.subjects = append(p.subjects, subject{u, present})
+	p.subjects = append(p.subjects, subject{user: u, online: present})
 }
 
 // tell numbers a change and adds it to those to be reported.

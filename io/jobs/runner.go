@@ -238,6 +238,19 @@ func (r *Runner) PutBy(add func([]Job) error, jobs ...Job) error {
 	return nil
 }
 
+// TakeUp does jobs, too, that somebody else has added to the Queue since New has read it. Their number is not bounded.
+func (r *Runner) TakeUp(jobs ...Job) {
+	r.mu.Lock()
+	for _, job := range jobs {
+		if job.Parked.IsZero() {
+			r.stats.Waiting++
+			r.file(job)
+		}
+	}
+	r.mu.Unlock()
+	r.look()
+}
+
 // reserve makes room for n jobs.
 func (r *Runner) reserve(n int) error {
 	r.mu.Lock()

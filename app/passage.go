@@ -28,8 +28,8 @@ var (
 	errChanged  = errors.New("the body is not the one that the other server has passed on")
 )
 
-// handover passes requests to the servers that can answer them, and is what makes one cluster of clients that poll.
-type handover struct {
+// passage passes requests to the servers of the cluster that can answer them: clients that poll come to any of them.
+type passage struct {
 	// static
 	app    *App
 	tag    string
@@ -37,18 +37,18 @@ type handover struct {
 	passer *hop.Passer
 }
 
-// buildHandover makes it, if this server is one of several.
-func (a *App) buildHandover() error {
+// buildPassage makes it, if this server is one of several.
+func (a *App) buildPassage() error {
 	if a.cluster == nil {
 		return nil
 	}
-	h := &handover{app: a, tag: a.cluster.node.Tag(), owners: cluster.NewOwners(a.cluster.node)}
+	p := &passage{app: a, tag: a.cluster.node.Tag(), owners: cluster.NewOwners(a.cluster.node)}
 	var err error
-	h.passer, err = hop.New(hop.Options{
-		Tag: h.tag, Owners: h.owners, Poller: a.poller, Certificate: a.ownCertificate, Logger: a.log,
+	p.passer, err = hop.New(hop.Options{
+		Tag: p.tag, Owners: p.owners, Poller: a.poller, Certificate: a.ownCertificate, Logger: a.log,
 		AnswerTimeout: a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout + answerSlack,
 	})
-	a.handover = h
+	a.passage = p
 	return err
 }
 
@@ -101,22 +101,22 @@ func (a *App) findAddress() (string, error) {
 }
 
 // around is the handler of the public port: own is for what this server answers itself.
-func (h *handover) around(own http.Handler) http.Handler {
-	if h == nil {
+func (p *passage) around(own http.Handler) http.Handler {
+	if p == nil {
 		return own
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, passed, ok := h.passer.Admit(w, r)
+		r, passed, ok := p.passer.Admit(w, r)
 		switch {
 		case !ok: // it has been refused
 		case passed == nil:
-			if tag := h.foreign(r); tag == "" || !h.passer.Pass(w, r, tag) {
+			if tag := p.foreign(r); tag == "" || !p.passer.Pass(w, r, tag) {
 				own.ServeHTTP(w, r)
 			}
 		case passed.Kind == hop.Call:
-			h.answer(w, r, passed)
+			p.answer(w, r, passed)
 		case passed.Kind == hop.Nudge:
-			h.app.sockets.Engine().Nudge(sessionOf(r))
+			p.app.sockets.Engine().Nudge(sessionOf(r))
 			w.WriteHeader(http.StatusNoContent)
 		default:
 			own.ServeHTTP(w, r)
@@ -125,17 +125,17 @@ func (h *handover) around(own http.Handler) http.Handler {
 }
 
 // foreign returns the tag of another server, if r is for a session of that.
-func (h *handover) foreign(r *http.Request) string {
-	path := h.app.cfg.SocketIO.Path
-	if p := r.URL.Path; p != path && p+"/" != path || r.Method == http.MethodOptions {
+func (p *passage) foreign(r *http.Request) string {
+	path := p.app.cfg.SocketIO.Path
+	if at := r.URL.Path; at != path && at+"/" != path || r.Method == http.MethodOptions {
 		return ""
 	}
 	id := sessionOf(r)
-	if len(id) <= len(h.tag) {
+	if len(id) <= len(p.tag) {
 		return ""
 	}
-	tag := id[:len(h.tag)]
-	if tag == h.tag || strings.Trim(tag, "abcdefghijklmnopqrstuvwxyz234567") != "" { // no tag looks so
+	tag := id[:len(p.tag)]
+	if tag == p.tag || strings.Trim(tag, "abcdefghijklmnopqrstuvwxyz234567") != "" { // no tag looks so
 		return ""
 	}
 	return tag
@@ -152,12 +152,12 @@ func sessionOf(r *http.Request) string {
 }
 
 // release ends what goes through this server to others and is none of its own clients, once it takes no more requests.
-func (h *handover) release(ctx context.Context) {
-	if h == nil {
+func (p *passage) release(ctx context.Context) {
+	if p == nil {
 		return
 	}
-	h.passer.Release(ctx)
-	h.passer.Close()
+	p.passer.Release(ctx)
+	p.passer.Close()
 }
 
 // introduction is what goes with a call that is passed to the leader.
@@ -166,27 +166,20 @@ type introduction struct {
 	Body   []byte           `json:"body"` // its hash
 }
 
-// leader is the [api.Leader].
-type leader struct {
-	*handover
-	leads func() bool
-	where func(ctx context.Context) (node string, known bool, err error)
-}
-
-// Leads implements [api.Leader].
-func (l leader) Leads() bool { return l.leads() }
-
 // Pass implements [api.Leader].
-func (l leader) Pass(w http.ResponseWriter, r *http.Request, as api.Introduction) error {
-	name, known, err := l.where(r.Context())
+func (p *passage) Pass(w http.ResponseWriter, r *http.Request, as api.Introduction) error {
+	name, known, err := p.app.cluster.leader.Where(r.Context())
 	if err != nil {
 		return err
 	}
-	tag := l.owners.Tag(r.Context(), name)
-	if !known || tag == "" {
+	tag := ""
+	if known {
+		tag = p.owners.Tag(r.Context(), name)
+	}
+	if tag == "" {
 		return errNoLeader
 	}
-	body, err := l.read(r)
+	body, err := p.read(r)
 	if err != nil {
 		return err
 	}
@@ -195,15 +188,15 @@ func (l leader) Pass(w http.ResponseWriter, r *http.Request, as api.Introduction
 	if err != nil {
 		return err
 	}
-	if !l.passer.Call(w, r, tag, string(extra)) {
+	if !p.passer.Call(w, r, tag, string(extra)) {
 		return errNoLeader
 	}
 	return nil
 }
 
 // read reads the body of a call, or so much of it that it is seen to be too large, and puts it back.
-func (h *handover) read(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, h.app.cfg.API.MaxBody+1))
+func (p *passage) read(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, p.app.cfg.API.MaxBody+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading the body of a call: %w", err)
 	}
@@ -212,9 +205,9 @@ func (h *handover) read(r *http.Request) ([]byte, error) {
 }
 
 // answer answers a call that another server has passed on.
-func (h *handover) answer(w http.ResponseWriter, r *http.Request, passed *hop.Passed) {
+func (p *passage) answer(w http.ResponseWriter, r *http.Request, passed *hop.Passed) {
 	var of introduction
-	body, err := h.read(r)
+	body, err := p.read(r)
 	if err == nil {
 		err = json.Unmarshal([]byte(passed.Extra), &of)
 	}
@@ -222,8 +215,8 @@ func (h *handover) answer(w http.ResponseWriter, r *http.Request, passed *hop.Pa
 		err = errChanged
 	}
 	if err != nil {
-		h.passer.Refuse(w, http.StatusBadRequest, err.Error())
+		p.passer.Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	h.app.api.ServeIntroduced(w, r, of.Caller)
+	p.app.api.ServeIntroduced(w, r, of.Caller)
 }
