@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -300,5 +301,48 @@ func TestCompose(t *testing.T) {
 	check.Env, check.Dir = all.environment(), t.TempDir()
 	if said, err := check.CombinedOutput(); err != nil {
 		t.Errorf("crier config check: %v\n%s", err, said)
+	}
+}
+
+// TestLeaderBehindAny: any server takes calls for timed pushes and callbacks, which one of them answers for all.
+func TestLeaderBehindAny(t *testing.T) {
+	t.Parallel()
+	all := startFleet(t, startRedis(t), 3, settings{"webhook.url": "http://127.0.0.1:1/", "api.keys": "a-key"})
+	header := http.Header{"Authorization": {"Bearer a-key"}}
+	// ask asks until there is a leader.
+	ask := func(s *server, method, path, body string) reply {
+		t.Helper()
+		for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+			r := do(t, method, s.pushURL(path), body, header)
+			if r.status != http.StatusServiceUnavailable || time.Now().After(end) {
+				return r
+			}
+		}
+	}
+	for n, s := range all {
+		path := fmt.Sprintf("/v1/schedules/s%d", n)
+		if r := ask(s, http.MethodPut, path, `{"push":{"to":{"all":true},"data":"x"},"every":"1h"}`); r.status != http.StatusOK {
+			t.Fatalf("server %d: %d %s", n, r.status, r.body)
+		}
+		for m, other := range all {
+			if r := ask(other, http.MethodGet, path, ""); r.status != http.StatusOK || !strings.Contains(r.body, fmt.Sprintf(`"id":"s%d"`, n)) {
+				t.Errorf("server %d about the schedule of server %d: %d %s", m, n, r.status, r.body)
+			}
+		}
+	}
+	for n, s := range all {
+		if r := ask(s, http.MethodGet, "/v1/webhooks/dead?limit=1", ""); r.status != http.StatusOK || !strings.Contains(r.body, `"dead":[]`) {
+			t.Errorf("server %d: %d %s", n, r.status, r.body)
+		}
+		if r := do(t, http.MethodGet, s.pushURL("/v1/schedules"), "", nil); r.status != http.StatusForbidden {
+			t.Errorf("server %d without a key: %d %s", n, r.status, r.body)
+		}
+		large := `{"push":{"to":{"all":true},"data":"` + strings.Repeat("x", 17<<20) + `"},"every":"1h"}`
+		if r := ask(s, http.MethodPost, "/v1/schedules", large); r.status != http.StatusRequestEntityTooLarge {
+			t.Errorf("server %d: what is too large was answered %d %.200s", n, r.status, r.body)
+		}
+		if r := ask(s, http.MethodDelete, fmt.Sprintf("/v1/schedules/s%d", n), ""); r.status != http.StatusOK {
+			t.Errorf("server %d: %d %s", n, r.status, r.body)
+		}
 	}
 }
