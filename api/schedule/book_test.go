@@ -317,6 +317,28 @@ func TestMissed(t *testing.T) {
 	})
 }
 
+// What has been due since another Book made the pushes, a moment ago, is not missed: it is pushed at once, and nothing left out.
+func TestHandover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, p := &fakeKeeper{records: map[string][]byte{}}, &pushes{}
+		b := open(t, k, p)
+		put(t, b, "long ago", Spec{Delay: "2s", Late: LateSkip})
+		put(t, b, "missed", Spec{Delay: "3s"})
+		put(t, b, "skip", Spec{Delay: "31s", Late: LateSkip})
+		put(t, b, "fire", Spec{Delay: "32s"})
+		shut(t, b)
+		time.Sleep(40 * time.Second)
+		b = open(t, k, p, func(o *Options) { o.Grace, o.Handover = time.Minute, 10*time.Second })
+		synctest.Wait()
+		p.want(t, "skip@2000-01-01T00:00:31Z", "fire@2000-01-01T00:00:32Z")
+		time.Sleep(time.Minute)
+		p.want(t, "missed@2000-01-01T00:00:03Z")
+		if n := b.Len(); n != 0 {
+			t.Errorf("%d schedules are left", n)
+		}
+	})
+}
+
 // A crash after a push, before it was noted, makes the same push again; one at any other time does not.
 func TestCrash(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -128,14 +128,15 @@ func (l *Leader) Where(ctx context.Context) (node string, known bool, err error)
 }
 
 // leadScript: the term that this node believes to have, or nothing, and the length of a lease in milliseconds. It answers the term
-// that there is, and whether it is this node's: its old one, or one that has just begun.
+// that there is, and 1 if it is this node's: its old one or, if it had none, one that has just begun.
 var leadScript = nodeScript("lead", `
 	local key, own, lease = P .. ':leader', ARGV[4], ARGV[5]
 	local is = redis.call('GET', key)
-	if is and is ~= own then return {is, 0} end
+	if is and is ~= own then return {is, '0'} end
+	if not is and own ~= '' then return {'', '0'} end
 	if not is then own = text(position()) .. ':' .. NODE end
 	redis.call('SET', key, own, 'PX', lease)
-	return {own, 1}
+	return {own, '1'}
 `)
 
 // resignScript ends a term.

@@ -348,7 +348,8 @@ func TestStopOfNodes(t *testing.T) {
 	b.enter(t, "moves")
 	awaitHistory(t, server, "leaves", "+-restart")
 	b.close(t, true)
-	time.Sleep(2 * testLease) // nobody is there for longer than the grace
+	closed := time.Now()
+	await(t, "nobody has been there for longer than the grace", func() bool { return time.Since(closed) > 2*testLease })
 	c := open("a")
 	c.enter(t, "stays")
 	c.enter(t, "moves")

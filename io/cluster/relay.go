@@ -278,6 +278,7 @@ func (r *Relay) take() []*parcel {
 func (r *Relay) run() {
 	defer close(r.ended)
 	for {
+		r.relieve()
 		batch := r.take()
 		if len(batch) > 0 {
 			r.send(batch)
@@ -291,6 +292,16 @@ func (r *Relay) run() {
 			}
 			return
 		}
+	}
+}
+
+// relieve gives the tracked here what has been unread for so long that it is too much, as when the streams cannot be read.
+func (r *Relay) relieve() {
+	r.mu.Lock()
+	much := len(r.unread) > maxQueued
+	r.mu.Unlock()
+	if much {
+		r.giveUp(nil)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ type member struct {
 // newMember makes a server that is part of the others at this Redis; the test's end closes it.
 func newMember(t testing.TB, server *redisServer, name string, recovery *hub.Recovery) *member {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.login + server.addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -559,6 +560,39 @@ func TestRelayHangs(t *testing.T) {
 	await(t, "the last one", func() bool { return slices.Contains(far.got(), "3") })
 	if got := strings.Join(far.got(), " "); got != "1 2 3" && got != "1 3" {
 		t.Errorf("far got %q", got)
+	}
+}
+
+// TestRights has a user of Redis who may no more than docs/CLUSTER.md says.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/CLUSTER.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, found := strings.Cut(string(text), "ACL SETUSER crier on >password ")
+	if !found {
+		t.Fatal("docs/CLUSTER.md does not say which rights a user needs")
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	server := startRedis(t)
+	command := []any{"ACL", "SETUSER", "crier", "on", ">password"}
+	for _, word := range strings.Fields(line) {
+		command = append(command, word)
+	}
+	server.do(t, command)
+	server.login = "crier:password@"
+	list := newMembers(t, server, "a", "b")
+	b := list[1].enter(t, server, "b1", "bob")
+	if got := list[0].pushes(t, "1", hub.Audience{Users: []string{"bob"}}) + " " + list[0].pushes(t, "2", hub.Audience{All: true}); got != "1/1 1/1" {
+		t.Errorf("matched %s", got)
+	}
+	b.wants(t, "1 2")
+	for _, m := range list {
+		m.node.Advise(context.Background())
+		if log := m.log.String(); strings.Contains(log, "NOPERM") {
+			t.Errorf("the log:\n%s", log)
+		}
 	}
 }
 

@@ -29,8 +29,9 @@ import (
 
 // redisServer is a real redis-server on a port of its own.
 type redisServer struct {
-	port int
-	dir  string
+	port  int
+	login string // of those who are not the test itself: user:password@
+	dir   string
 	args []string
 	cmd  *exec.Cmd
 	log  *logBook

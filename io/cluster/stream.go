@@ -17,8 +17,11 @@ import (
 )
 
 const (
-	// readCount is how many entries of each stream are read at once.
-	readCount = 512
+	// leastRead and mostRead are how many entries of each stream are read at once: fewer as long as they are large, so that what is read at
+	// once is not much more than readBytes.
+	leastRead = 8
+	mostRead  = 512
+	readBytes = 2 << 20
 	// blockTime is how long Redis waits for the next entry before it says that there is none.
 	blockTime = 5 * time.Second
 )
@@ -54,6 +57,7 @@ type reader struct {
 	streams [2]stream
 	last    hub.Position // everything up to it has been carried out
 	until   hub.Position // up to it, what has been read is all there is
+	count   int          // of entries that are read at once
 	once    sync.Once    // closes ready
 
 	mu   sync.Mutex
@@ -81,6 +85,7 @@ type numbered struct {
 func (r *reader) init(n *Node) {
 	r.node = n
 	r.carry = make(map[Kind]func(Entry))
+	r.count = leastRead
 	r.begun, r.ready, r.ended = make(chan struct{}), make(chan struct{}), make(chan struct{})
 	r.line = lifeline{
 		log: n.log, status: Status{Since: time.Now()},
@@ -176,7 +181,7 @@ func (r *reader) prepare(conn *conn) error {
 func (r *reader) fetch(conn *conn) (some bool, err error) {
 	after := strconv.FormatUint(uint64(r.last), 10)
 	own, all := &r.streams[0], &r.streams[1]
-	reply, err := redis.DoWithTimeout(conn.Conn, blockTime+answerTimeout, "XREAD", "COUNT", readCount,
+	reply, err := redis.DoWithTimeout(conn.Conn, blockTime+answerTimeout, "XREAD", "COUNT", r.count,
 		"BLOCK", blockTime.Milliseconds(), "STREAMS", own.key, all.key, after, after)
 	if err != nil {
 		return false, fmt.Errorf("reading the streams: %w", err)
@@ -201,7 +206,7 @@ func (r *reader) fetch(conn *conn) (some bool, err error) {
 // one script adds several entries. Where there is just one entry, it is the first of all.
 func (r *reader) complete(conn *conn, rest *stream, until hub.Position, after string) error {
 	r.until = until
-	reply, err := conn.Do("XREAD", "COUNT", readCount, "STREAMS", rest.key, after)
+	reply, err := conn.Do("XREAD", "COUNT", r.count, "STREAMS", rest.key, after)
 	if err != nil {
 		return fmt.Errorf("reading the streams: %w", err)
 	}
@@ -286,11 +291,7 @@ func parseNumbered(id string, fields [][]byte) (numbered, error) {
 // carryOut carries out what has been read, in the order of positions: up to where one of the streams may go on.
 func (r *reader) carryOut() {
 	r.recount()
-	for i := range r.streams {
-		if list := r.streams[i].list; len(list) >= readCount {
-			r.until = min(r.until, list[len(list)-1].at)
-		}
-	}
+	r.bound()
 	for {
 		s := r.next()
 		if s == nil {
@@ -308,6 +309,27 @@ func (r *reader) carryOut() {
 	}
 	for _, fn := range r.read {
 		fn()
+	}
+}
+
+// bound finds out up to where what has been read is all there is, and how much is read the next time.
+func (r *reader) bound() {
+	full, bytes := false, 0
+	for i := range r.streams {
+		list := r.streams[i].list
+		if len(list) >= r.count {
+			full = true
+			r.until = min(r.until, list[len(list)-1].at)
+		}
+		for _, one := range list {
+			bytes += len(one.frame)
+		}
+	}
+	switch {
+	case bytes > readBytes:
+		r.count = max(r.count/4, leastRead)
+	case full:
+		r.count = min(2*r.count, mostRead)
 	}
 }
 

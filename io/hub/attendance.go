@@ -13,7 +13,8 @@ const attendWait = time.Second
 type Attendance interface {
 	// Attend takes the place of [Options.Presence], and is called as that is. It is also told, by a change with Online set
 	// like the one before it, when only the Connections of a user, or Trails, are other than it was told; none of the
-	// changes has a Version. With an error it must have taken none of them, for certain. What is pushed at positions behind
+	// changes has a Version. With an error it must have taken none of them, for certain. That somebody has gone of whom it does
+	// not know is nothing to it. What is pushed at positions behind
 	// the one that it returns reaches this hub if it is for one of the users that the changes have added.
 	Attend(changes []PresenceChange) (at Position, err error)
 	// Reachable tells whether a login should wait for it.
@@ -36,7 +37,7 @@ func (u *user) stands() bool { return u.connections() == u.toldConnect && u.trai
 // reached tells whether what is for the user comes to this hub, and to trails if there is to be one. Called with the shard's
 // mu held.
 func (u *user) reached(trail bool) bool {
-	return u.told && !u.dirty && u.toldConnect > 0 && (u.toldTrails || !trail)
+	return u.told && !u.ebb && u.toldConnect > 0 && (u.toldTrails || !trail)
 }
 
 // touch says that the standing of a user may have changed. Called with the mu of u's shard held.
@@ -63,8 +64,8 @@ func (p *presence) touchLocked(u *user) {
 // compareStanding is compare for an Attendance.
 func (p *presence) compareStanding(s *userShard, u *user, now time.Time) {
 	present := u.present()
-	if present == u.told && (present && u.stands() || !present && (p.trouble.n > 0 || u.departure == nil)) {
-		u.dirty = false
+	if present == u.told && (present && u.stands() || !present && p.trouble.n > 0) {
+		u.dirty, u.ebb = false, false
 		if !present {
 			delete(s.byUID, u.uid)
 		}
@@ -72,6 +73,7 @@ func (p *presence) compareStanding(s *userShard, u *user, now time.Time) {
 	}
 	at := func(since time.Duration) time.Time { return now.Add(since - now.Sub(p.start)) }
 	one := subject{user: u, online: present, trails: u.trails, connections: u.connections()}
+	u.ebb = one.connections == 0
 	if present || !u.told {
 		p.changes = append(p.changes, PresenceChange{
 			UID: u.uid, Online: true, Connections: int(one.connections), Trails: one.trails, Time: at(u.arrived),
@@ -89,7 +91,7 @@ func (p *presence) settleStanding(one subject, at Position) {
 	s := p.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u.told, u.toldTrails, u.toldConnect = one.online, one.trails, one.connections
+	u.told, u.ebb, u.toldTrails, u.toldConnect = one.online, false, one.trails, one.connections
 	present := u.present()
 	u.dirty = present && (!u.told || !u.stands())
 	switch {
@@ -100,8 +102,7 @@ func (p *presence) settleStanding(one subject, at Position) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	waits := p.waits[u]
-	waits = slices.DeleteFunc(waits, func(w *wait) bool {
+	waits := slices.DeleteFunc(p.waits[u], func(w *wait) bool {
 		if !u.told || u.toldConnect == 0 || w.trail && !u.toldTrails {
 			return false
 		}
@@ -109,9 +110,7 @@ func (p *presence) settleStanding(one subject, at Position) {
 		p.crossing = append(p.crossing, w)
 		return true
 	})
-	if p.waits[u] = waits; len(waits) == 0 {
-		delete(p.waits, u)
-	}
+	p.keepWaits(u, waits)
 	p.cross()
 }
 
@@ -176,8 +175,15 @@ func (p *presence) dequeue(u *user, w *wait) {
 	defer p.mu.Unlock()
 	is := func(other *wait) bool { return other == w }
 	p.crossing = slices.DeleteFunc(p.crossing, is)
-	if p.waits[u] = slices.DeleteFunc(p.waits[u], is); len(p.waits[u]) == 0 {
+	p.keepWaits(u, slices.DeleteFunc(p.waits[u], is))
+}
+
+// keepWaits notes who still waits for a user. Called with mu held.
+func (p *presence) keepWaits(u *user, waits []*wait) {
+	if len(waits) == 0 {
 		delete(p.waits, u)
+	} else {
+		p.waits[u] = waits
 	}
 }
 
@@ -205,8 +211,8 @@ func (h *Hub) Reached(at Position) {
 	p.cross()
 }
 
-// Relist tells the [Attendance] once more of everybody who is here: it has lost that, or given it up. Who has no connection
-// any more is not told of: who has given him up has seen to that.
+// Relist tells the [Attendance] once more of everybody who is here: it has lost that, or given it up. Of who has no connection
+// any more it is told only that he has gone, when he has: it may not know him.
 func (h *Hub) Relist() {
 	p := h.presence
 	if p == nil || p.attendance == nil {
@@ -216,28 +222,14 @@ func (h *Hub) Relist() {
 	for i := range p.indexes.users {
 		s := &p.indexes.users[i]
 		s.mu.Lock()
-		for uid, u := range s.byUID {
-			p.relist(s, uid, u)
+		for _, u := range s.byUID {
+			u.toldConnect, u.toldTrails = 0, u.trails
+			if len(u.members.list) > 0 {
+				u.told = false
+				p.touch(u)
+			}
 		}
 		s.mu.Unlock()
-	}
-}
-
-// relist is Relist for one user. Called with the mu of its shard held.
-func (p *presence) relist(s *userShard, uid string, u *user) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	u.told, u.toldConnect, u.toldTrails = false, 0, false
-	if len(u.members.list) > 0 {
-		p.touchLocked(u)
-		return
-	}
-	if d := u.departure; d != nil && d.in != nil {
-		d.in.unlink(d)
-	}
-	u.departure = nil
-	if !u.dirty {
-		delete(s.byUID, uid)
 	}
 }
 

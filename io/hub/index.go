@@ -33,7 +33,8 @@ type user struct {
 	flushed   bool          // Close has reported the user offline
 	told      bool          // the observer has taken that the user is online
 	dirty     bool          // presence has the user in hand, since that may be otherwise
-	standing                // with an Attendance only
+	ebb       bool          // with an Attendance only: it is being told that there is no connection
+	standing                // likewise
 	arrived   time.Duration // when the user came, since presence.start
 }
 

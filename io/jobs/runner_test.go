@@ -371,3 +371,30 @@ func TestFull(t *testing.T) {
 		}
 	})
 }
+
+// What others add to the queue is done as soon as the Runner is told, in its turn; what is parked stays so.
+func TestTakeUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder(nil)
+		queue := NewMemory()
+		r := start(t, Options{Handler: rec.handle, Queue: queue, MaxJobs: 1})
+		others := []Job{job("k", "1"), job("k", "2"), job("l", "3"), job("k", "4")}
+		others[1].Parked = time.Now()
+		if err := queue.Add(others); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := rec.payloads(); len(got) != 0 {
+			t.Errorf("done without being told: %q", got)
+		}
+		r.TakeUp(others...)
+		synctest.Wait()
+		got := rec.payloads()
+		if slices.Index(got, "1") > slices.Index(got, "4") || len(got) != 3 || slices.Contains(got, "2") {
+			t.Errorf("done %q, want 1, 3 and 4, 1 before 4", got)
+		}
+		if s := r.Stats(); s.Waiting != 0 || s.Done != 3 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
