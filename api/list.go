@@ -92,10 +92,18 @@ type (
 		Store    *StoreFigures    `json:"store,omitempty"`
 		Inbox    *InboxFigures    `json:"inbox,omitempty"`
 		Redis    *RedisFigures    `json:"redis,omitempty"`
-		Limits   *LimitFigures    `json:"limits,omitempty"`
 		Cluster  *ClusterFigures  `json:"cluster,omitempty"`
+		Limits   *LimitFigures    `json:"limits,omitempty"`
 	}
 )
+
+// ClusterFigures are those of a server that is one of several.
+type ClusterFigures struct {
+	Node    string   `json:"node"`    // the name of this one
+	Nodes   []string `json:"nodes"`   // of all that are there, in the order of their names; only this one if they cannot be asked for
+	Partial uint64   `json:"partial"` // pushes of this server that not all were given
+	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
+}
 
 // LimitFigures are how many clients there may be, and since the start what was refused or put off.
 type LimitFigures struct {
@@ -106,14 +114,6 @@ type LimitFigures struct {
 	TurnedAway  uint64 `json:"turned_away"` // connections ended at once, since the process has too many files open
 	Slow        uint64 `json:"slow"`        // clients disconnected since they read too slowly
 	PutOff      uint64 `json:"put_off"`     // times that a client was read later, since it said too much
-}
-
-// ClusterFigures are those of a server that is one of several.
-type ClusterFigures struct {
-	Node    string   `json:"node"`    // the name of this one
-	Nodes   []string `json:"nodes"`   // of all that are there, in the order of their names; only this one if they cannot be asked for
-	Partial uint64   `json:"partial"` // pushes of this server that not all were given
-	Gaps    uint64   `json:"gaps"`    // how often something was missing here that others had pushed
 }
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.
@@ -263,13 +263,13 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 		st := s.redis()
 		all.Redis = &st
 	}
-	if s.limits != nil {
-		st := s.limits()
-		all.Limits = &st
-	}
 	if s.cluster != nil {
 		st := s.cluster(r.Context())
 		all.Cluster = &st
+	}
+	if s.limits != nil {
+		st := s.limits()
+		all.Limits = &st
 	}
 	var err error
 	if s.inbox != nil {

@@ -119,11 +119,10 @@ type Options struct {
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
 	Redis func() RedisFigures
 
-	// Limits returns the figures of what clients were refused. Nil means that there are none.
-	Limits func() LimitFigures
-
 	// Cluster returns the figures of a server that is one of several. Nil means that it is alone.
 	Cluster func(context.Context) ClusterFigures
+	// Limits returns the figures of what clients were refused. Nil means that there are none.
+	Limits func() LimitFigures
 
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger

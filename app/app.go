@@ -137,13 +137,13 @@ func (a *App) build() error {
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
+	if err := a.joinCluster(); err != nil {
+		return err
+	}
 	if a.files, err = descriptors(); err != nil {
 		return err
 	}
 	a.crowd = newCrowd(a.cfg.Limits, a.cfg.TrustedProxies, a.files, a.clientCount)
-	if err := a.joinCluster(); err != nil {
-		return err
-	}
 	if err := a.buildGate(); err != nil {
 		return err
 	}

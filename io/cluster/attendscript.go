@@ -63,8 +63,8 @@ end
 
 // attendScript tells the directory of changes. Its arguments: the number of the batch, the window in microseconds, the entry for
 // KindHere, how many callbacks may wait; then for each change the uid, + or -, how many connections, 1 with a trail, the cause, and
-// the two parts of the job. It answers a position, and how many users and connections there are: the position is that of the entry, if
-// it was added since something comes to this node that has not come before. A batch that has been told of already changes nothing.
+// the two parts of the job. It answers a position, and how many users and connections there are: the position is that of the entry that was
+// added since something comes to this node that has not come before, or 0. A batch that has been told of already changes nothing.
 var attendScript = nodeScript("attend", directory+`
 	local number, window, here, most = ARGV[4], tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 	local registered = P .. ':n:' .. NODE
@@ -108,8 +108,8 @@ var attendScript = nodeScript("attend", directory+`
 			counted(was, sum)
 		end
 	end
-	local at
-	if added then at = append('s:' .. NODE, here) else at = position() end
+	local at = 0
+	if added then at = append('s:' .. NODE, here) end
 	redis.call('HSET', registered, 'batch', number, 'at', text(at))
 	local users, connections = finish()
 	return {at, users, connections}
@@ -164,7 +164,10 @@ var releaseScript = nodeScript("release", directory+`
 	finish()
 	if #uids == 0 then
 		redis.call('HDEL', P .. ':ended', name)
-		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then redis.call('HDEL', P .. ':count', 's:' .. node) end
+		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then
+			redis.call('HDEL', P .. ':count', 's:' .. node)
+			redis.call('HDEL', P .. ':seq', node)
+		end
 	end
 	return 1
 `)

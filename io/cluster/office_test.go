@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -461,5 +463,50 @@ func TestMemberships(t *testing.T) {
 	}
 	if _, err := c.memberships.AddMembership(ctx, "u", "one too many"); !errors.Is(err, hub.ErrTooManyRooms) {
 		t.Errorf("one too many: %v", err)
+	}
+}
+
+// The rights that docs/CLUSTER.md gives to a user of Redis are enough for everything.
+func TestRightsAreEnough(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/CLUSTER.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ACL SETUSER crier .*$`).FindString(string(page))
+	if line == "" {
+		t.Fatal("docs/CLUSTER.md has no ACL SETUSER")
+	}
+	server := startRedis(t, "--appendonly", "yes")
+	var command []any
+	for word := range strings.FieldsSeq(line) {
+		command = append(command, word)
+	}
+	server.do(t, command)
+	address := "crier:password@" + server.addr()
+	to := &receiver{busy: make(map[string]string), t: t}
+	a := newRuler(t, officeOptions{name: "a", redis: address}, to)
+	a.Advise(context.Background())
+	if strings.Contains(a.log.String(), "does not tell") {
+		t.Error("it may not read settings")
+	}
+	b := newOffice(t, officeOptions{name: "b", redis: address})
+	a.enter(t, "u")
+	b.enter(t, "u").Gone()
+	if _, err := a.memberships.AddMembership(context.Background(), "u", "r"); err != nil {
+		t.Error(err)
+	}
+	await(t, "a callback arrives", func() bool { return len(to.taken()) == 1 })
+	term := a.leader.current()
+	if err := NewSchedules(term).Save(map[string][]byte{"s": []byte("x")}); err != nil {
+		t.Error(err)
+	}
+	if err := a.attendance.sweep(context.Background(), true); err != nil {
+		t.Error(err)
+	}
+	s := connect(t, RedisOptions{URL: "redis://" + address})
+	s.up(t)
+	if denied := server.ask(t, "ACL", "LOG"); len(denied.([]any)) > 0 {
+		t.Errorf("Redis has refused %s", denied)
 	}
 }

@@ -32,9 +32,9 @@ type redisServer struct {
 	port  int
 	login string // of those who are not the test itself: user:password@
 	dir   string
-	args []string
-	cmd  *exec.Cmd
-	log  *logBook
+	args  []string
+	cmd   *exec.Cmd
+	log   *logBook
 }
 
 // startRedis starts a redis-server that keeps nothing; the test's end stops it. Without the program, the test is skipped,

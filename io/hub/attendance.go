@@ -15,7 +15,7 @@ type Attendance interface {
 	// like the one before it, when only the Connections of a user, or Trails, are other than it was told; none of the
 	// changes has a Version. With an error it must have taken none of them, for certain. That somebody has gone of whom it does
 	// not know is nothing to it. What is pushed at positions behind
-	// the one that it returns reaches this hub if it is for one of the users that the changes have added.
+	// the one that it returns reaches this hub if it is for one of the users that the changes have added; 0: they have added none.
 	Attend(changes []PresenceChange) (at Position, err error)
 	// Reachable tells whether a login should wait for it.
 	Reachable() bool
@@ -102,11 +102,12 @@ func (p *presence) settleStanding(one subject, at Position) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.settled = max(p.settled, at)
 	waits := slices.DeleteFunc(p.waits[u], func(w *wait) bool {
 		if !u.told || u.toldConnect == 0 || w.trail && !u.toldTrails {
 			return false
 		}
-		w.at = at
+		w.at = p.settled
 		p.crossing = append(p.crossing, w)
 		return true
 	})
@@ -118,7 +119,7 @@ func (p *presence) settleStanding(one subject, at Position) {
 type wait struct {
 	trail bool          // for a connection that can be recovered
 	done  chan struct{} // closed then
-	at    Position      // from when on it comes; 0: not known yet
+	at    Position      // from when on it comes; 0: not known yet, or for long
 }
 
 // await waits until all that is pushed from now on and is for the connection comes to this hub. It reports from which
@@ -152,16 +153,20 @@ func (m *Member) await() (from Position, ok bool) {
 	return 0, false
 }
 
-// enqueue has w wait, unless the user is reached already, which it reports.
+// enqueue has w wait, unless the user is reached already, and what was before that has come, which it reports.
 func (p *presence) enqueue(u *user, w *wait) (reached bool) {
 	s := p.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u.reached(w.trail) {
-		return true
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if u.reached(w.trail) {
+		if w.at = p.settled; w.at <= p.passed {
+			return true
+		}
+		p.crossing = append(p.crossing, w)
+		return false
+	}
 	if p.waits == nil {
 		p.waits = make(map[*user][]*wait)
 	}

@@ -89,6 +89,7 @@ type presence struct {
 	opened                      bool              // until then their times are not set
 	waits                       map[*user][]*wait // logins that wait until the Attendance has taken them
 	crossing                    []*wait           // those that wait for their position, then
+	settled                     Position          // the greatest that the Attendance has returned
 	passed                      Position          // has been reached
 
 	lists atomic.Uint64 // how often everybody was to be told of once more
