@@ -9,9 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -77,8 +78,18 @@ func (a *App) advertise() {
 			return
 		}
 	}
-	a.log.Info("the other servers reach this one by its public port", "advertise", address)
+	level, text := slog.LevelInfo, "the other servers reach this one by its public port"
+	if here, err := a.cluster.redis.LocalHost(); err == nil && loopback(address) && !net.ParseIP(here).IsLoopback() {
+		level, text = slog.LevelWarn, "servers on other machines do not reach this one by a loopback address, so that clients that poll do not get through: set cluster.advertise, or listen"
+	}
+	a.log.Log(context.Background(), level, text, "advertise", address)
 	a.cluster.node.Advertise(address)
+}
+
+// loopback reports whether an address leads nowhere else.
+func loopback(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback())
 }
 
 // findAddress is the default of cluster.advertise: the host in listen or, without one, the address by which this machine
@@ -88,7 +99,7 @@ func (a *App) findAddress() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
+	if net.ParseIP(host).IsUnspecified() {
 		if host, err = a.cluster.redis.LocalHost(); err != nil {
 			return "", err
 		}

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"sync"
 	"time"
 
@@ -30,6 +29,7 @@ type Owners struct {
 	nodes   map[string]nodeAddress // by their tags
 	looked  time.Time
 	secrets [][]byte
+	stale   bool // Redis may have another secret, or there is none yet
 }
 
 // nodeAddress is where a node is reached.
@@ -42,7 +42,12 @@ type nodeAddress struct {
 // NewOwners returns the Owners of a node, before that is started.
 func NewOwners(n *Node) *Owners {
 	o := &Owners{node: n, nodes: make(map[string]nodeAddress)}
-	n.OnJoin(func(uint64) { o.learn(context.Background()) })
+	n.OnJoin(func(uint64) {
+		o.mu.Lock()
+		o.stale = true
+		o.mu.Unlock()
+		o.Secrets(context.Background())
+	})
 	return o
 }
 
@@ -67,11 +72,25 @@ func (o *Owners) Tag(ctx context.Context, name string) string {
 	return tag
 }
 
-// Secrets are what proves one node to another, the present one first: one, or two when Redis has lost its data.
-func (o *Owners) Secrets() [][]byte {
+// Secrets are what proves one node to another, the present one first: one, or two when Redis has lost its data. Redis is asked
+// when the node has been registered, or later if that has failed.
+func (o *Owners) Secrets(ctx context.Context) [][]byte {
+	if known, stale := o.secret(); !stale {
+		return known
+	}
+	o.looking.Lock()
+	defer o.looking.Unlock()
+	if _, stale := o.secret(); stale {
+		o.learn(ctx)
+	}
+	known, _ := o.secret()
+	return known
+}
+
+func (o *Owners) secret() (known [][]byte, stale bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.secrets
+	return o.secrets, o.stale
 }
 
 func (o *Owners) known(tag string) (nodeAddress, bool) {
@@ -112,9 +131,6 @@ func (o *Owners) look(ctx context.Context) {
 			return
 		}
 	}
-	if len(o.Secrets()) == 0 {
-		o.learn(ctx)
-	}
 	now := time.Now()
 	reply, err := redis.Strings(o.node.client.Do(ctx, ownersScript, o.node.keys))
 	if err != nil && ctx.Err() == nil {
@@ -141,12 +157,12 @@ func (o *Owners) learn(ctx context.Context) {
 	defer cancel()
 	secret, err := redis.Bytes(o.node.client.Do(ctx, secretScript, o.node.keys, rand.Text()+rand.Text()))
 	if err != nil {
-		o.node.log.Error("the secret of the servers could not be read: nothing is passed from one to the other until the next try",
-			"error", fmt.Errorf("asking Redis: %w", err))
+		o.node.log.Debug("the secret of the servers was not read; it is tried again when it is needed", "error", err)
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.stale = false
 	if len(o.secrets) > 0 && string(o.secrets[0]) == string(secret) {
 		return
 	}

@@ -39,8 +39,8 @@ func TestOwners(t *testing.T) {
 	if got := known.Tag(ctx, "nobody"); got != "" {
 		t.Errorf("the tag of nobody: %q", got)
 	}
-	await(t, "the secret", func() bool { return len(known.Secrets()) == 1 && len(others.Secrets()) == 1 })
-	if a, b := known.Secrets()[0], others.Secrets()[0]; !bytes.Equal(a, b) || len(a) < 32 {
+	await(t, "the secret", func() bool { return len(known.Secrets(ctx)) == 1 && len(others.Secrets(ctx)) == 1 })
+	if a, b := known.Secrets(ctx)[0], others.Secrets(ctx)[0]; !bytes.Equal(a, b) || len(a) < 32 {
 		t.Errorf("secrets %q and %q", a, b)
 	}
 
@@ -61,18 +61,18 @@ func TestOwnersAfterLoss(t *testing.T) {
 	node := newWitness(t, server, "first")
 	o := NewOwners(node.Node)
 	node.begin(t)
-	await(t, "a secret", func() bool { return len(o.Secrets()) == 1 })
-	before := o.Secrets()[0]
+	await(t, "a secret", func() bool { return len(o.Secrets(t.Context())) == 1 })
+	before := o.Secrets(t.Context())[0]
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if _, err := node.Client().Command(ctx, "FLUSHALL"); err != nil {
 		t.Fatal(err)
 	}
 	node.signal() // the next renewal finds out
-	await(t, "another secret", func() bool { return len(o.Secrets()) == 2 })
+	await(t, "another secret", func() bool { return len(o.Secrets(t.Context())) == 2 })
 	now, err := redis.Bytes(node.Client().Command(ctx, "GET", node.Key("secret")))
-	if err != nil || !bytes.Equal(now, o.Secrets()[0]) || !bytes.Equal(before, o.Secrets()[1]) {
-		t.Errorf("%q, want %q and %q (%v)", o.Secrets(), now, before, err)
+	if err != nil || !bytes.Equal(now, o.Secrets(t.Context())[0]) || !bytes.Equal(before, o.Secrets(t.Context())[1]) {
+		t.Errorf("%q, want %q and %q (%v)", o.Secrets(t.Context()), now, before, err)
 	}
 }
 

@@ -18,7 +18,7 @@ func (p *Passer) Admit(w http.ResponseWriter, r *http.Request) (as *http.Request
 	if _, found := r.Header[header]; !found {
 		return r, nil, true
 	}
-	b, err := check(p.o.Owners.Secrets(), r, time.Now())
+	b, err := check(p.o.Owners.Secrets(r.Context()), r, time.Now())
 	status := http.StatusForbidden
 	if err == nil && b.to != p.o.Tag {
 		err, status = errTarget, http.StatusMisdirectedRequest

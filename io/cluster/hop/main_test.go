@@ -37,7 +37,7 @@ func (o *town) Owner(_ context.Context, tag string) string {
 	return o.owners[tag]
 }
 
-func (o *town) Secrets() [][]byte {
+func (o *town) Secrets(context.Context) [][]byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.secrets

@@ -34,7 +34,7 @@ type Owners interface {
 	// others, for a moment.
 	Owner(ctx context.Context, tag string) string
 	// Secrets are what badges are signed with, the present one first; none while it is not known.
-	Secrets() [][]byte
+	Secrets(ctx context.Context) [][]byte
 }
 
 // Options configures a [Passer].
@@ -129,7 +129,7 @@ func passingOf(r *http.Request) *passing { return r.Context().Value(passingKey{}
 // begin prepares to pass r to the server with that tag; nil if it cannot be reached.
 func (p *Passer) begin(r *http.Request, tag string, b badge) *passing {
 	address := p.o.Owners.Owner(r.Context(), tag)
-	secrets := p.o.Owners.Secrets()
+	secrets := p.o.Owners.Secrets(r.Context())
 	if address == "" || len(secrets) == 0 || p.rests(tag) {
 		return nil
 	}
