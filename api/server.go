@@ -119,6 +119,10 @@ type Options struct {
 	// Inbox returns the figures of stored messages. Nil means that there are none.
 	Inbox func() (InboxFigures, error)
 
+	// Leader answers the calls under /v1/schedules and /v1/webhooks while another server does that for all. Nil: they are refused
+	// then.
+	Leader Leader
+
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
 	Redis func() RedisFigures
 
@@ -159,6 +163,8 @@ type Server struct {
 	limits     func() LimitFigures                  // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
+	passed     *http.ServeMux // of calls in it that another server has passed on
+	leader     Leader         // may be nil
 	maxBody    int64
 	maxContent int64
 	ready      func() error
@@ -192,6 +198,7 @@ func New(o Options) (*Server, error) {
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
+		leader:      o.Leader,
 		redis:       o.Redis,
 		limits:      o.Limits,
 		log:         o.Logger,
@@ -224,7 +231,7 @@ func New(o Options) (*Server, error) {
 		throttle:    newThrottle(),
 		repeats:     newRepeats(maxRepeats),
 	}
-	s.mux = s.newMux()
+	s.mux, s.passed = s.newMux(s.authorize), s.newMux(vouched)
 	s.works.New = func() any { return new(work) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {
