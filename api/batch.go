@@ -124,7 +124,8 @@ type duplex struct {
 	r   *http.Request
 	w   http.ResponseWriter
 	ctl *http.ResponseController
-	in  lineReader
+	src *ahead     // the body
+	in  lineReader // of src
 
 	out  []byte      // owned by the goroutine that answers
 	dead atomic.Bool // answers cannot be sent any more
@@ -132,7 +133,7 @@ type duplex struct {
 
 // lines answers each line of the body by a line, while the body may still be open.
 func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
-	d := &duplex{s: s, r: r, w: w, ctl: http.NewResponseController(w), in: lineReader{src: r.Body, max: s.maxLine}}
+	d := &duplex{s: s, r: r, w: w, ctl: http.NewResponseController(w)}
 	if err := d.ctl.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		s.refuseV1(w, r, &fault{code: codeInternal, detail: "The connection cannot be used both ways at once."})
 		return
@@ -177,10 +178,30 @@ func (s *Server) lines(w http.ResponseWriter, r *http.Request, who *caller) {
 		w.WriteHeader(http.StatusOK)
 		d.flush()
 	}
+	d.begin(l)
+	defer d.end()
 	if !d.run(ctx, l) {
 		leave()
 	}
 	l.rest()
+}
+
+// begin begins to read the body. Whenever that waits, the lines taken before are answered.
+func (d *duplex) begin(l *link) {
+	size := pieceSize
+	if n := d.r.ContentLength; n >= 0 && n < pieceSize {
+		size = int(n) + 1 // so that the end is met with the last bytes, or behind them
+	}
+	d.src = newAhead(d.r.Body, size, l.idle)
+	d.in = lineReader{src: d.src, max: d.s.maxLine}
+}
+
+// end sees to it that the body is not read any more.
+func (d *duplex) end() {
+	if !d.src.ended() {
+		d.log("ending a link", d.ctl.SetReadDeadline(past()))
+	}
+	d.src.close()
 }
 
 // run takes line by line until the body ends, the link may not go on, or the caller breaks off. It reports whether answers
@@ -198,9 +219,6 @@ func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
 			return errors.Is(err, io.EOF) || ctx.Err() != nil // or it is us who end it
 		case !blank(line) && l.take(ctx, line) != nil:
 			return true
-		}
-		if !d.in.ready() {
-			l.idle()
 		}
 	}
 	return false

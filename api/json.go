@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
-	"unicode/utf8"
 )
 
 // The functions of this file walk JSON that validJSON has found valid; they decode nothing and share its memory.
-
-// validJSON says whether b is one JSON value in UTF-8 (RFC 8259).
-func validJSON(b []byte) bool { return json.Valid(b) && utf8.Valid(b) }
 
 // skipSpace returns the index of the first byte of b from i on that is no white space.
 func skipSpace(b []byte, i int) int {
@@ -33,15 +29,21 @@ func trimSpace(b []byte) []byte {
 
 // skipString returns the index behind the string that begins at b[i].
 func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '"':
+	from := i + 1
+	for i = from; ; i++ {
+		n := bytes.IndexByte(b[i:], '"')
+		if n < 0 {
+			return len(b)
+		}
+		i += n
+		slash := i
+		for slash > from && b[slash-1] == '\\' {
+			slash--
+		}
+		if (i-slash)%2 == 0 { // or it is escaped
 			return i + 1
-		case '\\':
-			i++
 		}
 	}
-	return len(b)
 }
 
 // skipValue returns the index behind the value that begins at b[i].

@@ -93,6 +93,3 @@ func (l *lineReader) read() {
 	n, l.err = l.src.Read(l.buf[l.end:])
 	l.end += n
 }
-
-// ready says whether the next line is there already.
-func (l *lineReader) ready() bool { return bytes.IndexByte(l.buf[l.start:l.end], '\n') >= 0 }

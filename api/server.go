@@ -96,6 +96,10 @@ type Options struct {
 	// like any other.
 	Docs http.Handler
 
+	// Metrics answers /metrics, to who may read, and Profiles what is under /debug/pprof/, to administrators. Nil means
+	// that those paths are like any other.
+	Metrics, Profiles http.Handler
+
 	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
 	Callbacks Callbacks
 
@@ -114,6 +118,10 @@ type Options struct {
 
 	// Inbox returns the figures of stored messages. Nil means that there are none.
 	Inbox func() (InboxFigures, error)
+
+	// Leader answers the calls under /v1/schedules and /v1/webhooks while another server does that for all. Nil: they are refused
+	// then.
+	Leader Leader
 
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
 	Redis func() RedisFigures
@@ -144,6 +152,8 @@ type Server struct {
 	roster     Roster           // may be nil
 	upgrader   *wsconn.Upgrader // may be nil
 	docs       http.Handler     // may be nil
+	metrics    http.Handler     // may be nil
+	profiles   http.Handler     // may be nil
 	lead       func() (Lead, bool)
 	online     func() (users, connections int)      // may be nil
 	store      func() StoreFigures                  // may be nil
@@ -153,6 +163,8 @@ type Server struct {
 	limits     func() LimitFigures                  // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
+	passed     *http.ServeMux // of calls in it that another server has passed on
+	leader     Leader         // may be nil
 	maxBody    int64
 	maxContent int64
 	ready      func() error
@@ -186,6 +198,7 @@ func New(o Options) (*Server, error) {
 		maxBody:     o.MaxBody,
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
+		leader:      o.Leader,
 		redis:       o.Redis,
 		limits:      o.Limits,
 		log:         o.Logger,
@@ -203,6 +216,8 @@ func New(o Options) (*Server, error) {
 		roster:      o.Roster,
 		upgrader:    o.Upgrader,
 		docs:        o.Docs,
+		metrics:     o.Metrics,
+		profiles:    o.Profiles,
 		lead:        o.Lead,
 		online:      o.Online,
 		cluster:     o.Cluster,
@@ -216,7 +231,7 @@ func New(o Options) (*Server, error) {
 		throttle:    newThrottle(),
 		repeats:     newRepeats(maxRepeats),
 	}
-	s.mux = s.newMux()
+	s.mux, s.passed = s.newMux(s.authorize), s.newMux(vouched)
 	s.works.New = func() any { return new(work) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {
@@ -300,10 +315,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.mux.ServeHTTP(w, r)
 		case s.docs != nil && (r.URL.Path == "/docs" || strings.HasPrefix(r.URL.Path, "/docs/")):
 			s.docs.ServeHTTP(w, r)
+		case s.metrics != nil && r.URL.Path == "/metrics":
+			s.show(w, r, RightRead, s.metrics)
+		case s.profiles != nil && strings.HasPrefix(r.URL.Path, "/debug/pprof/"):
+			s.show(w, r, RightAdmin, s.profiles)
 		default:
 			s.legacy(w, r)
 		}
 	}
+}
+
+// show answers with h who has the right, and may see everything: neither figures nor profiles are of some users alone.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, right Right, h http.Handler) {
+	who, refused := s.authorize(r, right)
+	if refused == nil {
+		refused = who.reaches(&hub.Audience{All: true})
+	}
+	if refused != nil {
+		s.refuseV1(w, r, refused.fault())
+		return
+	}
+	h.ServeHTTP(w, r)
 }
 
 // readiness is what /readyz answers while the program can serve. Redis takes nothing from that, and whoever asks must not

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -24,7 +25,11 @@ type feed struct {
 	cancel context.CancelFunc
 	leave  context.CancelFunc // ends link.gone
 
-	frames []byte // owned by the goroutine that answers; not kept once sent: the connection may hold it
+	unsent atomic.Bool // there are frames
+
+	// owned by the goroutine that answers
+	frames []byte // not kept once sent: the connection may hold them
+	size   int    // of those sent last
 }
 
 // stream answers GET /v1/stream.
@@ -77,12 +82,21 @@ func (f *feed) Message(_ ws.OpCode, payload []byte) error {
 			return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
 		}
 	}
-	f.link.idle()
 	return nil
+}
+
+// Pause implements [wsconn.PauseHandler]: it sends the answers to what was read.
+func (f *feed) Pause() {
+	f.link.idle()
+	breathe()
 }
 
 // put implements [outlet].
 func (f *feed) put(answer []byte) {
+	if f.frames == nil {
+		f.frames = make([]byte, 0, f.size)
+		f.unsent.Store(true)
+	}
 	f.frames = wsconn.AppendText(f.frames, answer)
 	if len(f.frames) >= unread {
 		f.flush()
@@ -93,13 +107,16 @@ func (f *feed) put(answer []byte) {
 // ends the connection after the last answer that is due.
 func (f *feed) flush() {
 	frames := f.frames
-	f.frames = nil
+	if len(frames) > 0 {
+		f.frames, f.size = nil, len(frames)
+	}
 	f.await(unread)
 	err := f.conn.Send(frames, 1)
 	if errors.Is(err, wsconn.ErrQueueFull) {
 		f.await(0)
 		err = f.conn.Send(frames, 1)
 	}
+	f.unsent.Store(false)
 	switch {
 	case err != nil && !errors.Is(err, wsconn.ErrClosed): // a closed connection tells Closed by itself
 		f.conn.Close(ws.StatusInternalServerError, "answers cannot be sent")
@@ -108,9 +125,9 @@ func (f *feed) flush() {
 	}
 }
 
-// end ends the connection, unless answers are due.
+// end ends the connection, unless answers are due or have not been sent.
 func (f *feed) end() {
-	if f.link.due.Load() == 0 {
+	if f.link.due.Load() == 0 && !f.unsent.Load() {
 		f.conn.Close(ws.StatusGoingAway, "the server is stopping")
 	}
 }

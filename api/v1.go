@@ -35,29 +35,29 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
 		{http.MethodPut, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.enroll},
 		{http.MethodDelete, "/v1/rooms/{room}/users/{uid}", RightAdmin, s.expel},
-		{http.MethodPost, "/v1/schedules", RightPush, s.addSchedule},
-		{http.MethodGet, "/v1/schedules", RightRead, s.listSchedules},
-		{http.MethodGet, "/v1/schedules/{id}", RightRead, s.schedule},
-		{http.MethodPut, "/v1/schedules/{id}", RightPush, s.putSchedule},
-		{http.MethodDelete, "/v1/schedules/{id}", RightPush, s.removeSchedule},
-		{http.MethodPost, "/v1/schedules/{id}/pause", RightPush, s.pauseSchedule},
-		{http.MethodPost, "/v1/schedules/{id}/resume", RightPush, s.resumeSchedule},
-		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.dead},
-		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.replay},
+		{http.MethodPost, "/v1/schedules", RightPush, s.led(s.addSchedule, true)},
+		{http.MethodGet, "/v1/schedules", RightRead, s.led(s.listSchedules, false)},
+		{http.MethodGet, "/v1/schedules/{id}", RightRead, s.led(s.schedule, false)},
+		{http.MethodPut, "/v1/schedules/{id}", RightPush, s.led(s.putSchedule, true)},
+		{http.MethodDelete, "/v1/schedules/{id}", RightPush, s.led(s.removeSchedule, false)},
+		{http.MethodPost, "/v1/schedules/{id}/pause", RightPush, s.led(s.pauseSchedule, false)},
+		{http.MethodPost, "/v1/schedules/{id}/resume", RightPush, s.led(s.resumeSchedule, false)},
+		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.led(s.dead, false)},
+		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.led(s.replay, false)},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
 		{http.MethodGet, "/openapi.json", 0, s.openAPI},
 	}
 }
 
-// newMux returns the handler of every path that begins with /v1, and of /openapi.json.
-func (s *Server) newMux() *http.ServeMux {
+// newMux returns the handler of every path that begins with /v1, and of /openapi.json, for callers whom authorize lets in.
+func (s *Server) newMux(authorize authorize) *http.ServeMux {
 	mux := http.NewServeMux()
 	paths := make(map[string][]route)
 	for _, one := range s.routes() {
 		paths[one.path] = append(paths[one.path], one)
 	}
 	for path, there := range paths {
-		mux.Handle(path, s.choose(there))
+		mux.Handle(path, s.choose(there, authorize))
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.refuseV1(w, r, &fault{code: codeNotFound, detail: "There is no such call: /openapi.json has all there are."})
@@ -65,8 +65,11 @@ func (s *Server) newMux() *http.ServeMux {
 	return mux
 }
 
+// authorize returns who makes a call, or why he may not.
+type authorize func(r *http.Request, right Right) (*caller, *problem)
+
 // choose answers one path by its method.
-func (s *Server) choose(there []route) http.Handler {
+func (s *Server) choose(there []route, authorize authorize) http.Handler {
 	var allow []string
 	for _, one := range there {
 		if allow = append(allow, one.method); one.method == http.MethodGet {
@@ -80,7 +83,7 @@ func (s *Server) choose(there []route) http.Handler {
 			if r.Method != one.method && (r.Method != http.MethodHead || one.method != http.MethodGet) {
 				continue
 			}
-			who, refused := s.authorize(r, one.right)
+			who, refused := authorize(r, one.right)
 			if refused != nil {
 				s.refuseV1(w, r, refused.fault())
 				return

@@ -36,8 +36,18 @@ const callbackTimeout = 10 * time.Second
 // forwardTimeout bounds how long a stop waits for the answers to clients' events.
 const forwardTimeout = 2 * time.Second
 
-// sessionTimeout bounds how long a stop waits for connections to end.
-const sessionTimeout = 5 * time.Second
+// How long a stop waits, one after the other, for clients that have been told to go, for requests under way, and for the
+// goroutines of what it has cut off.
+const (
+	sessionTimeout = 5 * time.Second
+	requestTimeout = 5 * time.Second
+	restTimeout    = 5 * time.Second
+)
+
+// StopTimeout bounds the stop of a server with these settings.
+func StopTimeout(cfg *configs.Config) time.Duration {
+	return cfg.Drain.Spread + sessionTimeout + requestTimeout + restTimeout + callbackTimeout
+}
 
 var errStopping = errors.New("stopping")
 
@@ -59,13 +69,17 @@ type App struct {
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
 	cluster   *clustered       // nil without cluster.redis
+	passage   *passage         // nil without cluster.redis
 	streams   *wsconn.Upgrader // of the fallbacks
 	crowd     *crowd
-	files     int               // descriptors that the process may have; 0: no bound
+	files     int // descriptors that the process may have; 0: no bound
+	metrics   *metrics
 	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
 	tidy      *tidy
+
+	leaveTime time.Duration // see drain
 
 	stopping atomic.Bool
 	stopOnce sync.Once
@@ -81,7 +95,7 @@ type App struct {
 // New builds a server from valid settings; nothing listens yet. After an
 // error nothing is left running.
 func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
-	a := &App{cfg: cfg, log: log, poller: netpoll.New(netpoll.Options{}), failed: make(chan error, 2)}
+	a := &App{cfg: cfg, log: log, poller: netpoll.New(netpoll.Options{}), failed: make(chan error, 2), leaveTime: leaveTime}
 	if err := a.build(); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), sessionTimeout)
 		defer cancel()
@@ -97,6 +111,9 @@ func (a *App) build() error {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
 	if err := a.buildCluster(); err != nil {
+		return err
+	}
+	if err := a.buildPassage(); err != nil {
 		return err
 	}
 	if err := a.buildStore(); err != nil {
@@ -166,8 +183,11 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
+	a.metrics = newMetrics(a)
 	options := api.Options{
-		Pusher:     a.hub,
+		Pusher:     measured{a.hub, a.metrics.pushes},
+		Metrics:    a.metrics.handler(),
+		Profiles:   profiles(),
 		Directory:  a.directory(),
 		Docs:       docs,
 		Upgrader:   upgrader,
@@ -184,6 +204,9 @@ func (a *App) buildAPI() error {
 		options.Store = a.storeFigures
 	}
 	a.completeAPI(&options)
+	if a.passage != nil {
+		options.Leader = a.passage
+	}
 	a.keeping(&options)
 	if a.emitters != nil {
 		options.Redis = a.redisFigures
@@ -221,6 +244,9 @@ func (a *App) buildSockets() error {
 		NoWebSocket:       !slices.Contains(c.Transports, "websocket"),
 		Origins:           origins,
 		Poller:            a.poller,
+	}
+	if a.passage != nil {
+		engine.Tag = a.passage.tag
 	}
 	if slices.Contains(c.Transports, "polling") {
 		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
@@ -271,10 +297,11 @@ func (a *App) PushAddr() string {
 	return a.push.addr()
 }
 
-// Stop ends the server: it stops accepting, closes the sessions in such a way
-// that clients come back to whoever listens next, and delivers the callbacks
-// that are owed for up to 10 s; with a store, the next start does that. ctx
-// bounds all of it. It can be called more than once, and without Start.
+// Stop ends the server: it lets nobody in any more, closes the sessions over
+// drain.spread in such a way that clients come back to whoever listens next,
+// then stops listening, and delivers the callbacks that are owed for up to 10 s;
+// with a store, the next start does that. ctx bounds all of it. It can be called
+// more than once, and without Start.
 func (a *App) Stop(ctx context.Context) error {
 	a.stopOnce.Do(func() { a.stopErr = a.stop(ctx) })
 	return a.stopErr
@@ -282,51 +309,18 @@ func (a *App) Stop(ctx context.Context) error {
 
 func (a *App) stop(ctx context.Context) error {
 	a.stopping.Store(true)
-	var errs []error
-	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
-	defer cancel()
-
-	if a.schedules != nil {
-		errs = append(errs, a.schedules.Close(sessions))
-	}
-	errs = append(errs, a.leaveLead(sessions))
-	if a.emitters != nil {
-		errs = append(errs, a.emitters.Close(sessions))
-	}
+	errs := []error{a.public.leaveToNext()}
 	if a.hub != nil {
 		a.hub.Drain()
 	}
-	if a.api != nil {
-		a.api.Close()
-	}
-	ended := make(chan error, 2)
-	for _, e := range []*endpoint{a.public, a.push} {
-		go func() { ended <- e.shutdown(sessions) }()
-	}
-	if a.tidy != nil {
-		a.tidy.close()
-	}
-	if a.counter != nil {
-		a.counter.close()
-	}
-	a.gate.stop()
-	if a.forwarder != nil {
-		answers, cancelAnswers := context.WithTimeout(sessions, forwardTimeout)
-		defer cancelAnswers()
-		a.forwarder.Close(answers)
-	}
-	if a.fallbacks != nil {
-		errs = append(errs, a.fallbacks.Close(sessions))
-	}
-	if a.sockets != nil {
-		errs = append(errs, a.sockets.Close(sessions))
-	}
-	errs = append(errs, <-ended, <-ended, a.poller.Close(sessions))
+	a.drain(ctx)
+	errs = append(errs, a.hangUp(ctx))
 	a.gate.close()
 
 	callbacks, cancelCallbacks := context.WithTimeout(ctx, callbackTimeout)
 	defer cancelCallbacks()
 	errs = append(errs, a.stopRelay(callbacks))
+	a.cluster.hasten()
 	if a.hub != nil {
 		errs = append(errs, a.hub.Close(callbacks))
 	}
@@ -342,4 +336,82 @@ func (a *App) stop(ctx context.Context) error {
 		errs = append(errs, a.store.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// hangUp ends what clients, callers and emitters are connected by. Clients are told while the ports are still open, for who
+// polls comes back to hear it.
+func (a *App) hangUp(ctx context.Context) error {
+	var errs []error
+	sessions, cancel := context.WithTimeout(ctx, sessionTimeout)
+	defer cancel()
+	if a.schedules != nil {
+		errs = append(errs, a.schedules.Close(sessions))
+	}
+	errs = append(errs, a.leaveLead(sessions))
+	if a.emitters != nil {
+		errs = append(errs, a.emitters.Close(sessions))
+	}
+	if a.tidy != nil {
+		a.tidy.close()
+	}
+	if a.counter != nil {
+		a.counter.close()
+	}
+	a.gate.stop()
+	a.closeForwarder(sessions)
+	if a.api != nil {
+		a.api.Close()
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- a.closeFallbacks(sessions) }()
+	go func() { ended <- a.closeSockets(sessions) }()
+	errs = append(errs, <-ended, <-ended)
+
+	requests, cancelRequests := context.WithTimeout(ctx, requestTimeout)
+	defer cancelRequests()
+	for _, e := range []*endpoint{a.public, a.push} {
+		go func() { ended <- a.endRequests(requests, e) }()
+	}
+	a.passage.release(requests)
+	errs = append(errs, <-ended, <-ended)
+
+	rest, cancelRest := context.WithTimeout(ctx, restTimeout)
+	defer cancelRest()
+	return errors.Join(append(errs, a.poller.Close(rest))...)
+}
+
+// closeForwarder waits a little for the answers to clients' events; then who sent them is told that there is none.
+func (a *App) closeForwarder(ctx context.Context) {
+	if a.forwarder == nil {
+		return
+	}
+	answers, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	a.forwarder.Close(answers)
+}
+
+// closeFallbacks closes the clients without Socket.IO.
+func (a *App) closeFallbacks(ctx context.Context) error {
+	if a.fallbacks == nil {
+		return nil
+	}
+	return a.fallbacks.Close(ctx)
+}
+
+// closeSockets closes those with it.
+func (a *App) closeSockets(ctx context.Context) error {
+	if a.sockets == nil {
+		return nil
+	}
+	return a.sockets.Close(ctx)
+}
+
+// endRequests shuts a port down. Requests that take too long are cut off, which their callers see, and is no failure of ours.
+func (a *App) endRequests(ctx context.Context, e *endpoint) error {
+	err := e.shutdown(ctx)
+	if late := ctx.Err(); err != nil && late != nil && errors.Is(err, late) {
+		a.log.Warn("requests have been cut off that did not end in time", "port", e.name, "error", err)
+		return nil
+	}
+	return err
 }

@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"io/jobs":            {},
 	"io/store":           {"io/hub", "io/jobs"},
 	"io/cluster":         {"io/hub", "io/jobs"},
+	"io/cluster/hop":     {"io/netpoll"},
 	"web":                {},
 	"configs":            {},
 	"api/outbound":       {},
@@ -36,7 +37,7 @@ var arrows = map[string][]string{
 	"api/schedule":       {},
 	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {
-		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store", "io/cluster",
+		"io/netpoll", "io/wsconn", "io/engineio", "io/socketio", "io/hub", "io/jobs", "io/store", "io/cluster", "io/cluster/hop",
 		"fallback", "api", "api/auth", "api/fastpath", "api/schedule", "api/webhook", "web", "configs",
 	},
 	"app/doctor": {"app", "configs", "api/outbound"},

@@ -189,6 +189,13 @@ func (a *App) stopRelay(ctx context.Context) error {
 	return a.cluster.relay.Close(ctx)
 }
 
+// hasten has the hub end without what it would tell the directory, if Redis is away.
+func (c *clustered) hasten() {
+	if c != nil && !c.node.Client().Up() {
+		c.attendance.Close()
+	}
+}
+
 // leaveCluster gives back what this server has there, now that the hub is closed.
 func (a *App) leaveCluster(ctx context.Context) error {
 	c := a.cluster

@@ -82,6 +82,11 @@ func redisTLS(c configs.ClusterTLS) (*tls.Config, error) {
 // redisFigures are what the push port shows of Redis and the emitters.
 func (a *App) redisFigures() api.RedisFigures {
 	link, s := a.emitters.Redis(), a.emitters.Stats()
+	calls := a.cluster.node.Client().Status()
+	if !calls.Up {
+		link.Up, link.Since = false, calls.Since
+	}
+	link.Lost += calls.Lost
 	return api.RedisFigures{
 		Up: link.Up, Since: link.Since, Lost: link.Lost,
 		Pushes: s.Pushes, Requests: s.Requests, Repeated: s.Repeated, Passed: s.Passed, Dropped: s.Dropped,

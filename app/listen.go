@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,8 @@ import (
 type endpoint struct {
 	name        string // "public" or "push", for the log
 	listener    net.Listener
+	inherited   bool // whoever opened it keeps it: who connects while nobody accepts waits
+	deaf        atomic.Bool
 	server      *http.Server
 	certificate *certificate // nil: no TLS
 	newcomers   *newcomers
@@ -53,7 +56,8 @@ func (a *App) Start() error {
 		return err
 	}
 	a.site.Store(site)
-	a.public.server.Handler = a.publicHandler(site.ClientPaths(), site.Client())
+	a.public.server.Handler = a.passage.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	a.advertise()
 	if a.schedules != nil {
 		a.schedules.Start(a.api.PushScheduled)
 	}
@@ -111,7 +115,8 @@ func (a *App) bind() (err error) {
 // listen makes one port ready.
 func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, error) {
 	l := left.take(name)
-	if l == nil {
+	inherited := l != nil
+	if !inherited {
 		var err error
 		if l, err = net.Listen("tcp", addr); err != nil {
 			return nil, ListenError(setting, addr, err)
@@ -120,7 +125,7 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 		a.log.Warn("systemd opened another port than the setting says, which does not count", "port", name, "setting", setting, "value", addr)
 	}
 	fresh := &newcomers{}
-	return &endpoint{name: name, listener: l, newcomers: fresh, server: &http.Server{
+	return &endpoint{name: name, listener: l, inherited: inherited, newcomers: fresh, server: &http.Server{
 		ConnState:         fresh.note,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -167,7 +172,7 @@ func (a *App) serve(e *endpoint) {
 	}
 	a.log.Info("listening", "port", e.name, "addr", e.addr(), "tls", e.certificate != nil)
 	e.serving.Go(func() {
-		if err := e.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := e.server.Serve(l); !errors.Is(err, http.ErrServerClosed) && !e.deaf.Load() {
 			a.failed <- fmt.Errorf("the %s port stopped listening: %w", e.name, err)
 		}
 	})
@@ -179,6 +184,16 @@ func (e *endpoint) addr() string {
 		return ""
 	}
 	return e.listener.Addr().String()
+}
+
+// leaveToNext stops accepting on a port that somebody keeps open for the next server, which then has who connects meanwhile. What
+// has been accepted is served on.
+func (e *endpoint) leaveToNext() error {
+	if e == nil || !e.inherited {
+		return nil
+	}
+	e.deaf.Store(true)
+	return e.listener.Close()
 }
 
 // shutdown stops accepting and waits for requests under way, then cuts them off.
@@ -233,12 +248,13 @@ func (a *App) newSite(cfg *configs.Config) (*web.Site, error) {
 // scripts are the paths of the client script.
 func (a *App) publicHandler(scripts []string, script http.Handler) http.Handler {
 	path := a.cfg.SocketIO.Path
+	sockets := a.metrics.openings(a.sockets)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch p := r.URL.Path; {
 		case slices.Contains(scripts, p):
 			script.ServeHTTP(w, r)
 		case p == path, p+"/" == path:
-			a.sockets.ServeHTTP(w, r)
+			sockets.ServeHTTP(w, r)
 		case fallback.Serves(p):
 			a.fallbacks.ServeHTTP(w, r)
 		case strings.HasPrefix(p, path+"1/"):

@@ -1,70 +1,15 @@
 package app
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"crier/configs"
 )
-
-// launchRedis starts a redis-server that keeps nothing, and returns its address; the test's end stops it. Without the program the test
-// is skipped, or fails in CI.
-func launchRedis(t *testing.T) string {
-	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("redis-server is missing: apt-get install redis-server")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		if err := cmd.Wait(); err == nil {
-			t.Error("redis-server ended by itself")
-		}
-	})
-	await(t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		return err == nil && c.Close() == nil
-	})
-	return addr
-}
-
-// startNode starts one of several servers.
-func startNode(t *testing.T, redis, name string, adapt func(*configs.Config)) *program {
-	t.Helper()
-	return start(t, func(c *configs.Config) {
-		c.Cluster.Redis, c.Cluster.Node = "redis://"+redis, name
-		if adapt != nil {
-			adapt(c)
-		}
-	})
-}
 
 // onlineAt is what /v1/stats says of who is online.
 func (p *program) onlineAt() string {
@@ -78,12 +23,12 @@ func (p *program) onlineAt() string {
 
 // The business hears once that a user came, and once that he went, whatever servers he was with, and whichever makes the callbacks.
 func TestCallbacksOfACluster(t *testing.T) {
-	redis := launchRedis(t)
+	redis := startRedis(t)
 	rec := listen(t, nil)
 	tell := rec.tell(10 * time.Millisecond)
-	a := startNode(t, redis, "a", tell)
+	a := redis.node("a", tell)
 	await(t, "a leads", func() bool { return a.cluster.leader.Is() })
-	b := startNode(t, redis, "b", tell)
+	b := redis.node("b", tell)
 	first := a.openAs("7")
 	came := rec.want(t, "user.online", "7", "")
 	same(t, "node", came.Node, "a")
@@ -113,11 +58,11 @@ func TestCallbacksOfACluster(t *testing.T) {
 
 // Each run of a schedule is made once, by the server that leads, and goes to who is at another one; so it is when that stops.
 func TestSchedulesOfACluster(t *testing.T) {
-	redis := launchRedis(t)
-	a := startNode(t, redis, "a", nil)
+	redis := startRedis(t)
+	a := redis.node("a", nil)
 	await(t, "a leads", func() bool { return a.cluster.leader.Is() })
-	b := startNode(t, redis, "b", nil)
-	c := startNode(t, redis, "c", nil)
+	b := redis.node("b", nil)
+	c := redis.node("c", nil)
 	page := c.openAs("alice")
 	put := func(p *program) answer {
 		return p.do(http.MethodPut, "http://"+p.PushAddr()+"/v1/schedules/often",
@@ -151,21 +96,21 @@ func TestSchedulesOfACluster(t *testing.T) {
 
 // A membership that is made at one server counts at the others, for who is there and for who comes.
 func TestMembershipsOfACluster(t *testing.T) {
-	redis := launchRedis(t)
-	a, b := startNode(t, redis, "a", nil), startNode(t, redis, "b", nil)
+	redis := startRedis(t)
+	a, b := redis.node("a", nil), redis.node("b", nil)
 	pg := b.openAs("7")
 	got := a.do(http.MethodPut, "http://"+a.PushAddr()+"/v1/rooms/z/users/7", "")
 	if got.status != http.StatusOK || !strings.Contains(got.body, `"connections":1`) {
 		t.Fatalf("%+v", got)
 	}
 	await(t, "the room has him", func() bool { return len(b.rooms(pg)) == 1 })
-	late := startNode(t, redis, "c", nil)
+	late := redis.node("c", nil)
 	await(t, "a late server knows", func() bool { return len(late.hub.Memberships("7")) == 1 })
 }
 
 // Without Redis a server goes on by itself, and refuses what it could not keep.
 func TestRedisIsAway(t *testing.T) {
-	p := startNode(t, "127.0.0.1:1", "a", nil)
+	p := start(t, func(c *configs.Config) { c.Cluster.Redis, c.Cluster.Node = "redis://127.0.0.1:1", "a" })
 	pg := p.openAs("7")
 	same(t, "push", p.push("7", "hi"), "ok")
 	pg.want(`42["new_msg","hi"]`)

@@ -162,6 +162,7 @@ func clusterRules() []rule {
 		needsRedis("cluster.sentinels", func(c Cluster) bool { return len(c.Sentinels) > 0 }),
 		needsRedis("cluster.prefix", func(c Cluster) bool { return c.Prefix != Default().Cluster.Prefix }),
 		needsRedis("cluster.node", func(c Cluster) bool { return c.Node != "" }),
+		needsRedis("cluster.advertise", func(c Cluster) bool { return c.Advertise != "" }),
 		needsRedis("cluster.emitter_prefix", func(c Cluster) bool { return c.EmitterPrefix != Default().Cluster.EmitterPrefix }),
 		needsRedis("cluster.tls.ca", func(c Cluster) bool { return c.TLS.CA != "" }),
 		needsRedis("cluster.tls.cert", func(c Cluster) bool { return c.TLS.Cert != "" }),

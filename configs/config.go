@@ -24,6 +24,7 @@ type Config struct {
 	Forward        Forward
 	Presence       Presence
 	Limits         Limits
+	Drain          Drain
 	Store          Store
 	Inbox          Inbox
 	Recovery       Recovery
@@ -137,6 +138,11 @@ type Limits struct {
 	EventsPerSecond  int   // of one connection; 0: no limit
 }
 
+// Drain is how a server that stops takes leave of its clients.
+type Drain struct {
+	Spread time.Duration // the time over which it closes them, if they are many; 0 = all at once
+}
+
 // Store is what survives the end of the program.
 type Store struct {
 	Path string // of the file; empty: nothing does
@@ -167,6 +173,7 @@ type Cluster struct {
 	SentinelPassword string
 	Prefix           string // of all keys
 	Node             string // the name of this server; empty: that of the machine and something random
+	Advertise        string // where the others reach its public port, http or https, without a path; empty: found out
 	EmitterPrefix    string // the emitters' key
 	TLS              ClusterTLS
 }
@@ -223,6 +230,7 @@ func Default() *Config {
 			CountInterval: time.Second,
 		},
 		Limits: Limits{Connections: -1, QueueBytes: 1 << 20, QueueMessages: 1000},
+		Drain:  Drain{Spread: 10 * time.Second},
 		Store:  Store{Path: "data/crier.db"},
 		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
 		Recovery: Recovery{

@@ -87,10 +87,10 @@ func TestTableSetsItsField(t *testing.T) {
 		"presence.room_events": {"true"}, "store.path": {"memory"},
 		"inbox.max_per_user": {"5"}, "inbox.max_bytes": {"2MiB"}, "inbox.ttl": {"1h"}, "inbox.open": {"true"}, "inbox.message_id": {"true"},
 		"recovery.clients": {"all"}, "recovery.window": {"1s"}, "recovery.max_messages": {"1"}, "recovery.max_bytes": {"1"},
-		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.emitter_prefix": {"p"},
+		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.advertise": {"http://h:1"}, "cluster.emitter_prefix": {"p"},
 		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
 		"limits.connections": {"0"}, "limits.connections_per_ip": {"9"}, "limits.handshakes_per_ip": {"9"}, "limits.events_per_second": {"9"},
-		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
+		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "drain.spread": {"1s"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
 		t.Errorf("%d settings are tried, there are %d", len(others), len(settings()))
@@ -122,7 +122,7 @@ func TestDefaults(t *testing.T) {
 		"socketio.connect_timeout": "45s", "socketio.max_payload": "1000000", "socketio.transports": "polling,websocket",
 		"socketio.allow_eio3": "true", "auth.mode": "open", "auth.callback.timeout": "3s", "auth.login_timeout": "30s", "rooms.client_join": "deny", "webhook.format": "json",
 		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "webhook.batch": "1", "webhook.retention": "72h",
-		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
+		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db", "drain.spread": "10s",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
 		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
 		"limits.connections": "auto", "limits.connections_per_ip": "0", "limits.handshakes_per_ip": "0", "limits.events_per_second": "0",

@@ -44,6 +44,7 @@ var (
 	errRedisPassword = errors.New("must be at most 512 bytes of text without control characters")
 	errKeyPrefix     = errors.New("must be 1 to 64 visible ASCII characters, such as crier")
 	errNode          = errors.New("must be at most 64 letters, digits, dots, hyphens and underscores, such as web-1")
+	errAdvertise     = errors.New("must be http:// or https://, then host:port of this server as the others see it, such as http://10.0.0.7:2120")
 	errEmitterPrefix = errors.New("must be 1 to 255 bytes of text without control characters and without #, such as socket.io")
 
 	errSecret = errors.New("must be whsec_ and base64, or at most 512 bytes of text without control characters")
@@ -328,6 +329,27 @@ func parseNode(text string) (string, error) {
 		return "", errNode
 	}
 	return text, nil
+}
+
+// parseAdvertise checks where the other servers reach this one; empty is nowhere in particular.
+func parseAdvertise(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHost(u.Hostname()) || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(u.Host, ":") {
+		return "", errAdvertise
+	}
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", errAdvertise
+		}
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsUnspecified() {
+		return "", errAdvertise
+	}
+	return u.Scheme + "://" + u.Host, nil
 }
 
 // parseEmitterPrefix checks what channels begin with.

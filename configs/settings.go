@@ -259,6 +259,10 @@ func productSettings() []setting {
 			at: func(c *Config) value { return countValue{&c.Limits.EventsPerSecond, 0, 1_000_000} },
 		},
 		{
+			key: "drain.spread", doc: "over how long a stopping server closes its clients, a millisecond for each at most; 0: all at once",
+			at: func(c *Config) value { return durationValue{&c.Drain.Spread, 0, 10 * time.Minute} },
+		},
+		{
 			key: "store.path", doc: "file that keeps what survives a crash; empty, or the word memory: nothing does",
 			at: func(c *Config) value { return textValue{&c.Store.Path, "FILE", parseStorePath} },
 		},
@@ -327,6 +331,10 @@ func clusterSettings() []setting {
 		{
 			key: "cluster.node", doc: "name of this server among those, if not that of the machine with something random behind it",
 			at: func(c *Config) value { return textValue{&c.Cluster.Node, "NAME", parseNode} },
+		},
+		{
+			key: "cluster.advertise", doc: "where the other servers reach the public port of this one: http://host:port, or https://; empty: found out",
+			at: func(c *Config) value { return textValue{&c.Cluster.Advertise, "URL", parseAdvertise} },
 		},
 		{
 			key: "cluster.emitter_prefix", doc: "what the channels of the emitters begin with: their option key",

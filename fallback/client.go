@@ -43,6 +43,8 @@ type line interface {
 	// send takes w, or returns errFull, [hub.ErrSlow] for what is volatile and
 	// cannot leave now, or [hub.ErrGone].
 	send(w *wire, volatile bool) error
+	// kind is the name of the transport.
+	kind() string
 	// hears reports whether the client can say something.
 	hears() bool
 	// close tells the client why, as far as that can be, and ends.

@@ -195,9 +195,9 @@ func TestServerClose(t *testing.T) {
 		for _, p := range []*receiver{waits.receiver, back.receiver, gone.receiver, onSocket} {
 			want(t, p.events, "closed: server shutting down")
 		}
-		// A handshake that comes too late is told at once.
+		// A handshake that comes too late is turned away.
 		a := r.do(context.Background(), http.MethodGet, "EIO=4", nil)
-		if a.status != http.StatusOK || a.body[0] != '0' || a.body[len(a.body)-2:] != "\x1e1" {
+		if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "1" {
 			t.Errorf("late handshake: %+v", a)
 		}
 	})

@@ -257,6 +257,8 @@ func (l *comet) send(w *wire, volatile bool) error {
 	return nil
 }
 
+func (*comet) kind() string { return "comet" }
+
 func (l *comet) hears() bool { return false }
 
 // begin implements [line].

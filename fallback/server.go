@@ -19,7 +19,7 @@ import (
 	"crier/io/wsconn"
 )
 
-// closeGrace is how long Close lets clients take what is queued for them.
+// closeGrace is how long Close waits for clients to take something of what is queued for them.
 const closeGrace = time.Second
 
 // Handler is what the program makes of clients. Its methods are called by many
@@ -224,6 +224,15 @@ func (s *Server) Stats() Stats {
 	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load(), Rests: s.rests.Load()}
 }
 
+// Census counts the clients that are connected now, by how: sse, comet, ws or sockjs. It looks at each of them.
+func (s *Server) Census() map[string]int {
+	all := make(map[string]int)
+	for _, c := range s.list() {
+		all[c.line.kind()]++
+	}
+	return all
+}
+
 // add lists a client; not once the server has closed.
 func (s *Server) add(c *Client) bool {
 	s.mu.Lock()
@@ -276,28 +285,35 @@ func (s *Server) checkDrainedLocked() {
 	}
 }
 
-// Close disconnects every client, so that it comes back (to whoever listens
-// then). It waits until all have been told and their connections have ended, but
-// at most a second, and not longer than ctx; then it cuts off who is still there. The
-// poller of the Upgrader has the rest.
-func (s *Server) Close(ctx context.Context) error {
+// Retire lets nobody in any more, and returns what disconnects each of the clients that there are, as Close does: for who lets
+// them end one after the other before that, since they come back at once.
+func (s *Server) Retire() []func() {
 	s.mu.Lock()
 	s.closed = true
+	s.mu.Unlock()
+	list := s.list()
+	ends := make([]func(), len(list))
+	for i, c := range list {
+		ends[i] = func() { c.line.close(Stopping) }
+	}
+	return ends
+}
+
+// Close disconnects every client, so that it comes back (to whoever listens
+// then). It waits until all have been told and their connections have ended; but
+// not longer than ctx, and no more than a second in which nobody takes anything of what
+// is queued. Then it cuts off who is still there. The poller of the Upgrader has the rest.
+func (s *Server) Close(ctx context.Context) error {
+	for _, end := range s.Retire() {
+		end()
+	}
+	s.mu.Lock()
 	if s.drained == nil {
 		s.drained = make(chan struct{})
 	}
 	s.checkDrainedLocked()
 	s.mu.Unlock()
-	for _, c := range s.list() {
-		c.line.close(Stopping)
-	}
-	grace := time.NewTimer(closeGrace)
-	defer grace.Stop()
-	select {
-	case <-s.drained:
-	case <-grace.C:
-	case <-ctx.Done():
-	}
+	s.o.Upgrader.Linger(ctx, s.drained, closeGrace)
 	for _, c := range s.list() {
 		c.line.abort()
 	}

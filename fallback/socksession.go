@@ -312,6 +312,8 @@ func (l *sockSession) send(w *wire, volatile bool) error {
 	return err
 }
 
+func (*sockSession) kind() string { return "sockjs" }
+
 func (l *sockSession) hears() bool { return true }
 
 // begin implements [line].

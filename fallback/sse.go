@@ -91,6 +91,8 @@ func (l *events) send(w *wire, volatile bool) error {
 	return err
 }
 
+func (*events) kind() string { return "sse" }
+
 func (l *events) hears() bool { return false }
 
 // close implements [line]: it sends the event disconnect, with the reason.

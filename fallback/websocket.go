@@ -141,6 +141,13 @@ func (l *socket) close(why Reason) {
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 
+func (l *socket) kind() string {
+	if l.sock {
+		return "sockjs"
+	}
+	return "ws"
+}
+
 func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
 

@@ -76,7 +76,7 @@ func TestActivation(t *testing.T) {
 		wantHealthy(t, address)
 	}
 	p.signal(t, syscall.SIGTERM)
-	wantState("STOPPING=1")
+	wantState("STOPPING=1\nEXTEND_TIMEOUT_USEC=35000000")
 	if log, code := p.end(t); code != exitFine {
 		t.Fatalf("exit code %d\n%s", code, log)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -17,9 +18,6 @@ import (
 	"crier/app"
 	"crier/configs"
 )
-
-// stopTimeout bounds how long a stop may take: sessions are closed and pending callbacks delivered.
-const stopTimeout = 20 * time.Second
 
 // reloadTimeout bounds how long a reload waits for others.
 const reloadTimeout = 10 * time.Second
@@ -39,26 +37,27 @@ func serve(c *cli.Context) error {
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
+	timeout := app.StopTimeout(loaded.Config)
 	server, err := app.New(loaded.Config, log)
 	if err != nil {
 		return err
 	}
 	if err := server.Start(); err != nil {
-		return errors.Join(err, stop(server.Stop, signals))
+		return errors.Join(err, stop(server.Stop, signals, timeout))
 	}
 	notify(log, daemon.SdNotifyReady)
 	for {
 		select {
 		case err := <-server.Err():
-			return errors.Join(err, stop(server.Stop, signals))
+			return errors.Join(err, stop(server.Stop, signals, timeout))
 		case got := <-signals:
 			if got == syscall.SIGHUP {
 				reload(c, server, level, log)
 				continue
 			}
-			log.Info("stopping", "signal", got.String(), "timeout", stopTimeout)
-			notify(log, daemon.SdNotifyStopping)
-			return stop(server.Stop, signals)
+			log.Info("stopping", "signal", got.String(), "timeout", timeout)
+			notify(log, stoppingFor(timeout))
+			return stop(server.Stop, signals, timeout)
 		}
 	}
 }
@@ -70,9 +69,14 @@ func notify(log *slog.Logger, state string) {
 	}
 }
 
-// stop lets end drain and stop the server, within stopTimeout; a second signal ends that at once.
-func stop(end func(context.Context) error, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+// stoppingFor is what systemd is told of a stop: its TimeoutStopSec= need not know drain.spread.
+func stoppingFor(timeout time.Duration) string {
+	return fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d", daemon.SdNotifyStopping, timeout.Microseconds())
+}
+
+// stop lets end drain and stop the server, within timeout; a second signal ends that at once.
+func stop(end func(context.Context) error, signals <-chan os.Signal, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- end(ctx) }()

@@ -94,3 +94,12 @@ func (c *Child) CPU() (CPUTime, error) {
 	}
 	return CPUTime{User: ticks[0], System: ticks[1]}, nil
 }
+
+// Own is the processor time that this process has used so far.
+func Own() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0 // it cannot fail: both arguments are good
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

@@ -60,6 +60,21 @@ func (c *ceiling) line() (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
+// fill connects a fleet's n clients, which are sent what crier's are.
+func (c *ceiling) fill(n int, f *load.Fleet) error {
+	d := load.Dial{Addr: c.addr}
+	return load.Many(n, func(int) (*load.Conn, error) { return d.Connect() }, f.Add)
+}
+
+// unicast has so many frames written to random connections, and returns when they have been.
+func (c *ceiling) unicast(n int) error {
+	if _, err := fmt.Fprintln(c.in, n); err != nil {
+		return fmt.Errorf("telling the ceiling: %w", err)
+	}
+	_, err := c.line()
+	return err
+}
+
 // publish has content written to all connections, in the packet that crier puts it in.
 func (c *ceiling) publish(content []byte) error {
 	if _, err := fmt.Fprintf(c.in, "%s%s\"]\n", load.EventPrefix, content); err != nil {

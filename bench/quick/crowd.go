@@ -118,8 +118,7 @@ func (b *bench) broadcast(ctx context.Context, s *server, f *load.Fleet) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.Close()) }()
-	d := load.Dial{Addr: loop.addr}
-	if err := load.Many(conns, func(int) (*load.Conn, error) { return d.Connect() }, bare.Add); err != nil {
+	if err := loop.fill(conns, bare); err != nil {
 		return err
 	}
 	crier := side{fleet: f, process: s.Child, publish: s.publish}

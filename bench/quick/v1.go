@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"crier/bench/load"
@@ -17,89 +18,153 @@ const (
 	callers   = 32
 	pushBytes = 100
 	pushFor   = 2 * time.Second // in a round
+	writes    = 150_000         // of deliveries alone, likewise
+)
+
+// linkOver is how many times as fast as /v1/push a link is to be, and pushOver how fast that is in bare handlers: so a link
+// is to be as fast as linkOver×pushOver of these.
+const (
+	linkOver = 2.5
+	pushOver = 0.6
 )
 
 // sender pushes for a while, and returns how many pushes were answered.
 type sender func(users []*load.Users) (pushes int, err error)
 
-// v1 compares the ways to push to random users with a bare handler, and with one another.
+// way is one way to push.
+type way struct {
+	server *proc.Child
+	fleet  *load.Fleet // to which all have to come; nil: nothing is delivered
+	shares int
+	send   sender
+	rates  rates
+}
+
+// v1 compares the ways to push to random users with a bare handler, with one another, and with what the deliveries alone
+// take.
 func (b *bench) v1(ctx context.Context, s *server, f *load.Fleet) (err error) {
 	bare, err := b.startCeiling(ctx, "pushes")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.Stop()) }()
+	loop, sockets, err := b.startLoop(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sockets.Close(), loop.Stop()) }()
 
-	var handler, push, bareOnce, once, lines, stream rates
+	calls := func(addr netip.AddrPort, fresh bool) sender {
+		return func(users []*load.Users) (int, error) { return call(ctx, addr, users, fresh) }
+	}
+	handler := &way{server: bare.Child, shares: callers, send: calls(bare.addr, false)}
+	push := &way{server: s.Child, fleet: f, shares: callers, send: calls(s.push, false)}
+	bareOnce := &way{server: bare.Child, shares: callers, send: calls(bare.addr, true)}
+	once := &way{server: s.Child, fleet: f, shares: callers, send: calls(s.push, true)}
+	lines := &way{server: s.Child, fleet: f, shares: 1, send: func(users []*load.Users) (int, error) { return overLink(load.DialLines(s.push, users[0])) }}
+	stream := &way{server: s.Child, fleet: f, shares: 1, send: func(users []*load.Users) (int, error) { return overLink(load.DialStream(s.push, users[0])) }}
+	floor := &way{server: loop.Child, fleet: sockets, send: func([]*load.Users) (int, error) { return writes, loop.unicast(writes) }}
 	for range b.rounds {
-		for _, way := range []struct {
-			rates  *rates
-			server *proc.Child
-			shares int
-			send   sender
-		}{
-			{&handler, bare.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, bare.addr, users, false) }},
-			{&push, s.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, s.push, users, false) }},
-			{&bareOnce, bare.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, bare.addr, users, true) }},
-			{&once, s.Child, callers, func(users []*load.Users) (int, error) { return call(ctx, s.push, users, true) }},
-			{&lines, s.Child, 1, func(users []*load.Users) (int, error) { return overLink(load.DialLines(s.push, users[0])) }},
-			{&stream, s.Child, 1, func(users []*load.Users) (int, error) { return overLink(load.DialStream(s.push, users[0])) }},
-		} {
-			if err := way.rates.add(f, way.server, way.shares, way.send, way.server == s.Child); err != nil {
+		for _, w := range []*way{handler, push, bareOnce, once, lines, stream, floor} {
+			if err := w.round(f.Len(), f.Now); err != nil {
 				return err
 			}
 		}
 	}
-	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, in bare handlers", callers), 0.6, push.over(handler))
-	b.table.note("– if only the server's processor counted", "%.2f", median(ratios(handler.each, push.each)))
+	b.table.atLeast(fmt.Sprintf("/v1/push over %d connections, in bare handlers", callers), pushOver, push.over(handler))
+	b.table.note("– if only the server's processor counted", "%.2f", push.cheaper(handler))
 	b.table.note("– with a new connection for each push", "%.2f", once.over(bareOnce))
-	b.table.atLeast("/v1/push/batch, one link of lines, in /v1/push", 2.5, lines.over(push))
-	b.table.atLeast("/v1/stream, one WebSocket, in /v1/push", 2.5, stream.over(push))
-	b.table.note("one link of lines, in bare handlers; one WebSocket", "%.2f; %.2f", lines.over(handler), stream.over(handler))
-	b.table.note("– a second, and µs of processor: bare; /v1/push", "%v; %v", handler, push)
-	b.table.note("– the same with new connections", "%v; %v", bareOnce, once)
-	b.table.note("– the same of lines; of /v1/stream", "%v; %v", lines, stream)
+	b.compare("/v1/push/batch, one link of lines", lines, push, handler, floor)
+	b.compare("/v1/stream, one WebSocket", stream, push, handler, floor)
+	b.table.note("a second; µs of the server's processor, of the load's: bare handler", "%v", handler.rates)
+	b.table.note("– /v1/push", "%v", push.rates)
+	b.table.note("– bare handler, new connections", "%v", bareOnce.rates)
+	b.table.note("– /v1/push, new connections", "%v", once.rates)
+	b.table.note("– lines", "%v", lines.rates)
+	b.table.note("– /v1/stream", "%v", stream.rates)
+	b.table.note("– deliveries alone", "%v", floor.rates)
 	return nil
+}
+
+// startLoop starts a loop of deliveries alone, and connects what they go to. The caller must close both.
+func (b *bench) startLoop(ctx context.Context) (loop *ceiling, sockets *load.Fleet, err error) {
+	conns := min(b.conns, b.limit-spare-b.conns)
+	if conns < 1 {
+		return nil, nil, errors.New("not enough descriptors for the write loop")
+	}
+	loop, err = b.startCeiling(ctx, "unicasts", strconv.Itoa(conns), strconv.Itoa(pushBytes))
+	if err != nil {
+		return nil, nil, err
+	}
+	if sockets, err = load.NewFleet(); err != nil {
+		return nil, nil, errors.Join(err, loop.Stop())
+	}
+	if err := loop.fill(conns, sockets); err != nil {
+		return nil, nil, errors.Join(err, sockets.Close(), loop.Stop())
+	}
+	return loop, sockets, nil
+}
+
+// compare adds the rows of a link.
+func (b *bench) compare(name string, link, push, handler, floor *way) {
+	b.table.atLeast(name+", in /v1/push", linkOver, link.over(push))
+	b.table.atLeast("– in bare handlers", linkOver*pushOver, link.over(handler))
+	b.table.note("– in /v1/push and bare handlers, if only the server's processor counted", "%.2f; %.2f", link.cheaper(push), link.cheaper(handler))
+	b.table.note("– in deliveries alone, which are a write(2) each", "%.2f", link.cheaper(floor))
 }
 
 // rates are what one way to push has come to, round by round.
 type rates struct {
 	pushes []float64 // a second
 	each   []float64 // microseconds of the server's processor
+	load   []float64 // and of the load's
 }
 
 // String gives the medians.
-func (r rates) String() string { return fmt.Sprintf("%.0f, %.1f", median(r.pushes), median(r.each)) }
+func (r rates) String() string {
+	return fmt.Sprintf("%.0f; %.1f, %.1f", median(r.pushes), median(r.each), median(r.load))
+}
 
-// add counts the answers or, with arrive, the deliveries, all of which have to come.
-func (r *rates) add(f *load.Fleet, server *proc.Child, shares int, send sender, arrive bool) error {
-	f.Reset()
-	before, err := server.CPU()
+// round pushes for a while to so many users. What is delivered counts when it arrives, and all has to.
+func (w *way) round(users int, now func() time.Duration) error {
+	if w.fleet != nil {
+		w.fleet.Reset()
+	}
+	before, err := w.server.CPU()
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	pushes, err := send(load.Share(f.Len(), shares, pushBytes, f.Now))
+	began, busy := time.Now(), proc.Own()
+	pushes, err := w.send(load.Share(users, w.shares, pushBytes, now))
 	if err != nil {
 		return err
 	}
 	last := time.Now()
-	if arrive {
-		if last, err = f.Await(pushes, awaitTimeout); err != nil {
+	if w.fleet != nil {
+		if last, err = w.fleet.Await(pushes, awaitTimeout); err != nil {
 			return err
 		}
 	}
-	after, err := server.CPU()
+	after, err := w.server.CPU()
 	if err != nil {
 		return err
 	}
-	r.pushes = append(r.pushes, float64(pushes)/last.Sub(began).Seconds())
-	r.each = append(r.each, float64(after.Since(before).Total().Microseconds())/float64(pushes))
+	n := float64(pushes)
+	w.rates.pushes = append(w.rates.pushes, n/last.Sub(began).Seconds())
+	w.rates.each = append(w.rates.each, float64(after.Since(before).Total().Microseconds())/n)
+	w.rates.load = append(w.rates.load, float64((proc.Own()-busy).Microseconds())/n)
 	return nil
 }
 
 // over is the median, over the rounds, of the rate as a multiple of another.
-func (r rates) over(other rates) float64 { return median(ratios(r.pushes, other.pushes)) }
+func (w *way) over(other *way) float64 {
+	return median(ratios(w.rates.pushes, other.rates.pushes))
+}
+
+// cheaper is the same if only the server's processor counted.
+func (w *way) cheaper(other *way) float64 {
+	return median(ratios(other.rates.each, w.rates.each))
+}
 
 func call(ctx context.Context, addr netip.AddrPort, users []*load.Users, fresh bool) (pushes int, err error) {
 	c, err := load.NewCallers(addr, "/v1/push", users)

@@ -164,7 +164,10 @@ var releaseScript = nodeScript("release", directory+`
 	finish()
 	if #uids == 0 then
 		redis.call('HDEL', P .. ':ended', name)
-		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then redis.call('HDEL', P .. ':count', 's:' .. node) end
+		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then
+			redis.call('HDEL', P .. ':count', 's:' .. node)
+			redis.call('HDEL', P .. ':seq', node)
+		end
 	end
 	return 1
 `)

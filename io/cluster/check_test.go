@@ -13,7 +13,8 @@ import (
 func hello(version, mode string) any {
 	return []any{
 		[]byte("server"), []byte("redis"), []byte("version"), []byte(version), []byte("proto"), int64(2),
-		[]byte("mode"), []byte(mode), []byte("modules"), []any{},
+		[]byte("mode"), []byte(mode), []byte("modules"),
+		[]any{},
 	}
 }
 

@@ -137,6 +137,9 @@ func (n *Node) OnGap(fn func(Gap)) { n.reader.gap = append(n.reader.gap, fn) }
 // Redis has lost its data. Until it returns the lease is not renewed.
 func (n *Node) OnJoin(fn func(epoch uint64)) { n.joined = append(n.joined, fn) }
 
+// Advertise says where the other nodes reach this one over HTTP; before Start, for who does not know it earlier.
+func (n *Node) Advertise(url string) { n.options.Advertise = url }
+
 // Start connects to Redis, and again whenever the connection is lost, until Close. It must be called once at most.
 func (n *Node) Start() {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,7 +12,7 @@ import (
 )
 
 // reapCount is how many users are looked at in one step: others wait while it lasts.
-const reapCount = 500
+const reapCount = 200
 
 // reap looks, until ctx ends, for nodes that have gone, takes their users from them, and has those go offline who do not
 // come back. Every node does it; each step is one that only the first can take.

@@ -175,3 +175,17 @@ func (c *conn) close() {
 	c.stop()
 	c.Close()
 }
+
+// LocalHost returns the address of this machine by which it reaches Redis, or the first Sentinel. Nothing is sent.
+func (r *Redis) LocalHost() (string, error) {
+	address := r.address
+	if len(r.sentinels) > 0 {
+		address = r.sentinels[0]
+	}
+	c, err := net.Dial("udp", address)
+	if err != nil {
+		return "", fmt.Errorf("finding the way to Redis: %w", err)
+	}
+	host, _, err := net.SplitHostPort(c.LocalAddr().String())
+	return host, errors.Join(err, c.Close())
+}

@@ -65,6 +65,7 @@ type Relay struct {
 	mu      sync.Mutex
 	closed  bool
 	started bool
+	over    bool   // run has ended, or will not begin
 	number  uint64 // of the last parcel or question
 	waiting []*parcel
 	bytes   int                // of waiting
@@ -86,7 +87,7 @@ type parcel struct {
 	since  time.Time
 	wait   *wait                     // for what other nodes say; nil if Redis knows it
 	most   time.Duration             // for how long
-	done   func(r hub.Result)        // called once, without a wait
+	done   func(r hub.Result)        // called once, without a wait; nil once it has been
 	rest   func(at hub.Position) int // gives it to the tracked here, at a position or 0; returns how many took it
 }
 
@@ -135,6 +136,7 @@ func (r *Relay) Close(ctx context.Context) error {
 		r.mu.Lock()
 		r.closed = true
 		if !r.started {
+			r.over = true
 			close(r.ended)
 		}
 		r.mu.Unlock()
@@ -241,15 +243,34 @@ func (r *Relay) reserve(one *parcel) error {
 // enqueue sends a parcel on its way.
 func (r *Relay) enqueue(one *parcel, body []byte) {
 	one.frame = appendEntry(make([]byte, 0, 16+len(r.node.Name())+len(body)), KindPush, r.node.Name(), one.number, body)
+	if !r.wait(one) {
+		r.giveUp([]*parcel{one})
+		return
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait puts a parcel behind those that wait, unless nobody sends them any more.
+func (r *Relay) wait(one *parcel) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bytes += len(one.frame)
-	if r.waiting = append(r.waiting, one); len(r.waiting) == 1 {
-		select {
-		case r.wake <- struct{}{}:
-		default:
-		}
+	if r.over {
+		return false
 	}
+	r.bytes += len(one.frame)
+	r.waiting = append(r.waiting, one)
+	return true
+}
+
+// empty tells whether nothing waits. Then nothing will any more.
+func (r *Relay) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = len(r.waiting) == 0
+	return r.over
 }
 
 // take returns the parcels that are to be sent next. What the reader may read of them before Redis has answered is unread from now on.
@@ -287,8 +308,8 @@ func (r *Relay) run() {
 		select {
 		case <-r.wake:
 		case <-r.stop:
-			for batch := r.take(); len(batch) > 0; batch = r.take() { // what has come meanwhile
-				r.giveUp(batch)
+			for !r.empty() { // it has come meanwhile
+				r.giveUp(r.take())
 			}
 			return
 		}
@@ -377,7 +398,7 @@ func (r *Relay) giveUp(batch []*parcel) {
 		}
 		result := one.own.Result
 		result.Partial = true
-		one.done(result)
+		one.finish(result)
 	}
 }
 
@@ -445,8 +466,16 @@ func (r *Relay) sentToUsers(one *parcel, reply any) error {
 		one.wait.expect(r.others(nodes), one.most)
 		return nil
 	}
-	one.done(r.matched(one.own.Result, one.users, counts))
+	one.finish(r.matched(one.own.Result, one.users, counts))
 	return nil
+}
+
+// finish tells who pushed, unless he has been told.
+func (p *parcel) finish(result hub.Result) {
+	if done := p.done; done != nil {
+		p.done = nil
+		done(result)
+	}
 }
 
 // matched adds to what has been found here how many connections each user has on other nodes.

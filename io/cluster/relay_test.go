@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ type member struct {
 // newMember makes a server that is part of the others at this Redis; the test's end closes it.
 func newMember(t testing.TB, server *redisServer, name string, recovery *hub.Recovery) *member {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.login + server.addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,139 +403,6 @@ func TestRelaySilent(t *testing.T) {
 	}
 }
 
-func TestRelayAsk(t *testing.T) {
-	t.Parallel()
-	server := startRedis(t)
-	a, b := newMember(t, server, "a", recoverable()).ready(t), newMember(t, server, "b", recoverable()).ready(t)
-	a.enter(t, server, "a1", "alice")
-	a.enter(t, server, "a2", "alice").track(t)
-	b.enter(t, server, "b1", "bob").track(t)
-	deaf := b.enter(t, server, "b2", "alice")
-	deaf.mute = true
-	ask := func(to hub.Audience, wait time.Duration) hub.Answers {
-		got := make(chan hub.Answers, 1)
-		_, err := a.Ask(context.Background(), hub.Push{To: to, Message: message("ask")}, hub.Question{Wait: wait, Keep: 1000, Done: func(a hub.Answers) { got <- a }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return <-got
-	}
-	describe := func(a hub.Answers) string {
-		var list []string
-		for _, one := range a.List {
-			list = append(list, fmt.Sprintf("%s=%s:%s", one.UID, one.Connection, one.Args[0]))
-		}
-		slices.Sort(list)
-		return fmt.Sprintf("%d/%d %d/%d %v %v %v", a.Pushed.Users, a.Pushed.Connections, a.Users, a.Connections, list, a.Late, a.Pushed.Partial)
-	}
-	if got, want := describe(ask(hub.Audience{Users: []string{"bob"}}, patience)), `1/1 1/1 [bob=b1:"b1"] false false`; got != want {
-		t.Errorf("bob: %s, want %s", got, want)
-	}
-	if got, want := describe(ask(hub.Audience{All: true, Except: &hub.Audience{Connections: []string{"b2"}}}, patience)),
-		`3/3 2/3 [alice=a1:"a1" alice=a2:"a2" bob=b1:"b1"] false false`; got != want {
-		t.Errorf("all: %s, want %s", got, want)
-	}
-	if got, want := describe(ask(hub.Audience{Users: []string{"alice"}}, 50*time.Millisecond)), `3/3 1/2 [alice=a1:"a1" alice=a2:"a2"] true false`; got != want {
-		t.Errorf("alice: %s, want %s", got, want)
-	}
-	server.kill(t)
-	await(t, "Redis is away", func() bool { return !a.node.Client().Up() })
-	if got, want := describe(ask(hub.Audience{All: true}, patience)), `2/2 1/2 [alice=a1:"a1" alice=a2:"a2"] false true`; got != want {
-		t.Errorf("without Redis: %s, want %s", got, want)
-	}
-}
-
-func TestRelayDisconnect(t *testing.T) {
-	t.Parallel()
-	server := startRedis(t)
-	list := newMembers(t, server, "a", "b")
-	a1, b1, b2 := list[0].enter(t, server, "a1", "alice"), list[1].enter(t, server, "b1", "alice"), list[1].enter(t, server, "b2", "bob")
-	n, err := list[0].Disconnect(context.Background(), hub.Audience{Users: []string{"alice"}})
-	if n != 2 || err != nil || !a1.kicked || !b1.kicked || b2.kicked {
-		t.Errorf("%d, %v: %v %v %v", n, err, a1.kicked, b1.kicked, b2.kicked)
-	}
-	if n, err := list[0].Disconnect(context.Background(), hub.Audience{Connections: []string{"b2"}}); n != 1 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-}
-
-func TestRelayLists(t *testing.T) {
-	t.Parallel()
-	server := startRedis(t)
-	list := newMembers(t, server, "a", "b", "c")
-	var want []string
-	for i := range 25 {
-		uid := fmt.Sprintf("u%02d", i)
-		list[i%3].enter(t, server, uid+"x", uid, "r", "room-"+uid)
-		list[i%2].enter(t, server, uid+"y", uid)
-		want = append(want, uid+" 2")
-	}
-	walk := func(page func(hub.Page) ([]string, string)) (all []string) {
-		p := hub.Page{Limit: 4}
-		for {
-			names, next := page(p)
-			if all = append(all, names...); next == "" {
-				return all
-			}
-			if len(names) == 0 || len(names) > 4 {
-				t.Fatalf("a page of %d", len(names))
-			}
-			p.Cursor = next
-		}
-	}
-	check := func(what string, err error) {
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
-	if got := walk(func(p hub.Page) (names []string, next string) {
-		page, next, err := list[1].Users(p)
-		check("users", err)
-		for _, one := range page {
-			names = append(names, fmt.Sprint(one.Name, " ", one.Connections))
-		}
-		return names, next
-	}); !slices.Equal(got, want) {
-		t.Errorf("users: %q", got)
-	}
-	if got := walk(func(p hub.Page) (names []string, next string) {
-		p.Prefix = "room-"
-		page, next, err := list[1].Rooms(p)
-		check("rooms", err)
-		for _, one := range page {
-			names = append(names, strings.TrimPrefix(fmt.Sprint(one.Name, " ", one.Connections+1), "room-"))
-		}
-		return names, next
-	}); !slices.Equal(got, want) {
-		t.Errorf("rooms: %q", got)
-	}
-	if got := walk(func(p hub.Page) (names []string, next string) {
-		page, next, err := list[2].Room("r", p)
-		check("room", err)
-		for _, one := range page {
-			names = append(names, fmt.Sprint(strings.TrimSuffix(one.Connection, "x"), " 2"))
-		}
-		return names, next
-	}); !slices.Equal(got, want) {
-		t.Errorf("room: %q", got)
-	}
-	sessions, err := list[2].User("u07")
-	check("user", err)
-	if len(sessions) != 2 || sessions[0].Connection != "u07x" || !slices.Equal(sessions[0].Rooms, []string{"r", "room-u07"}) || sessions[1].Connection != "u07y" {
-		t.Errorf("user: %+v", sessions)
-	}
-	for _, to := range []hub.Audience{{Users: []string{"u07", "u08", "none"}}, {Rooms: []string{"room-u07", "room-u08"}, Users: []string{"u08"}}} {
-		r, err := list[0].Count(context.Background(), to)
-		check("count", err)
-		if want := 5 - len(to.Users) + len(to.Rooms)/2; r.Users != 2 && len(to.Rooms) == 0 || r.Partial || len(to.Rooms) == 0 && r.Connections != 4 {
-			t.Errorf("count of %+v: %+v, want %d", to, r, want)
-		}
-	}
-	if _, _, err := list[0].Users(hub.Page{Limit: 1, Cursor: "x"}); !errors.Is(err, hub.ErrBadCursor) {
-		t.Errorf("a bad cursor: %v", err)
-	}
-}
-
 // TestRelayHangs has Redis be silent, and then say what it was asked: nothing is doubled.
 func TestRelayHangs(t *testing.T) {
 	t.Parallel()
@@ -562,46 +430,75 @@ func TestRelayHangs(t *testing.T) {
 	}
 }
 
-func TestPushForm(t *testing.T) {
-	for _, p := range []*pushed{
-		{Push: hub.Push{To: hub.Audience{All: true}, Message: message("e")}},
-		{
-			Push: hub.Push{
-				To: hub.Audience{
-					Users: []string{"u", "中"}, Rooms: []string{"r"}, Connections: []string{"c"},
-					Except: &hub.Audience{Rooms: []string{"x"}, Except: &hub.Audience{All: true}},
-				},
-				Message: &hub.Message{ID: "i", Event: "e", Attachments: [][]byte{{0, 1}, nil}, Volatile: true, Transient: true, ShowID: true},
-			},
-			Count: true, Ask: time.Second, Keep: 7,
-		},
-	} {
-		form := appendPush(nil, p)
-		got, err := parsePush(form)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if again := appendPush(nil, got); !slices.Equal(again, form) {
-			t.Errorf("%x is read as %x", form, again)
-		}
-		for i := range form {
-			if _, err := parsePush(form[:i]); err == nil {
-				t.Errorf("%d of %d bytes were taken", i, len(form))
-			}
+// TestRights has a user of Redis who may no more than docs/CLUSTER.md says.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/CLUSTER.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, found := strings.Cut(string(text), "ACL SETUSER crier on >password ")
+	if !found {
+		t.Fatal("docs/CLUSTER.md does not say which rights a user needs")
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	server := startRedis(t)
+	command := []any{"ACL", "SETUSER", "crier", "on", ">password"}
+	for _, word := range strings.Fields(line) {
+		command = append(command, word)
+	}
+	server.do(t, command)
+	server.login = "crier:password@"
+	list := newMembers(t, server, "a", "b")
+	b := list[1].enter(t, server, "b1", "bob")
+	if got := list[0].pushes(t, "1", hub.Audience{Users: []string{"bob"}}) + " " + list[0].pushes(t, "2", hub.Audience{All: true}); got != "1/1 1/1" {
+		t.Errorf("matched %s", got)
+	}
+	b.wants(t, "1 2")
+	for _, m := range list {
+		m.node.Advise(context.Background())
+		if log := m.log.String(); strings.Contains(log, "NOPERM") {
+			t.Errorf("the log:\n%s", log)
 		}
 	}
 }
 
-func FuzzPush(f *testing.F) {
-	f.Add(appendPush(nil, &pushed{Push: hub.Push{To: hub.Audience{Users: []string{"u"}, Except: &hub.Audience{All: true}}, Message: message("e")}, Ask: time.Second}))
-	f.Fuzz(func(t *testing.T, form []byte) {
-		p, err := parsePush(form)
-		if err != nil {
-			return
-		}
-		again, err := parsePush(appendPush(nil, p))
-		if err != nil || !slices.Equal(appendPush(nil, again), appendPush(nil, p)) {
-			t.Errorf("%x is read as %+v, and that as %+v, %v", form, p, again, err)
-		}
-	})
+// TestRelayClose pushes while a server ends: whoever was not refused hears what became of it, once.
+func TestRelayClose(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	list := newMembers(t, server, "a", "b")
+	var publishers sync.WaitGroup
+	for n := range 4 {
+		publishers.Go(func() {
+			for i := 0; ; i++ {
+				to := hub.Audience{All: true}
+				if i%2 == 0 {
+					to = hub.Audience{Users: []string{"nobody"}}
+				}
+				ended := make(chan struct{}) // closing it twice would panic
+				err := list[0].Send(context.Background(), hub.Push{To: to, Message: message(fmt.Sprint(n))}, func(hub.Result) { close(ended) })
+				if errors.Is(err, hub.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-ended:
+				case <-time.After(patience):
+					t.Error("nobody says what became of a push")
+					return
+				}
+			}
+		})
+	}
+	await(t, "pushes are under way", func() bool { return list[0].hub.Stats().Pushes > 100 })
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := list[0].Close(ctx); err != nil {
+		t.Error(err)
+	}
+	publishers.Wait()
 }

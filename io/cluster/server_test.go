@@ -29,11 +29,12 @@ import (
 
 // redisServer is a real redis-server on a port of its own.
 type redisServer struct {
-	port int
-	dir  string
-	args []string
-	cmd  *exec.Cmd
-	log  *logBook
+	port  int
+	login string // of those who are not the test itself: user:password@
+	dir   string
+	args  []string
+	cmd   *exec.Cmd
+	log   *logBook
 }
 
 // startRedis starts a redis-server that keeps nothing; the test's end stops it. Without the program, the test is skipped,

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// closeGrace is how long Close lets clients take what is queued for them and
-// answer. Those that are alive need a round trip; dead ones must not hold up
+// closeGrace is how long Close waits for clients to take something of what is
+// queued for them, and to answer. Those that are alive need a round trip; dead ones must not hold up
 // a restart.
 const closeGrace = time.Second
 
@@ -47,29 +47,45 @@ func (srv *Server) checkDrainedLocked() {
 	}
 }
 
-// Close closes every session, so that the clients reconnect (to whoever
-// listens then). It waits until all of them have been told and their
-// connections have ended, but at most a second, and not longer than ctx; then
-// it cuts the rest off. A [Options] Poller that is not the server's own keeps
-// its connections until it is closed.
-func (srv *Server) Close(ctx context.Context) error {
+// Retire refuses new sessions from now on, with status 503, and returns what
+// closes each of those that there are, as Close does: for who lets them end one
+// after the other before that, since clients come back at once.
+func (srv *Server) Retire() []func() {
 	srv.mu.Lock()
 	srv.closed = true
+	srv.mu.Unlock()
+	list := srv.list()
+	ends := make([]func(), len(list))
+	for i, s := range list {
+		ends[i] = func() { s.closeFor(ServerShuttingDown) }
+	}
+	return ends
+}
+
+// retired reports whether there are no new sessions any more.
+func (srv *Server) retired() bool {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.closed
+}
+
+// Close closes every session, so that the clients reconnect (to whoever
+// listens then). It waits until all of them have been told and their
+// connections have ended; but not longer than ctx, and no more than a second in
+// which nobody takes anything of what is queued. Then it cuts the rest off. A
+// [Options] Poller that is not the server's own keeps its connections until it
+// is closed.
+func (srv *Server) Close(ctx context.Context) error {
+	for _, end := range srv.Retire() {
+		end()
+	}
+	srv.mu.Lock()
 	if srv.drained == nil {
 		srv.drained = make(chan struct{})
 	}
 	srv.checkDrainedLocked()
 	srv.mu.Unlock()
-	for _, s := range srv.list() {
-		s.closeFor(ServerShuttingDown)
-	}
-	grace := time.NewTimer(closeGrace)
-	defer grace.Stop()
-	select {
-	case <-srv.drained:
-	case <-grace.C:
-	case <-ctx.Done():
-	}
+	srv.upgrader.Linger(ctx, srv.drained, closeGrace)
 	for _, s := range srv.list() {
 		s.abort(ServerShuttingDown)
 	}

@@ -36,6 +36,8 @@ type Options struct {
 	RefuseRevision3 bool
 	// NoWebSocket leaves the WebSocket transport out.
 	NoWebSocket bool
+	// Tag begins the id of every session, so that several servers can tell whose it is. Letters and digits.
+	Tag string
 	// Enter is asked before a session is opened, and refuses it with an error. leave, unless nil, is called once when the
 	// session has ended, or has not begun after all. Nil: everybody may.
 	Enter func(r *http.Request) (leave func(), e *RequestError)
@@ -195,6 +197,8 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case e != nil:
 		srv.reject(w, r, e)
+	case s == nil && srv.retired():
+		srv.turnAway(w)
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
 	case s == nil:
@@ -317,6 +321,15 @@ func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestErro
 	WriteError(w, e)
 }
 
+// turnAway answers who wants a new session of a server that stops. A balancer
+// takes that for a reason to ask another one, and clients come back by themselves.
+func (srv *Server) turnAway(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Retry-After", "1")
+	h.Set("Connection", "close")
+	http.Error(w, "the server is stopping; come back in a moment", http.StatusServiceUnavailable)
+}
+
 // openPolling opens a session on the polling transport.
 func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request, s *Session) {
 	t := srv.opts.Polling(s)
@@ -338,7 +351,7 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 func (srv *Server) newSession(r *http.Request, q url.Values, rev Revision) *Session {
 	return &Session{
 		server:  srv,
-		id:      NewID(),
+		id:      srv.opts.Tag + NewID(),
 		rev:     rev,
 		dialect: dialectOf(q, r.UserAgent()),
 	}
@@ -399,6 +412,19 @@ func (srv *Server) pongFor(p Packet) *Prepared {
 		return srv.pong
 	}
 	return control(Pong, string(p.Data))
+}
+
+// Nudge has the poll of a session answered that waits, if one does; its client comes with the next one.
+func (srv *Server) Nudge(id string) {
+	s := srv.session(id)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, polls := s.transport.(RequestTransport); polls {
+		t.Nudge()
+	}
 }
 
 // session finds a session that has not timed out.

@@ -257,7 +257,7 @@ func TestNewID(t *testing.T) {
 	}
 }
 
-// Sessions that a closed server gets are told so at once; Close can be called again.
+// A closed server opens no sessions; Close can be called again.
 func TestClosedServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newFakeRig(t, engineio.Options{})
@@ -274,12 +274,33 @@ func TestClosedServer(t *testing.T) {
 		if f.count("close") != 1 || f.count("abort") != 0 || stuck.count("close") != 1 || stuck.count("abort") != 1 {
 			t.Errorf("transports: %q, %q", f.calls, stuck.calls)
 		}
-		late, f := r.open(eio4)
-		want(t, late.events, "closed: server shutting down")
-		if f.count("close") != 1 {
-			t.Error("the late client was not told")
+		late := request(r.srv, "GET", eio4)
+		if late.Code != http.StatusServiceUnavailable || late.Header().Get("Retry-After") != "1" {
+			t.Errorf("the late client got %d, %v", late.Code, late.Header())
 		}
-		wantError(t, request(r.srv, "GET", eio4+"&sid="+late.session.ID()), engineio.UnknownSession)
+		wantError(t, request(r.srv, "GET", eio4+"&sid="+idle.session.ID()), engineio.UnknownSession)
+		closeServer(t, r.srv)
+	})
+}
+
+// Sessions can be ended one by one, before Close; those that are left are served.
+func TestRetire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFakeRig(t, engineio.Options{})
+		one, _ := r.open(eio4)
+		ends := r.srv.Retire()
+		if len(ends) != 1 {
+			t.Fatalf("%d sessions, want 1", len(ends))
+		}
+		if late := request(r.srv, "GET", eio4); late.Code != http.StatusServiceUnavailable {
+			t.Errorf("a new session: %d", late.Code)
+		}
+		if err := one.session.Send(engineio.Prepare([]byte("still here"), 4)); err != nil {
+			t.Errorf("sending: %v", err)
+		}
+		ends[0]()
+		ends[0]()
+		want(t, one.events, "closed: server shutting down")
 		closeServer(t, r.srv)
 	})
 }

@@ -108,7 +108,7 @@ type candidate struct {
 	probed   bool
 }
 
-// ID is the session id, 24 characters that nobody can guess: who knows it can
+// ID is the session id, 24 characters behind [Options] Tag that nobody can guess: who knows it can
 // act as the client.
 func (s *Session) ID() string { return s.id }
 

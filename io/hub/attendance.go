@@ -85,12 +85,16 @@ func (p *presence) compareStanding(s *userShard, u *user, now time.Time) {
 	p.subjects = append(p.subjects, one)
 }
 
-// settleStanding is settle for an Attendance, which has taken the changes at a position.
-func (p *presence) settleStanding(one subject, at Position) {
+// settleStanding is settle for an Attendance, which has taken the changes at a position. list is what lists was before.
+func (p *presence) settleStanding(one subject, at Position, list uint64) {
 	u := one.user
 	s := p.indexes.userShard(u.uid)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p.lists.Load() != list { // it may have forgotten it
+		p.pending = append(p.pending, u)
+		return
+	}
 	u.told, u.ebb, u.toldTrails, u.toldConnect = one.online, false, one.trails, one.connections
 	present := u.present()
 	u.dirty = present && (!u.told || !u.stands())

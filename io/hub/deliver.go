@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -35,6 +36,9 @@ func (h *Hub) deliverMany(list []*Member, msg *Message) tally {
 				break
 			}
 			t.deliver(list[from:min(from+chunk, len(list))], msg)
+			// After 10 ms without this the runtime would think that it computes, and look every 20 µs whether it is inside
+			// a write, to take the processor from it.
+			runtime.Gosched()
 		}
 		mu.Lock()
 		defer mu.Unlock()

@@ -21,7 +21,7 @@ var (
 	// ErrClosed is returned by [Hub.Connect], [Member.Login] and [Hub.Push] once [Hub.Close] has begun.
 	ErrClosed = errors.New("the hub is closed")
 	// ErrAway is returned for what several servers have in common, while that cannot be reached.
-	ErrAway = errors.New("Redis is away")
+	ErrAway = errors.New("no connection to Redis")
 	// ErrBusy is returned for it while too many others wait for that: nothing has been done.
 	ErrBusy = errors.New("too many calls wait for Redis")
 )

@@ -51,21 +51,18 @@ func (t *trail) follow(c *Change) bool {
 }
 
 // agree has both trails say the same of the time before base, at which adopt has only seen what the client was then a member of:
-// since when, then knows as far as it was told, and otherwise it was so at after already. Called with recovery's mu held.
+// since when, then knows as far as it was told. Otherwise it was in a room at after already, or was in it until base: that is not less
+// than was true. Called with recovery's mu held.
 func (t *trail) agree(then *trail, after Position) {
 	for _, s := range t.spans {
-		switch is := then.find(SpanRoom, s.Name) >= 0; {
-		case s.Kind != SpanRoom:
-		case s.Since == t.base && !is:
+		if s.Kind == SpanRoom && s.Since == t.base && then.find(SpanRoom, s.Name) < 0 {
 			then.begin(SpanRoom, s.Name, after)
-		case s.Until == t.base && is:
-			then.end(SpanRoom, s.Name, after)
 		}
 	}
 	spans := slices.Clone(then.spans)
 	for i := range spans {
 		for _, s := range t.spans {
-			if one := &spans[i]; one.Until == open && one.Kind == s.Kind && one.Name == s.Name && s.Since <= t.base && s.Until > t.base {
+			if one := &spans[i]; one.Until == open && one.Kind == s.Kind && one.Name == s.Name && s.Since <= t.base && s.Until >= t.base {
 				one.Until = s.Until
 				break
 			}

@@ -6,7 +6,7 @@ const (
 	// maxBatch is how many users the changes of one call of the observer are about.
 	maxBatch = 10_000
 	// attendBatch is the same for an Attendance: others wait while it takes them.
-	attendBatch = 512
+	attendBatch = 128
 	// attendPause is how long at most an Attendance that has failed is left alone.
 	attendPause = 500 * time.Millisecond
 	// maxSpare is how large a buffer, in elements, is kept for the next time.
@@ -50,12 +50,8 @@ func (p *presence) attend() (hold time.Duration) {
 		return min(p.trouble.failed(err, len(p.pending)), attendPause)
 	}
 	p.trouble.over()
-	if p.lists.Load() != list {
-		p.putBack()
-		return p.tick
-	}
 	for _, one := range p.subjects {
-		p.settleStanding(one, at)
+		p.settleStanding(one, at, list)
 	}
 	return p.tick
 }

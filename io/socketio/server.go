@@ -169,6 +169,11 @@ func (srv *Server) guard(fn func()) (returned bool) {
 	return true
 }
 
+// Retire refuses new connections from now on, and returns what closes each of
+// those that there are, as Close does: for who lets them end one after the other
+// before that.
+func (srv *Server) Retire() []func() { return srv.engine.Retire() }
+
 // Close closes every connection, in such a way that clients come back, and
 // the hubs that the server made.
 func (srv *Server) Close(ctx context.Context) error {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -52,6 +54,17 @@ type box struct {
 	totals  totals
 	place   uint64 // whose receipt is at hand; 0: none
 	receipt receipt
+
+	// What is written last, see register and hand.
+	last  uint64    // the greatest place
+	names []naming  // of receipts
+	due   []arrival // letters that users get
+}
+
+// naming is where a message is to be found by its id.
+type naming struct {
+	key   string
+	place uint64
 }
 
 // makeInbox makes the parts that are missing, and returns the id.
@@ -123,10 +136,8 @@ func (b *box) turn(place uint64) error {
 	return err
 }
 
-// find returns the place of a message by its id, 0 if there is none.
-func (b *box) find(id, scope string) uint64 {
-	return placeOf(b.ids.Get(idKey(id, scope)))
-}
+// find returns the place of a message by the key of its id, 0 if there is none.
+func (b *box) find(key string) uint64 { return placeOf(b.ids.Get([]byte(key))) }
 
 // placeOf returns the place that v is, 0 if it is none.
 func placeOf(v []byte) uint64 {
@@ -136,24 +147,37 @@ func placeOf(v []byte) uint64 {
 	return binary.BigEndian.Uint64(v)
 }
 
-// open begins the receipt of a message, and has it at hand.
-func (b *box) open(place uint64, r receipt) error {
+// open begins the receipt of a message, and has it at hand. It can be found when register has been called.
+func (b *box) open(place uint64, key string, r receipt) error {
 	if err := b.turn(0); err != nil {
 		return err
 	}
 	b.place, b.receipt = place, r
-	if place > b.letters.Sequence() {
-		if err := b.letters.SetSequence(place); err != nil {
+	b.last = max(b.last, place)
+	b.names = append(b.names, naming{key, place})
+	return nil
+}
+
+// register has messages found by their ids. These are written in their order, which is several times cheaper than any other.
+func (b *box) register() error {
+	if b.last > b.letters.Sequence() {
+		if err := b.letters.SetSequence(b.last); err != nil {
 			return err
 		}
 	}
-	return b.ids.Put(idKey(r.ID, r.Scope), placeKey(place))
+	slices.SortStableFunc(b.names, func(x, y naming) int { return strings.Compare(x.key, y.key) })
+	for _, n := range b.names {
+		if err := b.ids.Put([]byte(n.key), placeKey(n.place)); err != nil {
+			return err
+		}
+	}
+	b.names = b.names[:0]
+	return nil
 }
 
-// put keeps the letter of o, whose receipt is at hand, for those of its users who have not got it, and evicts what has to
-// make room.
-func (b *box) put(o *op, gone map[arrival]struct{}, limits InboxOptions) error {
-	var users []string
+// put keeps the letter of o, whose receipt is at hand, for those of its users who have not got it: hand gives it to them.
+func (b *box) put(o *op, gone map[arrival]struct{}) error {
+	waiting := 0
 	for _, uid := range o.users {
 		fate := hub.Waiting
 		if _, is := gone[arrival{uid, o.place}]; is {
@@ -162,52 +186,59 @@ func (b *box) put(o *op, gone map[arrival]struct{}, limits InboxOptions) error {
 			b.receipt.Confirmed++
 			b.totals.confirmed++
 		} else {
-			users = append(users, uid)
+			b.due = append(b.due, arrival{uid, o.place})
+			waiting++
 		}
 		if err := b.addressees.Put(addresseeKey(o.place, uid), []byte{byte(fate)}); err != nil {
 			return err
 		}
 	}
-	if len(users) == 0 {
+	if waiting == 0 {
 		return b.retire()
 	}
-	return b.keepFor(users, o.letter, limits)
-}
-
-// keepFor keeps the letter at hand for the users, who are in order.
-func (b *box) keepFor(users []string, letter []byte, limits InboxOptions) error {
-	place := b.place
-	if err := b.letters.Put(placeKey(place), letter); err != nil {
-		return err
-	}
-	if err := b.expiry.Put(timeKey(b.receipt.expires, place), []byte{}); err != nil {
+	if err := b.letters.Put(placeKey(o.place), o.letter); err != nil {
 		return err
 	}
 	b.totals.letters++
-	b.totals.bytes += letterSize(len(letter), b.receipt.Stored)
-	b.totals.waiting += uint64(len(users))
+	b.totals.bytes += letterSize(len(o.letter), b.receipt.Stored)
+	b.totals.waiting += uint64(waiting)
+	return b.expiry.Put(timeKey(b.receipt.expires, o.place), []byte{})
+}
+
+// hand gives users the letters that they are due, user by user, and evicts what has to make room.
+func (b *box) hand(limits InboxOptions) error {
+	slices.SortFunc(b.due, arrival.compare)
 	var full []string
-	for _, uid := range users {
-		n, err := b.count(uid, 1)
+	for first, i := 0, 0; i < len(b.due); first = i {
+		uid := b.due[first].uid
+		for i < len(b.due) && b.due[i].uid == uid {
+			i++
+		}
+		n, err := b.count(uid, i-first)
 		if err != nil {
 			return err
 		}
 		if n > limits.MaxPerUser {
 			full = append(full, uid)
 		}
-		if err := b.users.Put(userKey(uid, place), []byte{}); err != nil {
-			return err
+		for _, a := range b.due[first:i] {
+			if err := b.users.Put(userKey(uid, a.place), []byte{}); err != nil {
+				return err
+			}
 		}
 	}
+	b.due = b.due[:0]
 	for _, uid := range full {
 		if err := b.evictOf(uid, limits.MaxPerUser); err != nil {
 			return err
 		}
 	}
 	for b.totals.bytes > uint64(limits.MaxBytes) {
-		if oldest, _ := b.letters.Cursor().First(); oldest == nil || placeOf(oldest) == place {
+		oldest, _ := b.letters.Cursor().First()
+		if newest, _ := b.letters.Cursor().Last(); bytes.Equal(oldest, newest) { // or there is none
 			return nil
-		} else if err := b.end(placeOf(oldest), hub.Evicted, 0); err != nil {
+		}
+		if err := b.end(placeOf(oldest), hub.Evicted, 0); err != nil {
 			return err
 		}
 	}
@@ -347,8 +378,8 @@ func (b *box) forget(place uint64) error {
 	if err := b.receipts.Delete(placeKey(place)); err != nil {
 		return err
 	}
-	if b.find(r.ID, r.Scope) == place {
-		if err := b.ids.Delete(idKey(r.ID, r.Scope)); err != nil {
+	if key := idKey(r.ID, r.Scope); b.find(key) == place {
+		if err := b.ids.Delete([]byte(key)); err != nil {
 			return err
 		}
 	}

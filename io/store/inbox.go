@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,7 +96,7 @@ type Inbox struct {
 
 var _ hub.Inbox = (*Inbox)(nil)
 
-// Inbox returns the inbox of the store, of which there is one. What is in its journal is taken over first.
+// Inbox returns the inbox of the store, of which there is one, with what is in its journal.
 func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 	if err := o.complete(); err != nil {
 		return nil, fmt.Errorf("opening the inbox: %w", err)
@@ -124,7 +125,7 @@ func (s *Store) Inbox(o InboxOptions) (*Inbox, error) {
 	return q, nil
 }
 
-// takeUp takes over what an earlier program has left in the journal, and returns who writes it from now on.
+// takeUp reads what an earlier program has left in the journal, and returns who writes it from now on, and has that taken over.
 func (q *Inbox) takeUp() (*scribe, error) {
 	w := &scribe{inbox: q, trouble: trouble{log: q.store.trouble.log}}
 	w.journal.path = q.store.path
@@ -143,24 +144,29 @@ func (q *Inbox) takeUp() (*scribe, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := w.journal.read(applied)
+	latest := -1 // the file of what was read before
+	err = w.journal.read(applied, func(file int, e entry) error {
+		ops, err := decodeOps(bytes.Clone(e.payload))
+		if err != nil {
+			return err
+		}
+		for _, o := range ops {
+			w.place = max(w.place, o.place)
+		}
+		if !q.current.empty() && file != latest {
+			q.sealed, q.current = q.current, fresh{}
+		}
+		latest = file
+		q.current.add(e.number, ops)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]freshEntry, len(found))
-	for i, e := range found {
-		entries[i].number = e.number
-		if entries[i].ops, err = decodeOps(e.payload); err != nil {
-			return nil, err
-		}
-		for _, o := range entries[i].ops {
-			w.place = max(w.place, o.place)
-		}
+	if n := q.sealed.ops + q.current.ops; n > 0 {
+		q.log.Info("the program was not stopped the last time: what the journal has is being taken over", "changes", n)
 	}
-	if err := q.applyAll(entries); err != nil {
-		return nil, fmt.Errorf("taking over the journal: %w", err)
-	}
-	q.first, w.applied = w.place, w.journal.last
+	q.first, w.applied, w.hurry = w.place, applied, true
 	return w, nil
 }
 
@@ -209,9 +215,8 @@ func (q *Inbox) Last() uint64 { return q.first }
 
 // Put implements hub.Inbox. The message is read before it returns.
 func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
-	o := &op{
-		kind: opPut, letter: encodeLetter(d.Message, millis(d.Expires)), users: slices.Sorted(slices.Values(d.Users)), stored: stored,
-	}
+	o := newPut(d, q.now())
+	o.stored = stored
 	switch {
 	case len(o.users) > maxAddressees:
 		stored(hub.Deposited{Err: hub.ErrTooManyUsers})
@@ -219,13 +224,6 @@ func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
 	case letterSize(len(o.letter), len(o.users)) > min(uint64(q.MaxBytes), maxEntry/2):
 		stored(hub.Deposited{Err: hub.ErrTooMuch})
 		return
-	}
-	o.receipt = receipt{
-		Receipt: hub.Receipt{
-			Note:   hub.Note{Scope: d.Scope, ID: d.Message.ID, Users: d.Online, Connections: d.Connections},
-			Stored: len(o.users), Waiting: len(o.users),
-		},
-		pushed: millis(q.now()), expires: millis(d.Expires),
 	}
 	q.putting.RLock()
 	defer q.putting.RUnlock()

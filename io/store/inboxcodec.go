@@ -182,7 +182,7 @@ func addresseeKey(place uint64, uid string) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(uid)), place), uid...)
 }
 
-func idKey(id, scope string) []byte { return []byte(id + "\x00" + scope) }
+func idKey(id, scope string) string { return id + "\x00" + scope }
 
 // timeKey is that of a place in the order of time.
 func timeKey(ms int64, place uint64) []byte {

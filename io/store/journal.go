@@ -1,10 +1,13 @@
 package store
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -29,6 +32,7 @@ type journal struct {
 	files [2]*os.File // nil until they are needed
 	turn  int         // which of them is being written
 	end   int64       // of what has been written to it
+	sizes [2]int64    // of the files
 	last  uint64      // the number of the latest entry
 }
 
@@ -36,6 +40,8 @@ const (
 	journalMagic = "crier inbox journal 1\n"
 	// entryHead is what comes before the payload of an entry.
 	entryHead = 16
+	// journalStep is how much longer than needed a file gets at most, in bytes.
+	journalStep = 4 << 20
 	// maxEntry is how large an entry may be, in bytes.
 	maxEntry = 1 << 30
 )
@@ -53,63 +59,118 @@ type entry struct {
 	payload []byte
 }
 
-// read returns the entries behind number applied, in their order. They are the latest from then on. An error wraps ErrDamaged
-// if what is there cannot be what was written.
-func (j *journal) read(applied uint64) ([]entry, error) {
-	var all []entry
+// read calls each for the entries behind number applied, in their order, with the file that has them. It looks through all
+// of them before that: an error that wraps ErrDamaged says that what is there cannot be what was written. What is appended
+// from then on comes behind the last one. The payload is valid until each returns.
+func (j *journal) read(applied uint64, each func(file int, e entry) error) error {
+	var first [2]uint64 // number in each of the files, 0 if there is none
 	for n := range j.files {
-		found, err := j.readFile(n)
+		_, err := j.readFile(n, func(e entry) error {
+			if first[n] == 0 {
+				first[n] = e.number
+			}
+			return nil
+		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, found...)
 	}
-	slices.SortFunc(all, func(a, b entry) int { return int(int64(a.number - b.number)) })
-	all = slices.DeleteFunc(all, func(e entry) bool { return e.number <= applied })
-	j.last = applied
-	for _, e := range all {
-		if e.number != j.last+1 {
-			return nil, fmt.Errorf("%w: its journal (%s, %s) goes on with entry %d, and %d was the last: it is of another state of the store",
-				ErrDamaged, j.name(0), j.name(1), e.number, j.last)
-		}
-		j.last = e.number
+	order := []int{0, 1}
+	if first[1] < first[0] {
+		order = []int{1, 0}
 	}
-	return all, nil
+	if err := j.readBehind(applied, order, func(int, entry) error { return nil }); err != nil {
+		return err
+	}
+	return j.readBehind(applied, order, each)
 }
 
-func (j *journal) readFile(n int) ([]entry, error) {
-	data, err := os.ReadFile(j.name(n))
-	switch head := j.head(); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
+// readBehind reads the files in that order.
+func (j *journal) readBehind(applied uint64, order []int, each func(int, entry) error) error {
+	j.last, j.turn, j.end = applied, 0, 0
+	for _, n := range order {
+		size, err := j.readFile(n, func(e entry) error {
+			if e.number <= applied {
+				return nil
+			}
+			if e.number != j.last+1 {
+				return fmt.Errorf("%w: its journal (%s, %s) goes on with entry %d, and %d was the last: it is of another state of the store",
+					ErrDamaged, j.name(0), j.name(1), e.number, j.last)
+			}
+			j.last, j.turn = e.number, n
+			return each(n, e)
+		})
+		if err != nil {
+			return err
+		}
+		if j.last > applied && j.turn == n {
+			j.end = size
+		}
+	}
+	return nil
+}
+
+// readFile calls each for the entries of one of the files, and returns how many bytes these take, with the head.
+func (j *journal) readFile(n int, each func(entry) error) (size int64, err error) {
+	f, err := os.Open(j.name(n))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading the journal: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("reading the journal: %w", err)
+	}
+	r := bufio.NewReaderSize(f, 64<<10)
+	want := j.head()
+	if info.Size() < int64(len(want)) { // it was being made
+		return 0, nil
+	}
+	head := make([]byte, len(want))
+	switch _, err := io.ReadFull(r, head); {
 	case err != nil:
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	case len(data) < len(head): // it was being made
-		return nil, nil
-	case string(data[:len(journalMagic)]) != journalMagic:
-		return nil, fmt.Errorf("%w: %s is not its journal: move that away", ErrDamaged, j.name(n))
-	case string(data[:len(head)]) != string(head):
-		return nil, fmt.Errorf("%s is the journal of another store, and may hold messages for users: move it to where that store is, or remove it", j.name(n))
-	default:
-		return parseEntries(data[len(head):]), nil
+		return 0, fmt.Errorf("reading the journal: %w", err)
+	case string(head[:len(journalMagic)]) != journalMagic:
+		return 0, fmt.Errorf("%w: %s is not its journal: move that away", ErrDamaged, j.name(n))
+	case !bytes.Equal(head, want):
+		return 0, fmt.Errorf("%s is the journal of another store, and may hold messages for users: move it to where that store is, or remove it", j.name(n))
 	}
+	size, err = readEntries(r, info.Size()-int64(len(want)), each)
+	return int64(len(want)) + size, err
 }
 
-// parseEntries returns the entries at the beginning of data. Their payloads share its memory.
-func parseEntries(data []byte) (all []entry) {
-	for len(data) >= entryHead {
-		size := int(binary.BigEndian.Uint32(data))
-		if size < entryHead-8 || size > len(data)-8 || binary.BigEndian.Uint32(data[4:]) != crc32.Checksum(data[8:8+size], journalTable) {
-			break
+// readEntries calls each for the entries at the beginning of what r has, left bytes, until each fails, and returns how many
+// bytes these take. The payload is valid until each returns.
+func readEntries(r io.Reader, left int64, each func(entry) error) (read int64, err error) {
+	var buf []byte
+	for last := uint64(0); left >= entryHead; {
+		var head [entryHead]byte
+		if _, err := io.ReadFull(r, head[:]); err != nil {
+			return read, fmt.Errorf("reading the journal: %w", err)
 		}
-		one := entry{binary.BigEndian.Uint64(data[8:]), data[entryHead : 8+size]}
-		if len(all) > 0 && one.number != all[len(all)-1].number+1 {
-			break
+		size := int64(binary.BigEndian.Uint32(head[:]))
+		if size < entryHead-8 || size > left-8 {
+			return read, nil
 		}
-		all = append(all, one)
-		data = data[8+size:]
+		left -= 8 + size
+		buf = append(slices.Grow(buf[:0], int(size)), head[8:]...)[:size]
+		if _, err := io.ReadFull(r, buf[entryHead-8:]); err != nil {
+			return read, fmt.Errorf("reading the journal: %w", err)
+		}
+		one := entry{binary.BigEndian.Uint64(buf), buf[entryHead-8:]}
+		if binary.BigEndian.Uint32(head[4:]) != crc32.Checksum(buf, journalTable) || last != 0 && one.number != last+1 {
+			return read, nil
+		}
+		last = one.number
+		if err := each(one); err != nil {
+			return read, err
+		}
+		read += 8 + size
 	}
-	return all
+	return read, nil
 }
 
 // newEntry returns dst, emptied, with room for what comes before the payload of an entry.
@@ -135,7 +196,10 @@ func (j *journal) append(b []byte) error {
 	}
 	f := j.files[j.turn]
 	sealEntry(b, j.last+1)
-	_, err := f.WriteAt(b, j.end)
+	err := j.extend(f, j.end+int64(len(b)))
+	if err == nil {
+		_, err = f.WriteAt(b, j.end)
+	}
 	if err == nil {
 		err = datasync(f)
 	}
@@ -149,27 +213,51 @@ func (j *journal) append(b []byte) error {
 	return nil
 }
 
-// open makes the file whose turn it is, or begins it anew.
+// extend makes the file whose turn it is longer than end, if it is not, by about half or journalStep: to write within a file
+// takes half the time of writing behind its end. Where there is no room for that it takes none, since others may need it.
+func (j *journal) extend(f *os.File, end int64) error {
+	size := &j.sizes[j.turn]
+	if end <= *size {
+		return nil
+	}
+	longer := end + min(*size/2, journalStep)
+	if _, err := f.WriteAt(make([]byte, longer-*size), *size); err != nil {
+		return f.Truncate(*size) // what is to be written may have room
+	}
+	*size = longer
+	return nil
+}
+
+// open opens the file whose turn it is. Unless it goes on behind what was read from it, it begins anew.
 func (j *journal) open() error {
-	f, err := os.OpenFile(j.name(j.turn), os.O_RDWR|os.O_CREATE, filePerm)
+	flags := os.O_RDWR
+	if j.end == 0 {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(j.name(j.turn), flags, filePerm)
 	if err != nil {
 		return err
 	}
 	head := j.head()
-	if _, err = f.WriteAt(head, 0); err == nil {
-		err = errors.Join(f.Sync(), syncDir(j.path))
+	if j.end == 0 {
+		if _, err = f.WriteAt(head, 0); err == nil {
+			err = errors.Join(f.Sync(), syncDir(j.path))
+		}
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		j.end = int64(len(head))
 	}
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	j.files[j.turn], j.end = f, int64(len(head))
+	j.files[j.turn], j.sizes[j.turn] = f, j.end
 	return nil
 }
 
 // rotate has the other file written from its beginning. The inbox must have taken over what is in it.
 func (j *journal) rotate() {
 	j.turn = 1 - j.turn
-	j.end = int64(len(j.head()))
+	if j.end = 0; j.files[j.turn] != nil {
+		j.end = int64(len(j.head()))
+	}
 }
 
 // close closes the files and, if the inbox has taken over all that is in them, removes them.

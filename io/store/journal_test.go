@@ -59,7 +59,7 @@ func TestJournalTorn(t *testing.T) {
 func FuzzOps(f *testing.F) {
 	m := &hub.Message{ID: "id", Event: "e"}
 	f.Add(appendOps(nil, []*op{
-		{kind: opPut, place: 1, receipt: receipt{Receipt: hub.Receipt{Note: hub.Note{ID: "id", Scope: "s"}, Stored: 2, Waiting: 2}, pushed: 1, expires: 2}, letter: encodeLetter(m, 2), users: []string{"a", "b"}},
+		{kind: opPut, place: 1, text: encodeReceipt(&receipt{Receipt: hub.Receipt{Note: hub.Note{ID: "id", Scope: "s"}, Stored: 2, Waiting: 2}, pushed: 1, expires: 2}), letter: encodeLetter(m, 2), users: []string{"a", "b"}},
 		{kind: opConfirm, uid: "a", places: []uint64{1, 1 << 60}},
 		{kind: opNote, place: 2, note: hub.Note{ID: "n", Time: time.UnixMilli(5), Acked: &hub.Acked{Users: 1, Connections: 2}}},
 	}))
@@ -94,13 +94,25 @@ func FuzzLetter(f *testing.F) {
 	})
 }
 
+// parseEntries returns the entries at the beginning of data.
+func parseEntries(data []byte) (all []entry) {
+	_, err := readEntries(bytes.NewReader(data), int64(len(data)), func(e entry) error {
+		all = append(all, entry{e.number, bytes.Clone(e.payload)})
+		return nil
+	})
+	if err != nil {
+		panic(err) // of a reader of bytes
+	}
+	return all
+}
+
 // frozen returns an inbox of which nothing has been taken over yet: all is in the first file of its journal.
 func frozen(t *testing.T, path string) *Inbox {
 	t.Helper()
 	return inbox(t, open(t, Options{Path: path}), InboxOptions{takeOver: time.Hour})
 }
 
-// journalOf returns the file of the journal that is being written, and what is in it.
+// journalOf returns the file of the journal that is being written, and what is in it, without the room behind that.
 func journalOf(t *testing.T, path string) (name string, data []byte) {
 	t.Helper()
 	name = path + ".journal-a"
@@ -108,11 +120,15 @@ func journalOf(t *testing.T, path string) (name string, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return name, data
+	end := len((&journal{id: make([]byte, 16)}).head())
+	for _, e := range parseEntries(data[end:]) {
+		end += entryHead + len(e.payload)
+	}
+	return name, data[:end]
 }
 
 // copyStore copies a store as it is, with the journal, which is what a kill -9 leaves.
-func copyStore(t *testing.T, path string) string {
+func copyStore(t testing.TB, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "crier.db")
 	for _, suffix := range []string{"", ".journal-a", ".journal-b"} {
@@ -280,6 +296,72 @@ func TestJournalRead(t *testing.T) {
 	expired.Expires = time.Now().Add(-time.Second)
 	put(t, q, expired)
 	if got := next(t, q, "u"); !slices.Equal(got, []string{"filed", "fresher"}) {
+		t.Errorf("u has %q", got)
+	}
+}
+
+// With both files of the journal full, as a kill leaves them, the next program has all of it at once, goes on behind it, and
+// can be killed as well at any moment.
+func TestJournalGoesOn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "crier.db")
+	q := frozen(t, path)
+	put(t, q, deposit("0", "", "u"))
+	put(t, q, deposit("1", "", "u"))
+	older := copyStore(t, path)
+	settle(t, q)
+	put(t, q, deposit("2", "", "u"))
+	q.Confirm("u", []uint64{1})
+	put(t, q, deposit("3", "", "u"))
+	at := copyStore(t, path)
+	data, err := os.ReadFile(older)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at, data, 0o600); err != nil { // nothing of the journal has been taken over
+		t.Fatal(err)
+	}
+	want := []string{"1", "2", "3"}
+	for n := range 4 {
+		s := open(t, Options{Path: at})
+		again := inbox(t, s, InboxOptions{takeOver: time.Hour})
+		if got := next(t, again, "u"); !slices.Equal(got, want) {
+			t.Fatalf("start %d: u has %q, want %q", n, got, want)
+		}
+		if r := put(t, again, deposit("2", "", "u")); !r.Known {
+			t.Errorf("start %d: a repetition: %+v", n, r)
+		}
+		id := fmt.Sprint(4 + n)
+		if r := put(t, again, deposit(id, "", "u")); r.Place != uint64(5+n) {
+			t.Errorf("start %d: place %d", n, r.Place)
+		}
+		want = append(want, id)
+		if n%2 == 1 {
+			settle(t, again)
+		}
+		at = copyStore(t, at)
+	}
+}
+
+// What is noted of a message before it is in the file is in its receipt, as what is noted later.
+func TestNotesInTheJournal(t *testing.T) {
+	q := frozen(t, filepath.Join(t.TempDir(), "crier.db"))
+	note := func(delivered int, acked *hub.Acked) {
+		q.Note(hub.Note{ID: "id", Time: time.Now(), Users: 1, Connections: 3, Delivered: delivered, Acked: acked})
+	}
+	check := func(delivered, acked int) {
+		t.Helper()
+		r, err := q.Receipt("", "id", false)
+		if err != nil || r.Stored != 1 || r.Connections != 3 || r.Delivered != delivered || r.Acked == nil || r.Acked.Users != acked {
+			t.Errorf("receipt %+v, %v", r, err)
+		}
+	}
+	put(t, q, deposit("id", "", "u"))
+	note(1, &hub.Acked{Users: 1})
+	note(2, nil)
+	check(2, 1)
+	note(3, &hub.Acked{Users: 2})
+	check(3, 2)
+	if got := next(t, q, "u"); !slices.Equal(got, []string{"id"}) {
 		t.Errorf("u has %q", got)
 	}
 }

@@ -24,7 +24,7 @@ type MemoryReceipts struct {
 
 // Note does what Inbox.Note does. Beyond a bound, the oldest receipts are forgotten.
 func (q *MemoryReceipts) Note(n hub.Note) {
-	key := string(idKey(n.ID, n.Scope))
+	key := idKey(n.ID, n.Scope)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.forget(n.Time)
@@ -61,9 +61,9 @@ func (q *MemoryReceipts) Receipt(scope, id string, anyScope bool) (hub.Receipt, 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.forget(time.Now())
-	n, known := q.all[string(idKey(id, scope))]
+	n, known := q.all[idKey(id, scope)]
 	if other, is := q.scopes[id]; !known && is && anyScope {
-		n, known = q.all[string(idKey(id, other))]
+		n, known = q.all[idKey(id, other)]
 	}
 	if !known {
 		return hub.Receipt{}, hub.ErrNoReceipt

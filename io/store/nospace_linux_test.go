@@ -34,6 +34,12 @@ func TestNoSpace(t *testing.T) {
 		}
 		ids = append(ids, job[0].ID)
 	}
+	shut(t, s)
+	s = open(t, Options{Path: s.Path()}) // there is no room to list what is free
+	q = queue(t, s)
+	if got := len(held(t, q)); got != len(ids) {
+		t.Errorf("opened again, it holds %d jobs of %d", got, len(ids))
+	}
 	if err := q.Remove(ids...); err != nil {
 		t.Errorf("removing in a full file system: %v", err)
 	}

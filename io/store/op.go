@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"time"
 
 	"crier/io/hub"
 )
@@ -13,7 +16,9 @@ type op struct {
 	place uint64 // of a put; of a note, for a message that has none yet
 
 	// Of a put.
+	key     string // of its id, see idKey
 	receipt receipt
+	text    []byte // encodeReceipt of that
 	letter  []byte
 	users   []string // in order
 	stored  func(hub.Deposited)
@@ -23,6 +28,26 @@ type op struct {
 	places []uint64
 
 	note hub.Note // of a note; its Time counts in milliseconds
+}
+
+// newPut returns a put, which has yet to get its place.
+func newPut(d hub.Deposit, now time.Time) *op {
+	o := &op{
+		kind:   opPut,
+		key:    idKey(d.Message.ID, d.Scope),
+		letter: encodeLetter(d.Message, millis(d.Expires)),
+		users:  slices.Clone(d.Users),
+		receipt: receipt{
+			Receipt: hub.Receipt{
+				Note:   hub.Note{Scope: d.Scope, ID: d.Message.ID, Users: d.Online, Connections: d.Connections},
+				Stored: len(d.Users), Waiting: len(d.Users),
+			},
+			pushed: millis(now), expires: millis(d.Expires),
+		},
+	}
+	slices.Sort(o.users)
+	o.text = encodeReceipt(&o.receipt)
+	return o
 }
 
 type opKind byte
@@ -50,7 +75,7 @@ func appendOps(b []byte, all []*op) []byte {
 		switch b = append(b, byte(o.kind)); o.kind {
 		case opPut:
 			b = binary.AppendUvarint(b, o.place)
-			b = appendText(b, encodeReceipt(&o.receipt))
+			b = appendText(b, o.text)
 			b = appendText(b, o.letter)
 			b = binary.AppendUvarint(b, uint64(len(o.users)))
 			for _, uid := range o.users {
@@ -78,7 +103,9 @@ func decodeOps(b []byte) (all []*op, err error) {
 		switch o.kind {
 		case opPut:
 			o.place = d.uvarint()
-			o.receipt, err = decodeReceipt(d.text())
+			o.text = d.text()
+			o.receipt, err = decodeReceipt(o.text)
+			o.key = idKey(o.receipt.ID, o.receipt.Scope)
 			o.letter = d.text()
 			for n := d.uvarint(); n > 0 && !d.bad; n-- {
 				o.users = append(o.users, string(d.text()))
@@ -132,7 +159,7 @@ func (f *fresh) add(number uint64, ops []*op) {
 		f.bytes += o.size()
 		switch o.kind {
 		case opPut:
-			f.ids[string(idKey(o.receipt.ID, o.receipt.Scope))] = o
+			f.ids[o.key] = o
 			for _, uid := range o.users {
 				f.letters[uid] = append(f.letters[uid], o)
 			}
@@ -153,44 +180,96 @@ func (f *fresh) last() uint64 {
 // empty reports whether there is nothing.
 func (f *fresh) empty() bool { return len(f.entries) == 0 }
 
-// apply makes the changes of some entries.
-func (b *box) apply(entries []freshEntry, limits InboxOptions) error {
-	gone := make(map[arrival]struct{}) // what is confirmed already is not written first
-	for _, e := range entries {
-		for _, o := range e.ops {
-			for _, place := range o.places {
-				gone[arrival{o.uid, place}] = struct{}{}
-			}
-		}
-	}
-	for _, e := range entries {
-		if e.number <= b.totals.applied {
-			continue
-		}
-		for _, o := range e.ops {
-			if err := b.make(o, gone, limits); err != nil {
-				return err
-			}
-		}
-		b.totals.applied = e.number
-	}
-	return nil
+// hindsight is what some changes say of messages that are stored by the same: it need not be written twice.
+type hindsight struct {
+	gone  map[arrival]struct{}
+	notes map[string]hub.Note // by the key of the put
 }
 
-// arrival is one confirmation.
+// arrival is a letter and a user.
 type arrival struct {
 	uid   string
 	place uint64
 }
 
-// make makes one change.
-func (b *box) make(o *op, gone map[arrival]struct{}, limits InboxOptions) error {
+func (a arrival) compare(b arrival) int {
+	return cmp.Or(cmp.Compare(a.uid, b.uid), cmp.Compare(a.place, b.place))
+}
+
+// lookAhead returns what entries say of the messages in them.
+func lookAhead(entries []freshEntry) hindsight {
+	h := hindsight{make(map[arrival]struct{}), make(map[string]hub.Note)}
+	var notes []hub.Note
+	for _, e := range entries {
+		for _, o := range e.ops {
+			if o.kind == opNote {
+				notes = append(notes, o.note)
+			}
+			for _, place := range o.places {
+				h.gone[arrival{o.uid, place}] = struct{}{}
+			}
+		}
+	}
+	if len(notes) == 0 {
+		return h
+	}
+	put := make(map[string]struct{})
+	for _, e := range entries {
+		for _, o := range e.ops {
+			if o.kind == opPut {
+				put[o.key] = struct{}{}
+			}
+		}
+	}
+	for _, n := range notes {
+		key := idKey(n.ID, n.Scope)
+		if _, is := put[key]; is {
+			h.notes[key] = addNote(h.notes[key], n)
+		}
+	}
+	return h
+}
+
+// addNote returns what two notes say, of which n is the later one.
+func addNote(before, n hub.Note) hub.Note {
+	if n.Acked == nil {
+		n.Acked = before.Acked
+	}
+	return n
+}
+
+// apply makes the changes of some entries.
+func (b *box) apply(entries []freshEntry, limits InboxOptions) error {
+	h := lookAhead(entries)
+	for _, e := range entries {
+		if e.number <= b.totals.applied {
+			continue
+		}
+		for _, o := range e.ops {
+			if err := b.make(o, h); err != nil {
+				return err
+			}
+		}
+		b.totals.applied = e.number
+	}
+	if err := b.register(); err != nil {
+		return err
+	}
+	return b.hand(limits)
+}
+
+// make makes one change, but for what register and hand do for all of them.
+func (b *box) make(o *op, h hindsight) error {
 	switch o.kind {
 	case opPut:
-		if err := b.open(o.place, o.receipt); err != nil {
+		r := o.receipt
+		if n, is := h.notes[o.key]; is {
+			r.note(n)
+		}
+		if err := b.open(o.place, o.key, r); err != nil {
 			return err
 		}
-		return b.put(o, gone, limits)
+		return b.put(o, h.gone)
 	case opConfirm:
 		for _, place := range o.places {
 			if _, err := b.settle(o.uid, place, hub.Confirmed); err != nil {
@@ -199,15 +278,22 @@ func (b *box) make(o *op, gone map[arrival]struct{}, limits InboxOptions) error 
 		}
 		return nil
 	}
-	return b.note(o)
+	return b.note(o, h)
 }
 
 // note adds a note to a receipt, or begins one.
-func (b *box) note(o *op) error {
+func (b *box) note(o *op, h hindsight) error {
 	n := o.note
-	place := b.find(n.ID, n.Scope)
+	key := idKey(n.ID, n.Scope)
+	if _, is := h.notes[key]; is { // the put has it
+		return nil
+	}
+	if err := b.register(); err != nil { // another note may have begun it
+		return err
+	}
+	place := b.find(key)
 	if place == 0 {
-		if err := b.open(o.place, receipt{Receipt: hub.Receipt{Note: n}, pushed: n.Time.UnixMilli()}); err != nil {
+		if err := b.open(o.place, key, receipt{Receipt: hub.Receipt{Note: n}, pushed: n.Time.UnixMilli()}); err != nil {
 			return err
 		}
 		return b.retire()
@@ -215,10 +301,14 @@ func (b *box) note(o *op) error {
 	if err := b.turn(place); err != nil {
 		return err
 	}
-	r := &b.receipt
+	b.receipt.note(n)
+	return nil
+}
+
+// note adds a note.
+func (r *receipt) note(n hub.Note) {
 	r.Users, r.Connections, r.Delivered = n.Users, n.Connections, n.Delivered
 	if n.Acked != nil {
 		r.Acked = n.Acked
 	}
-	return nil
 }

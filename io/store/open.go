@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -56,29 +55,23 @@ func openFile(o Options) (path string, db *bolt.DB, err error) {
 		return "", nil, err
 	}
 	if exists {
-		if err := check(path, o); err != nil {
+		p, err := check(path, o)
+		if err != nil {
 			return "", nil, explain(err)
 		}
-		if db, err = openBolt(path, o); err == nil { // which has read the whole of it, too
-			err = letGoOf(path, db)
+		if err := announceFree(path, p); err != nil { // the disk may be full
+			o.Logger.Warn("the free pages of the store could not be listed in it: opening it takes more memory", "path", path, "error", err)
 		}
-	} else {
-		db, err = create(path, o)
+		db, err = openBolt(path, o)
+		if err != nil {
+			return "", nil, explain(err)
+		}
+		return path, db, nil
 	}
-	if err != nil {
+	if db, err = create(path, o); err != nil {
 		return "", nil, explain(err)
 	}
 	return path, db, nil
-}
-
-// letGoOf calls letGo for the whole file.
-func letGoOf(path string, db *bolt.DB) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	letGo(db, info.Size())
-	return nil
 }
 
 // locate makes the folder of the file and resolves links, since a rename would replace them.
@@ -122,7 +115,7 @@ func explain(err error) error {
 }
 
 // boltOptions are those of every file. The list of free pages is not written with each transaction, which would cost more
-// the longer it is, but found when the file is opened.
+// the longer it is, but found when the file is opened: see announceFree.
 func boltOptions(o Options) *bolt.Options {
 	return &bolt.Options{Timeout: o.LockTimeout, FreelistType: bolt.FreelistMapType, NoFreelistSync: true}
 }
@@ -196,27 +189,36 @@ func syncDir(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// check reads the whole file without writing to it, and fails if any of it is not as it was written.
-func check(path string, o Options) error {
+// check reads the whole file without writing to it, and fails if any of it is not as it was written. It returns the pages
+// that it has read.
+func check(path string, o Options) (p *pages, err error) {
 	options := boltOptions(o)
 	options.ReadOnly = true
 	var db *bolt.DB
-	err := guard(func() (err error) {
+	err = guard(func() (err error) {
 		db, err = bolt.Open(path, filePerm, options)
 		return err
 	})
 	switch errno := syscall.Errno(0); {
 	case err == nil:
 	case errors.Is(err, bolterrors.ErrTimeout), errors.As(err, &errno), errors.Is(err, ErrDamaged):
-		return err
+		return nil, err
 	default: // of bbolt, about what is in the file
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	err = guard(func() error { return db.View(func(tx *bolt.Tx) error { return checkTx(path, db, tx) }) })
-	return errors.Join(err, db.Close())
+	err = guard(func() error {
+		return db.View(func(tx *bolt.Tx) (err error) {
+			if err = checkTx(path, tx); err == nil {
+				p, err = checkPages(path, db.Info().PageSize, uint64(tx.ID()))
+			}
+			return err
+		})
+	})
+	return p, errors.Join(err, db.Close())
 }
 
-func checkTx(path string, db *bolt.DB, tx *bolt.Tx) error {
+// checkTx looks whether the file is one that this program knows.
+func checkTx(path string, tx *bolt.Tx) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -240,34 +242,47 @@ func checkTx(path string, db *bolt.DB, tx *bolt.Tx) error {
 			return fmt.Errorf("%w: its part %q is missing", ErrDamaged, name)
 		}
 	}
-	w := walker{rest: func() { letGo(db, info.Size()) }}
-	return tx.ForEach(func(name []byte, b *bolt.Bucket) error { return w.walk(string(name), b) })
+	return nil
 }
 
-// walker reads a file.
-type walker struct {
-	rest func() // called now and then
-	n    int    // entries
-}
-
-// walk reads all that is in a bucket. Its path is its name behind those of the buckets that it is in.
-func (w *walker) walk(path string, b *bolt.Bucket) error {
-	const pause = 100_000
-	top, part, _ := strings.Cut(path, "/")
-	var before []byte
-	return b.ForEach(func(k, v []byte) error {
-		if w.n++; w.n%pause == 0 {
-			w.rest()
-		}
-		if before != nil && bytes.Compare(before, k) >= 0 {
-			return fmt.Errorf("%w: its part %q is in disorder", ErrDamaged, path)
-		}
-		before = k
-		if v == nil {
-			return w.walk(path+"/"+string(k), b.Bucket(k))
-		}
-		return checkEntry(top, part, k, v)
+// checkPages reads all pages that are in use, and every entry in them.
+func checkPages(path string, size int, tx uint64) (*pages, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p, err := newPages(f, size, tx)
+	if err != nil {
+		return nil, err
+	}
+	err = p.walk("", p.meta.root, 0, nil, nil, func(path string) func(k, v []byte) error {
+		top, part, _ := strings.Cut(path, "/")
+		return func(k, v []byte) error { return checkEntry(top, part, k, v) }
 	})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.findFree()
+}
+
+// announceFree has the file say which pages are free, unless it does, or another program has it open.
+func announceFree(path string, p *pages) error {
+	if p.meta.freeList != noFreeList {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if alone, err := lock(f); !alone || err != nil {
+		return err
+	}
+	if _, err := newPages(f, p.size, p.meta.tx); err != nil { // it is not the same any more
+		return err
+	}
+	return p.writeFree(f)
 }
 
 // checkEntry reads one entry of a bucket at the top, or of one in that.

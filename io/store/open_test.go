@@ -92,7 +92,11 @@ func TestDamaged(t *testing.T) {
 
 // Whatever page is overwritten, the program neither crashes nor starts without telling, unless nothing was in that page.
 func TestEveryPage(t *testing.T) {
-	good := filled(t)
+	t.Run("as it was made", func(t *testing.T) { everyPage(t, filled(t)) })
+	t.Run("opened again", func(t *testing.T) { everyPage(t, listed(t)) })
+}
+
+func everyPage(t *testing.T, good []byte) {
 	page := os.Getpagesize()
 	want := contents(t, good)
 	refused := 0

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"os"
+
 	"golang.org/x/sys/unix"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,4 +15,9 @@ func letGo(db *bolt.DB, size int64) {
 		// It is advice: when it fails, all is as it was.
 		unix.Syscall(unix.SYS_MADVISE, data, uintptr(size), unix.MADV_DONTNEED)
 	}
+}
+
+// readAhead has the system begin to read a part of a file. It is advice: when it fails, the part is read when it is needed.
+func readAhead(f *os.File, from, size int64) {
+	unix.Syscall6(unix.SYS_FADVISE64, f.Fd(), uintptr(from), uintptr(size), unix.FADV_WILLNEED, 0, 0)
 }

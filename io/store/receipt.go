@@ -30,11 +30,11 @@ func (q *Inbox) Receipt(scope, id string, anyScope bool) (r hub.Receipt, err err
 
 // look returns the place of a message, or hub.ErrNoReceipt.
 func (b *box) look(scope, id string, anyScope bool) (uint64, error) {
-	if place := b.find(id, scope); place != 0 {
+	if place := b.find(idKey(id, scope)); place != 0 {
 		return place, nil
 	}
 	if anyScope {
-		k, v := b.ids.Cursor().Seek(idKey(id, ""))
+		k, v := b.ids.Cursor().Seek([]byte(idKey(id, "")))
 		if strings.HasPrefix(string(k), id+"\x00") && placeOf(v) != 0 {
 			return placeOf(v), nil
 		}

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"errors"
+	"runtime"
 	"time"
 
 	"crier/io/hub"
@@ -15,11 +17,16 @@ const (
 	// entryBytes is how much goes into one entry of the journal, and then what has begun.
 	entryBytes = 8 << 20
 	// What the journal has is taken over from time to time, or when it is that much.
-	takeOverOps   = 8192
+	takeOverOps   = 32_768
 	takeOverBytes = 16 << 20
+	// How many changes go into one transaction then: the more, the fewer pages are written for each. In a file with more than
+	// manyHeld entries each change is of another page, which has to be in memory until all of them are written.
+	groupOfFew  = 16_384
+	groupOfMany = 2048
+	manyHeld    = 250_000
 	// mostOps and mostBytes are how much it may have that is not taken over.
 	mostOps   = 65_536
-	mostBytes = 64 << 20
+	mostBytes = 48 << 20
 )
 
 // ask is somebody who waits for all that was confirmed and noted to be in the file.
@@ -48,7 +55,8 @@ func (w *scribe) run() {
 	gather, again := newStoppedTimer(), time.NewTicker(q.InboxOptions.takeOver)
 	defer gather.Stop()
 	defer again.Stop()
-	idle := true // the timer does not run
+	idle := true  // the timer does not run
+	w.seal(false) // what there was
 	for {
 		puts := q.puts
 		if w.busy && w.much(mostOps, mostBytes) {
@@ -146,15 +154,21 @@ func (w *scribe) write(first *op) error {
 	return nil
 }
 
-// gather returns first, if it is not nil, and what else waits.
+// gather returns first, if it is not nil, and what else waits. Callers who have just been told put their next when they get
+// to run: that is waited for, while it brings more.
 func (w *scribe) gather(first *op) (puts []*op) {
 	if first == nil {
 		return nil
 	}
+	yielded := 0 // how many there were
 	for o, bytes := first, 0; ; {
 		puts = append(puts, o)
 		if bytes += o.size(); bytes >= entryBytes || len(puts) == maxGroup {
 			return puts
+		}
+		if len(w.inbox.puts) == 0 && len(puts) > yielded {
+			yielded = len(puts)
+			runtime.Gosched()
 		}
 		select {
 		case o = <-w.inbox.puts:
@@ -179,7 +193,7 @@ func (w *scribe) admit(puts []*op) []*op {
 	known := make([]*receipt, len(puts))
 	err := w.inbox.view(func(b *box) error {
 		for i, o := range puts {
-			if place := b.find(o.receipt.ID, o.receipt.Scope); place != 0 {
+			if place := b.find(o.key); place != 0 {
 				r, err := decodeReceipt(b.receipts.Get(placeKey(place)))
 				if err != nil {
 					return err
@@ -193,13 +207,11 @@ func (w *scribe) admit(puts []*op) []*op {
 		tell(puts, hub.Deposited{Err: err})
 		return nil
 	}
-	var ops []*op
-	here := make(map[string]*op)
+	w.inbox.findFresh(puts, known)
+	ops := make([]*op, 0, len(puts))
+	here := make(map[string]*op, len(puts))
 	for i, o := range puts {
-		key := string(idKey(o.receipt.ID, o.receipt.Scope))
-		if other := w.inbox.freshID(key); other != nil {
-			known[i] = &other.receipt
-		} else if other := here[key]; other != nil {
+		if other := here[o.key]; other != nil {
 			known[i] = &other.receipt
 		}
 		if r := known[i]; r != nil {
@@ -208,20 +220,21 @@ func (w *scribe) admit(puts []*op) []*op {
 		}
 		w.place++
 		o.place = w.place
-		here[key] = o
+		here[o.key] = o
 		ops = append(ops, o)
 	}
 	return ops
 }
 
-// freshID returns a put whose id is in the journal.
-func (q *Inbox) freshID(key string) *op {
+// findFresh sets the receipts of those puts whose id is in the journal.
+func (q *Inbox) findFresh(puts []*op, known []*receipt) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if o := q.current.ids[key]; o != nil {
-		return o
+	for i, o := range puts {
+		if other := cmp.Or(q.current.ids[o.key], q.sealed.ids[o.key]); other != nil {
+			known[i] = &other.receipt
+		}
 	}
-	return q.sealed.ids[key]
 }
 
 // addGathered adds confirmations and notes.
@@ -342,8 +355,12 @@ func (q *Inbox) takeOverForever() {
 // applyAll makes changes, in several transactions if they are many.
 func (q *Inbox) applyAll(entries []freshEntry) error {
 	for len(entries) > 0 {
+		most, err := q.mostAtOnce()
+		if err != nil {
+			return err
+		}
 		n, ops := 0, 0
-		for n < len(entries) && (n == 0 || ops+len(entries[n].ops) <= maxGroup) {
+		for n < len(entries) && (n == 0 || ops+len(entries[n].ops) <= most) {
 			ops += len(entries[n].ops)
 			n++
 		}
@@ -354,6 +371,18 @@ func (q *Inbox) applyAll(entries []freshEntry) error {
 		entries = entries[n:]
 	}
 	return nil
+}
+
+// mostAtOnce returns how many changes go into one transaction. In a large file it lets go of what the one before has read.
+func (q *Inbox) mostAtOnce() (int, error) {
+	var held uint64
+	if err := q.view(func(b *box) error { held = b.totals.letters + b.totals.retired; return nil }); err != nil {
+		return 0, err
+	}
+	if held < manyHeld {
+		return groupOfFew, nil
+	}
+	return groupOfMany, q.store.letGo()
 }
 
 // settled returns when all that was put, confirmed and noted before is in the file, or the error that keeps it out.

@@ -200,6 +200,14 @@ func (s *Store) view(fn func(*bolt.Tx) error) error {
 	return guard(func() error { return s.db.View(fn) })
 }
 
+// letGo has what was read of the file taken out of memory; see there.
+func (s *Store) letGo() error {
+	return s.view(func(tx *bolt.Tx) error { // in which the mapping stays where it is
+		letGo(s.db, tx.Size())
+		return nil
+	})
+}
+
 // guard turns what bbolt does about a damaged file, a panic or a memory fault, into an error.
 func guard(fn func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))

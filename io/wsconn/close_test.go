@@ -2,11 +2,13 @@ package wsconn
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -361,4 +363,51 @@ func TestWriteTimeoutIsForNoProgress(t *testing.T) {
 		}
 		closePoller(t, u)
 	})
+}
+
+// Who closes all connections waits for those who take something, and not for those who do not.
+func TestLinger(t *testing.T) {
+	for name, test := range map[string]struct {
+		takes int // one every 1.1 s
+		ended time.Duration
+		ctx   time.Duration
+		want  time.Duration
+	}{
+		"all have ended":         {takes: 9, ended: 500 * time.Millisecond, ctx: time.Hour, want: 500 * time.Millisecond},
+		"nobody takes anything":  {ended: time.Hour, ctx: time.Hour, want: 2 * time.Second},
+		"somebody takes some":    {takes: 5, ended: time.Hour, ctx: time.Hour, want: 7600 * time.Millisecond},
+		"until the context ends": {takes: 99, ended: time.Hour, ctx: 20 * time.Second, want: 20 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u, done := new(Upgrader), make(chan struct{})
+				ctx, cancel := context.WithTimeout(t.Context(), test.ctx)
+				defer cancel()
+				var others sync.WaitGroup
+				others.Go(func() {
+					select {
+					case <-time.After(test.ended):
+						close(done)
+					case <-ctx.Done():
+					}
+				})
+				others.Go(func() {
+					for range test.takes {
+						select {
+						case <-time.After(1100 * time.Millisecond):
+							u.flushed.Add(1)
+						case <-ctx.Done():
+						}
+					}
+				})
+				begun := time.Now()
+				u.Linger(ctx, done, 2*time.Second)
+				if took := time.Since(begun); took != test.want {
+					t.Errorf("%v, want %v", took, test.want)
+				}
+				cancel()
+				others.Wait()
+			})
+		})
+	}
 }

@@ -41,6 +41,13 @@ type PongHandler interface {
 	Pong(payload []byte)
 }
 
+// PauseHandler is what a Handler may implement in addition, to answer in one go what
+// was read in one go.
+type PauseHandler interface {
+	// Pause follows the last message of each read.
+	Pause()
+}
+
 // Conn is a WebSocket connection. Its methods may be called concurrently.
 type Conn struct {
 	output

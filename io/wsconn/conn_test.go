@@ -418,3 +418,39 @@ func TestConcurrentUse(t *testing.T) {
 		}
 	}
 }
+
+// pausing is a recorder that hears of the end of each read.
+type pausing struct{ *recorder }
+
+func (p pausing) Pause() { p.got <- "pause" }
+
+func TestPause(t *testing.T) {
+	u := newUpgrader(t, Options{})
+	server, client := tcpPair(t)
+	h := pausing{newRecorder()}
+	c := start(t, u, server, h)
+	for _, one := range []struct {
+		frames [][]byte // in one piece
+		want   []string
+	}{
+		{
+			[][]byte{clientFrame(ws.OpText, true, []byte("a")), clientFrame(ws.OpBinary, true, []byte("b"))},
+			[]string{"text:a", "binary:b", "pause"},
+		},
+		{[][]byte{clientFrame(ws.OpText, false, []byte("c"))}, []string{"pause"}},
+		{[][]byte{clientFrame(ws.OpContinuation, true, []byte("d"))}, []string{"text:cd", "pause"}},
+	} {
+		if _, err := client.Write(bytes.Join(one.frames, nil)); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range one.want {
+			if got := <-h.got; got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	}
+	c.Abort()
+	if err := h.wait(t); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+}

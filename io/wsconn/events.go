@@ -20,6 +20,9 @@ func (e *events) Data(p []byte) error {
 		return nil
 	}
 	err := c.up.dec.feed(&c.in, p, e)
+	if h, ok := c.h.(PauseHandler); ok {
+		h.Pause()
+	}
 	if err == nil || errors.Is(err, errStopped) {
 		return nil
 	}

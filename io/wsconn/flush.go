@@ -47,6 +47,7 @@ func (o *output) flushDirect() (more bool, err error) {
 	buf := o.up.joins.Get().(*[]byte)
 	n, err := o.nc.TryWrite(q.join(*buf))
 	o.up.joins.Put(buf)
+	o.up.flushed.Add(uint64(n))
 	q.advance(n)
 	if q.empty() {
 		return false, o.drained() // unlocks
@@ -92,6 +93,7 @@ func (o *output) flushStream() (more bool, err error) {
 
 // written takes n bytes off the queue, which was unlocked meanwhile.
 func (o *output) written(q *queue, n int) (more bool, err error) {
+	o.up.flushed.Add(uint64(n))
 	o.mu.Lock()
 	if o.out != q { // aborted
 		o.mu.Unlock()

@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,7 @@ type Upgrader struct {
 	records   sync.Pool // *[]byte of recordSize
 	open      atomic.Int64
 	queueFull atomic.Uint64
+	flushed   atomic.Uint64 // bytes that had been queued
 }
 
 // Stats counts what an Upgrader's connections did.
@@ -106,6 +108,28 @@ func setDefault[T comparable](v *T, def T) {
 // Stats returns the counters.
 func (u *Upgrader) Stats() Stats {
 	return Stats{Open: u.open.Load(), QueueFull: u.queueFull.Load()}
+}
+
+// Linger waits for done, or until ctx ends, or until nobody has taken anything of
+// what is queued for as long as quiet: that those who close all connections wait
+// for the slow, and not for the dead.
+func (u *Upgrader) Linger(ctx context.Context, done <-chan struct{}, quiet time.Duration) {
+	const looks = 10 // in that time
+	tick := time.NewTicker(quiet / looks)
+	defer tick.Stop()
+	before := u.flushed.Load()
+	for left := looks; left > 0; left-- {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if now := u.flushed.Load(); now != before {
+			before, left = now, looks+1
+		}
+	}
 }
 
 // Upgrade performs the handshake (RFC 6455 §4.2) on an HTTP/1.1 request and

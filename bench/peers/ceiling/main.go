@@ -5,9 +5,13 @@
 //
 //	writes N   accepts N connections; for each line of standard input, a payload, it writes a
 //	           WebSocket frame to all of them with write(2), and prints how many took it
+//	unicasts N BYTES
+//	           accepts N connections; for each line of standard input, a number, it writes as
+//	           many frames, each with an event of that size, to random ones, and prints how many
+//	           were taken
 //	pushes     a bare net/http handler that parses the JSON of a push and answers
 //
-// Both print their address first.
+// All print their address first.
 package main
 
 import (
@@ -26,10 +30,15 @@ func run(args []string) int {
 		if conns, err = strconv.Atoi(args[1]); err == nil {
 			err = writes(conns)
 		}
+	case len(args) == 3 && args[0] == "unicasts":
+		var conns, size int
+		if _, err = fmt.Sscan(args[1]+" "+args[2], &conns, &size); err == nil {
+			err = unicasts(conns, size)
+		}
 	case len(args) == 1 && args[0] == "pushes":
 		err = pushes()
 	default:
-		fmt.Fprintln(os.Stderr, "usage: ceiling writes N | ceiling pushes")
+		fmt.Fprintln(os.Stderr, "usage: ceiling writes N | ceiling unicasts N BYTES | ceiling pushes")
 		return 2
 	}
 	if err != nil {

@@ -1,0 +1,70 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// validSeeds are values, and what is nearly one.
+func validSeeds() []string {
+	deep := func(n int, open, inside, end string) string {
+		return strings.Repeat(open, n) + inside + strings.Repeat(end, n)
+	}
+	return []string{
+		`{"to":{"users":["user-1", 2]},"event":"new_msg","data":"text"}`, ` [ 1 , {"a":[]} , { } ] `, "\t\r\n1\t\r\n",
+		`"\"\\\/\b\f\n\r\t\u12aF"`, `"中文é😀"`, `0`, `-0`, `-1.25e+10`, `1E-2`, `0.5`, `true`, `false`, `null`, `""`, `[]`, `{}`,
+		``, ` `, `"`, `"\`, `"\"`, `"\x"`, `"\u12g4"`, `"\u123"`, `"\u123`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\xe4\xb8\"",
+		`-`, `01`, `1.`, `.5`, `1e`, `1e+`, `+1`, `--1`, `0x1`, `1 2`, `tru`, `truex`, `nul`, `TRUE`,
+		`[`, `]`, `[1`, `[1,`, `[1,]`, `[,1]`, `[1 2]`, `[1}`, `{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{"a" 1}`, `{a:1}`, `{1:1}`, `{"a":1]`, `{"a":1 "b":2}`, `{,}`, `{]`, `[}`,
+		"\ufeff1", "1\x00", "[\v1]", "\u00a01", `{"a":1}{`, `"a""b"`,
+		deep(maxDepth, "[", "", "]"), deep(maxDepth+1, "[", "", "]"), deep(maxDepth, "[", "1", "]"), deep(maxDepth+1, "[", "1", "]"),
+		deep(maxDepth, `{"a":`, "{}", "}"), deep(maxDepth-1, `{"a":`, "{}", "}"), deep(maxDepth, `{"a":`, "1", "}"), deep(maxDepth+1, `{"a":`, "1", "}"),
+		deep(1<<20, "[", "", ""),
+	}
+}
+
+func checkValid(t *testing.T, b []byte) {
+	t.Helper()
+	if got, want := validJSON(b), json.Valid(b) && utf8.Valid(b); got != want {
+		t.Errorf("%.80q: %v, want %v", b, got, want)
+	}
+}
+
+func TestValidJSON(t *testing.T) {
+	for _, one := range validSeeds() {
+		checkValid(t, []byte(one))
+		for cut := range min(len(one), 100) {
+			checkValid(t, []byte(one[:cut]))
+		}
+	}
+}
+
+// FuzzValidJSON looks for what is taken otherwise than by the standard library.
+func FuzzValidJSON(f *testing.F) {
+	for _, one := range validSeeds() {
+		f.Add([]byte(one))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) { checkValid(t, b) })
+}
+
+// BenchmarkValidJSON measures a push against the standard library.
+func BenchmarkValidJSON(b *testing.B) {
+	push := []byte(`{"to":{"users":["user-1234"]},"event":"new_msg","data":"` + strings.Repeat("x", 100) + `"}`)
+	for _, c := range []struct {
+		name  string
+		valid func([]byte) bool
+	}{
+		{"ours", validJSON},
+		{"standard", func(b []byte) bool { return json.Valid(b) && utf8.Valid(b) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if !c.valid(push) {
+					b.Fatal("not valid")
+				}
+			}
+		})
+	}
+}

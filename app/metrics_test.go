@@ -1,0 +1,120 @@
+package app
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"crier/configs"
+)
+
+// sample is a line of /metrics.
+var sample = regexp.MustCompile(`(?m)^(crier_\w+)(\{[^}]*\})? (\S+)$`)
+
+// series are the values of /metrics by name and labels.
+func (p *program) series() map[string]string {
+	p.t.Helper()
+	a := p.do(http.MethodGet, "http://"+p.PushAddr()+"/metrics", "")
+	same(p.t, "the status of /metrics", a.status, http.StatusOK)
+	all := make(map[string]string)
+	for _, m := range sample.FindAllStringSubmatch(a.body, -1) {
+		all[m[1]+m[2]] = m[3]
+	}
+	return all
+}
+
+// everything switches on what has figures.
+func everything(t *testing.T) func(*configs.Config) {
+	return func(c *configs.Config) {
+		c.Store.Path = filepath.Join(t.TempDir(), "crier.db")
+		c.Inbox.Open = true
+		c.Webhook.URL = "http://127.0.0.1:1/nobody"
+		c.Cluster.Redis = "redis://127.0.0.1:1"
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	p := start(t, func(c *configs.Config) {
+		everything(t)(c)
+		c.Cluster.Redis = ""
+	})
+	pg := p.openAs("1")
+	p.openOld()
+	same(t, "polling", p.pollStatus().status, http.StatusOK)
+	for _, path := range []string{"/ws", "/sse", "/comet", "/sockjs/0/s/xhr"} {
+		same(t, path, p.knock(t, path, "uid=2", nil), http.StatusOK)
+	}
+	same(t, "a push", p.push("1", "x"), "ok")
+	pg.want(`42["new_msg","x"]`)
+	same(t, "a push to nobody", p.push("3", "x"), "offline")
+	got := p.series()
+	for name, want := range map[string]string{
+		"crier_users": "2",
+		`crier_sockets{revision="4",transport="websocket"}`:    "1",
+		`crier_sockets{revision="3",transport="websocket"}`:    "1",
+		`crier_sockets{revision="4",transport="polling"}`:      "1",
+		`crier_sockets{revision="",transport="ws"}`:            "1",
+		`crier_sockets{revision="",transport="sse"}`:           "1",
+		`crier_sockets{revision="",transport="comet"}`:         "1",
+		`crier_sockets{revision="",transport="sockjs"}`:        "1",
+		"crier_pushes_total":                                   "2",
+		`crier_deliveries_total{result="delivered"}`:           "1",
+		"crier_push_seconds_count":                             "2",
+		`crier_handshake_seconds_count{transport="polling"}`:   "1",
+		`crier_handshake_seconds_count{transport="websocket"}`: "2",
+		"crier_redis_up": "",
+	} {
+		same(t, name, got[name], want)
+	}
+}
+
+// The names keep to the conventions of Prometheus, and the manual has each of them, and no others.
+func TestMetricsManual(t *testing.T) {
+	p := start(t, everything(t))
+	p.openAs("1")
+	p.pollStatus()
+	a := p.do(http.MethodGet, "http://"+p.PushAddr()+"/metrics", "")
+	problems, err := promlint.New(strings.NewReader(a.body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range problems {
+		t.Errorf("%s: %s", one.Metric, one.Text)
+	}
+	var shown []string
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (crier_\w+) `).FindAllStringSubmatch(a.body, -1) {
+		shown = append(shown, m[1])
+	}
+	manual, err := os.ReadFile("../docs/METRICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `(crier_\\w+)").FindAllStringSubmatch(string(manual), -1) {
+		told = append(told, m[1])
+	}
+	slices.Sort(shown)
+	slices.Sort(told)
+	if !slices.Equal(shown, told) {
+		t.Errorf("/metrics has\n%s\nthe manual\n%s", strings.Join(shown, "\n"), strings.Join(told, "\n"))
+	}
+	dashboard, err := os.ReadFile("../deploy/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := regexp.MustCompile(`crier_\w+`).FindAllString(string(dashboard), -1)
+	if len(used) < 15 {
+		t.Errorf("the dashboard uses %v", used)
+	}
+	for _, name := range used {
+		if base := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, ""); !slices.Contains(shown, base) && !slices.Contains(shown, name) {
+			t.Errorf("the dashboard uses %s, which there is not", name)
+		}
+	}
+}

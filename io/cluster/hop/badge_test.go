@@ -1,0 +1,66 @@
+package hop
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBadge(t *testing.T) {
+	now := time.Now()
+	secret, old := []byte("present"), []byte("before")
+	made := badge{kind: Visit, to: "abcdef", at: now, peer: "203.0.113.7:4711", extra: `{"a":"b c"}`}
+	request := func(header ...string) *http.Request {
+		r := httptest.NewRequest(http.MethodPost, "http://shop.example/socket.io/?sid=x&t=1", nil)
+		r.Header["Crier-Hop"] = header
+		return r
+	}
+	sign := func(b badge, secret []byte) string {
+		r := request()
+		return b.sign(secret, r.Method, r.Host, r.RequestURI)
+	}
+	good := sign(made, secret)
+	for name, key := range map[string][]byte{"the present secret": secret, "the one before": old} {
+		got, err := check([][]byte{secret, old}, request(sign(made, key)), now)
+		if err != nil || got.kind != made.kind || got.to != made.to || got.peer != made.peer || got.extra != made.extra {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	empty := made
+	empty.extra = ""
+	if got, err := check([][]byte{secret}, request(sign(empty, secret)), now); err != nil || got.extra != "" {
+		t.Errorf("nothing besides: %+v, %v", got, err)
+	}
+	for name, test := range map[string]struct {
+		r    *http.Request
+		at   time.Time
+		want error
+	}{
+		"another secret": {request(sign(made, []byte("guessed"))), now, errBadge},
+		"no secret":      {request(sign(made, nil)), now, errBadge},
+		"another kind":   {request(strings.Replace(good, "visit", "call", 1)), now, errBadge},
+		"another server": {request(strings.Replace(good, "abcdef", "abcdeg", 1)), now, errBadge},
+		"another peer":   {request(strings.Replace(good, "203.0.113.7", "127.0.0.1", 1)), now, errBadge},
+		"too old":        {request(good), now.Add(maxSkew + time.Second), errClock},
+		"too young":      {request(good), now.Add(-maxSkew - time.Second), errClock},
+		"two":            {request(good, good), now, errBadge},
+		"empty":          {request(""), now, errBadge},
+		"words missing":  {request("visit abcdef"), now, errBadge},
+		"no base64":      {request(strings.Repeat("! ", 5) + "!"), now, errBadge},
+		"another method": {func() *http.Request { r := request(good); r.Method = http.MethodGet; return r }(), now, errBadge},
+		"another host":   {func() *http.Request { r := request(good); r.Host = "bank.example"; return r }(), now, errBadge},
+		"another path":   {func() *http.Request { r := request(good); r.RequestURI += "&x"; return r }(), now, errBadge},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := check([][]byte{secret}, test.r, test.at); !errors.Is(err, test.want) {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if _, err := check(nil, test.r, test.at); err == nil {
+				t.Error("good for who has no secret")
+			}
+		})
+	}
+}
