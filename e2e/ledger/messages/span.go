@@ -38,6 +38,9 @@ func (s *spans) add(l stage.TabLine) {
 	}
 }
 
+// tracked says whether a connection of the tab could be recovered.
+func (t *tab) tracked() bool { return len(t.spans.all) > 0 }
+
 // live checks that tabs have got what is not stored without gaps: whatever was pushed while a span had been there for a while,
 // and went on for a while.
 func (v *verdict) live(e *evidence, i *inbox) {

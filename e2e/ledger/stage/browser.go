@@ -37,7 +37,6 @@ type Browsers struct {
 	script string
 	dir    string // for their books
 	url    string // of the server
-	oneWay bool   // WebSocket alone
 	diary  *Diary
 	fail   func(error)
 	hear   func(TabLine) // gets all lines; nil if nobody wants them
@@ -132,9 +131,6 @@ func (s *Browsers) Open(i int, o Opening) (*Tab, error) {
 	s.mu.Lock()
 	b := s.all[i%len(s.all)]
 	s.mu.Unlock()
-	if s.oneWay {
-		o.Transports = []string{"websocket"}
-	}
 	t := newTab(o.Tab, b, len(o.Transports) > 1 || o.Transports[0] != "websocket")
 	line := Line{On: TabOrdered, Browser: b.name, Tab: o.Tab, Lib: o.Lib, Slow: t.polls, Greet: o.Greet, Page: o.Page}
 	if err := s.diary.Note(line); err != nil {

@@ -145,7 +145,7 @@ func (r *Run) build(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the clients run in Node 20 or later: %w", err)
 	}
-	r.Browsers = &Browsers{node: node, script: r.options.Script, dir: r.Dir, url: r.public(), oneWay: r.Terms.Nodes > 0, diary: r.Diary, fail: r.fail, hear: r.Hear}
+	r.Browsers = &Browsers{node: node, script: r.options.Script, dir: r.Dir, url: r.public(), diary: r.Diary, fail: r.fail, hear: r.Hear}
 	r.Defer(r.Browsers.close)
 	return r.Browsers.start(processes)
 }
