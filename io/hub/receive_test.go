@@ -158,8 +158,8 @@ func TestForetoldInbox(t *testing.T) {
 	o := placedOptions()
 	o.Recovery.Shared, o.Inbox = n, newMemInbox(t)
 	h := newHub(t, o)
-	m, _, _ := track(t, h, "c", "")
-	if err := m.Login("42"); err != nil {
+	m := connect(t, h, &lineConn{id: "c"})
+	if err := errors.Join(m.Track(func(Beginning) error { return nil }), m.Login("42")); err != nil {
 		t.Fatal(err)
 	}
 	n.mu.Lock()
