@@ -150,6 +150,9 @@ func (m *maker) await(ctx context.Context, id string, first stage.Stamp) error {
 		if l, _, ok := m.timeline.At(stage.Now()); ok {
 			begun = max(begun, l.Start)
 		}
+		for _, o := range m.timeline.Outages(begun-stage.Span(settling), stage.Now()) {
+			begun = max(begun, min(o.To, stage.Now())+stage.Span(settling))
+		}
 		if _, late := m.timeline.Tick(max(begun, first), most); ended || late {
 			return nil
 		}

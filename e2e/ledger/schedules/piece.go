@@ -40,6 +40,9 @@ func (p *piece) Prepare(r *stage.Run) (map[string]string, error) {
 
 // Blows implements stage.Piece.
 func (p *piece) Blows(r *stage.Run) []stage.Blow {
+	if r.Terms.Nodes > 0 {
+		return append(r.ClusterBlows(), stage.Blow{Name: "browser", Weight: 1, Strike: r.KillBrowser})
+	}
 	return []stage.Blow{
 		{Name: "kill", Weight: 3, Strike: r.Kill},
 		{Name: "relapse", Weight: 1, Strike: r.Relapse},
