@@ -9,7 +9,7 @@
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients deb bench-quick ledger fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb bench-quick ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -56,6 +56,13 @@ bench-quick:
 # BOOK=callbacks is only one of the books; ARGS='-seed 7' repeats a run; -h has the rest.
 ledger: build e2e/node_modules/.stamp
 	$(GO) run ./e2e/ledger $(or $(BOOK),all) $(ARGS)
+
+# Three servers with a Redis, which are killed, stopped, cut off and restarted, in about ten minutes. ARGS='-seed 7' repeats a run.
+CLUSTER = $(GO) run ./e2e/ledger $(1) -nodes 3 $(2) $(ARGS)
+test-cluster: build e2e/node_modules/.stamp
+	$(call CLUSTER,messages,-owed 40000 -users 120 -faults 15)
+	$(call CLUSTER,callbacks,-owed 600 -users 150 -faults 8)
+	$(call CLUSTER,schedules,-owed 500 -users 100 -faults 8)
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

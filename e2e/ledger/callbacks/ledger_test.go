@@ -30,6 +30,24 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// TestNodes is a short run over three servers with a Redis.
+func TestNodes(t *testing.T) {
+	t.Parallel()
+	stagetest.NeedsRedis(t)
+	terms := Defaults()
+	terms.Nodes, terms.Owed, terms.Users, terms.Faults = 3, 160, 60, 3
+	terms.Without = append(stage.SlowBlows(), "stop", "redis stop", "roll", "restart", "browser", "outage", "hang", "cut")
+	e, v := performed(t, terms)
+	for _, one := range v.violations {
+		t.Errorf("%s %s %s: %s", one.UID, one.Kind, one.ID, one.Text)
+	}
+	for _, what := range []string{stage.ServerKill, stage.RedisKill} {
+		if e.Count[what] == 0 {
+			t.Errorf("there was no %q in the run", what)
+		}
+	}
+}
+
 // TestMutation loses callbacks on their way, some of which come in batches: the checker has to notice it, and to find nothing
 // else. Two that are lost of one user can be the offline and the online of an absence that need not have been told.
 func TestMutation(t *testing.T) {

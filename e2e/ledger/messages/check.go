@@ -21,6 +21,7 @@ type verdict struct {
 	discarded  int // of these: they have come to a client that ended, or its connection, before it handed them on
 	open       int // deliveries of messages whose push was never answered, to be stored or not
 	openCame   int // of these, that came
+	rolled     int // messages that were pushed while one of several servers was being restarted, and nothing else was wrong
 	owedLive   int // messages that are not stored times tabs that had to get them, since they never were without a recovery
 	recoveries int // of connections
 	arrivals   int // on the wire, of everything
@@ -57,6 +58,12 @@ func (v *verdict) accuse(kind, uid, id string, at stage.Stamp, format string, ar
 
 // letter checks that a message has come to everybody.
 func (v *verdict) letter(e *evidence, l *letter) {
+	if l.alone && e.rolling(l) {
+		v.rolled++
+		if l.tries > 2 || !l.accepted {
+			v.accuse("failed push", "", l.id, l.known, "it failed at two servers, though only one had been told to stop")
+		}
+	}
 	switch {
 	case !l.accepted:
 		v.open += len(l.users)

@@ -29,6 +29,7 @@ type letter struct {
 	accepted bool
 	partial  bool // not all of several servers were reached
 	node     int  // which of them has answered
+	alone    bool // in a call of its own
 	stored   bool // as the server has said
 	tries    int
 }
@@ -125,7 +126,9 @@ func (e *evidence) letter(l line) error {
 	case (l.On == sent) == (one != nil):
 		return fmt.Errorf("the publishers' book is wrong about %s", l.ID)
 	case l.On == sent:
-		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain, at: l.At}
+		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain, at: l.At, alone: l.Alone}
+	case l.On == open:
+		one.known = l.At
 	case l.On == accepted:
 		one.accepted, one.stored, one.tries = true, l.Stored, l.Tries
 		one.known, one.partial, one.node = l.At, l.Partial, l.Node

@@ -76,7 +76,7 @@ func (p *publisher) converse(ctx context.Context, l *client.Link, waiting []mess
 		}
 		waiting, sent = waiting[1:], sent-1
 		if p.random.IntN(4) == 0 {
-			if err := stage.Sleep(ctx, time.Duration(p.random.Int64N(int64(40*time.Millisecond)))); err != nil {
+			if err := stage.Sleep(ctx, p.pause(40*time.Millisecond)); err != nil {
 				return waiting, err
 			}
 		}

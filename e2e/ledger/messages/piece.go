@@ -69,6 +69,7 @@ func (p *piece) Cast(r *stage.Run) (cast []stage.Part, err error) {
 			name: fmt.Sprintf("publisher-%d", i+1), random: r.Source("publisher", i), users: uids, clients: clients,
 			book: p.book, timeline: r.Diary.Timeline, progress: r.Progress, owed: p.owed,
 		}
+		one.alone = i%4 < 2
 		play := []func(context.Context) error{one.single, one.single, one.batches, one.links}[i%4]
 		cast = append(cast, stage.Part{Name: one.name, Play: play})
 	}

@@ -43,6 +43,7 @@ type publisher struct {
 	progress *stage.Progress
 	owed     *owed
 	pushed   int
+	alone    bool // each message is pushed in a call of its own
 }
 
 // move has the next call go to a server at random, but not to the same if elsewhere.
@@ -53,6 +54,14 @@ func (p *publisher) move(elsewhere bool) {
 		return
 	}
 	p.at = p.random.IntN(n)
+}
+
+// pause is how long to wait before the next push, at most; longer with several servers, whose faults take longer.
+func (p *publisher) pause(most time.Duration) time.Duration {
+	if len(p.clients) > 1 {
+		most *= 10
+	}
+	return time.Duration(p.random.Int64N(int64(most)))
 }
 
 func (p *publisher) plainIn() int {
@@ -81,7 +90,7 @@ func (p *publisher) next(most int) ([]message, error) {
 			slices.Sort(m.users)
 			m.users = slices.Compact(m.users)
 		}
-		if err := p.note(line{On: sent, ID: m.id, From: p.name, N: m.n, Users: m.users, Plain: m.plain}); err != nil {
+		if err := p.note(line{On: sent, ID: m.id, From: p.name, N: m.n, Users: m.users, Plain: m.plain, Alone: p.alone}); err != nil {
 			return nil, err
 		}
 		all = append(all, m)
@@ -154,7 +163,7 @@ func (p *publisher) single(ctx context.Context) error {
 		if err := p.one(ctx, all[0]); err != nil {
 			return err
 		}
-		if err := stage.Sleep(ctx, time.Duration(p.random.Int64N(int64(20*time.Millisecond)))); err != nil {
+		if err := stage.Sleep(ctx, p.pause(20*time.Millisecond)); err != nil {
 			return err
 		}
 	}
@@ -189,7 +198,7 @@ func (p *publisher) batches(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := stage.Sleep(ctx, time.Duration(p.random.Int64N(int64(200*time.Millisecond)))); err != nil {
+		if err := stage.Sleep(ctx, p.pause(200*time.Millisecond)); err != nil {
 			return err
 		}
 	}

@@ -38,6 +38,19 @@ func (s *spans) add(l stage.TabLine) {
 	}
 }
 
+// rolling says whether a message was pushed while one of several servers was being restarted, and nothing else was wrong or had been
+// shortly before.
+func (e *evidence) rolling(l *letter) bool {
+	restarts := false
+	for _, o := range e.Timeline.Outages(l.at-stage.Span(stage.LeaseLag), l.known) {
+		if o.How != stage.ServerTerm {
+			return false
+		}
+		restarts = restarts || o.From <= l.known && o.To >= l.at
+	}
+	return restarts
+}
+
 // tracked says whether a connection of the tab could be recovered.
 func (t *tab) tracked() bool { return len(t.spans.all) > 0 }
 

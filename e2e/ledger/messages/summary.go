@@ -69,6 +69,9 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	fmt.Fprintf(&b, "wire        %d arrivals, of which %d in a tab that had the message already\n", v.arrivals, v.again)
 	fmt.Fprintf(&b, "live        %d messages that are not stored were owed to tabs with a connection that was never lost, or recovered, as %d were; %d gaps\n",
 		v.owedLive, v.recoveries, v.count("gap"))
+	if e.terms.Nodes > 0 {
+		fmt.Fprintf(&b, "restarts    %d messages were pushed one by one while a server was being restarted; %d were refused by two servers\n", v.rolled, v.count("failed push"))
+	}
 	fmt.Fprintf(&b, "indeterminate %d deliveries, whose push was not answered, and given up; %d of them came\n", v.open, v.openCame)
 	if e.terms.Drop > 0 {
 		noticed, all := v.noticed(e)

@@ -29,6 +29,9 @@ type maker struct {
 
 // play makes schedules until there are enough.
 func (m *maker) play(ctx context.Context) error {
+	if err := m.begin(ctx); err != nil {
+		return err
+	}
 	for m.progress.Claim(1) {
 		m.made++
 		if err := m.make(ctx, fmt.Sprintf("%s.%d", m.name, m.made), draw(m.random)); err != nil {
@@ -37,6 +40,16 @@ func (m *maker) play(ctx context.Context) error {
 		m.progress.Done()
 	}
 	return nil
+}
+
+// begin waits until schedules are seen to: of several servers one has to lead.
+func (m *maker) begin(ctx context.Context) error {
+	return m.again(ctx, func(call context.Context) error {
+		if _, err := m.client().Schedule(call, "none"); !gone(err) {
+			return err
+		}
+		return nil
+	})
 }
 
 // client returns that of some server.

@@ -59,8 +59,28 @@ func (r *Run) rage(ctx context.Context, all []Blow) error {
 		if err := b.Strike(ctx); err != nil {
 			return fmt.Errorf("%s: %w", b.Name, err)
 		}
+		if r.Terms.Nodes > 0 {
+			if err := r.rest(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// rest waits until all of several servers have been well for a while, so that there is something that has to be without gaps.
+func (r *Run) rest(ctx context.Context) error {
+	for begun := Now(); ; {
+		changed := r.Diary.Timeline.Wait()
+		if _, ok := r.Diary.Timeline.Tick(begun, 2*Lag); ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // Some returns a time of at most d. It is for blows.

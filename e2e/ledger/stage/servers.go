@@ -57,7 +57,7 @@ func (r *Run) newServers(ctx context.Context, settings map[string]string) error 
 			return err
 		}
 		r.Defer(link.close)
-		all := map[string]string{"CLUSTER_REDIS": "redis://" + link.address(), "CLUSTER_NODE": "node" + name}
+		all := map[string]string{"CLUSTER_REDIS": "redis://" + link.address(), "CLUSTER_NODE": "node" + name, "DRAIN_SPREAD": "2s"}
 		for name, value := range settings {
 			all[name] = value
 		}
