@@ -60,7 +60,7 @@ func (v *verdict) accuse(kind, uid, id string, at stage.Stamp, format string, ar
 func (v *verdict) letter(e *evidence, l *letter) {
 	if l.alone && e.rolling(l) {
 		v.rolled++
-		if l.tries > 2 || !l.accepted {
+		if l.tries > 2 || l.tries == 2 && !l.accepted {
 			v.accuse("failed push", "", l.id, l.known, "it failed at two servers, though only one had been told to stop")
 		}
 	}

@@ -128,7 +128,7 @@ func (e *evidence) letter(l line) error {
 	case l.On == sent:
 		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain, at: l.At, alone: l.Alone}
 	case l.On == open:
-		one.known = l.At
+		one.known, one.tries = l.At, l.Tries
 	case l.On == accepted:
 		one.accepted, one.stored, one.tries = true, l.Stored, l.Tries
 		one.known, one.partial, one.node = l.At, l.Partial, l.Node

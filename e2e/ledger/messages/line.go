@@ -19,7 +19,7 @@ type line struct {
 	Users  []string    `json:"users,omitempty"`  // to whom
 	Plain  bool        `json:"plain,omitempty"`  // it is not to be stored
 	Stored bool        `json:"stored,omitempty"` // of accepted: what the answer says
-	Tries  int         `json:"tries,omitempty"`  // of accepted: how often it was pushed
+	Tries  int         `json:"tries,omitempty"`  // of accepted and open: how often it was pushed
 	Alone  bool        `json:"alone,omitempty"`  // of sent: in a call of its own
 	Node   int         `json:"node,omitempty"`   // of accepted: at which of several servers
 	// Partial is what the answer says: not all of several servers have been reached.

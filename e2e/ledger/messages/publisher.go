@@ -120,7 +120,7 @@ func (p *publisher) abandon(all []message) (bool, error) {
 		return false, nil
 	}
 	for _, m := range all {
-		if err := p.note(line{On: open, ID: m.id}); err != nil {
+		if err := p.note(line{On: open, ID: m.id, Tries: m.tries}); err != nil {
 			return false, err
 		}
 		p.progress.Done()
