@@ -231,8 +231,8 @@ func (h *Hub) Reached(at Position) {
 }
 
 // Relist tells the [Attendance] once more of everybody who is here: it has lost that, or given it up, or something has not come here
-// that should have. When it has them, they are given what is stored and has not come. Of who has no connection
-// any more it is told only that he has gone, when he has: it may not know him.
+// that should have. When it has them, they are given what is stored and has not come. If they have gone in its eyes, they come anew
+// now. Of who has no connection any more it is told only that he has gone, when he has: it may not know him.
 func (h *Hub) Relist() {
 	p := h.presence
 	if p == nil || p.attendance == nil {
@@ -246,7 +246,7 @@ func (h *Hub) Relist() {
 		for _, u := range s.byUID {
 			u.toldConnect, u.toldTrails = 0, u.trails
 			if len(u.members.list) > 0 {
-				u.told = false
+				u.told, u.arrived = false, time.Since(p.start)
 				p.touch(u)
 			}
 		}

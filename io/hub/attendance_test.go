@@ -22,6 +22,7 @@ type register struct {
 	away  bool
 	at    Position
 	lines []string
+	last  PresenceChange
 	epoch int
 	tasks sync.WaitGroup
 }
@@ -53,7 +54,7 @@ func (r *register) Attend(changes []PresenceChange) (Position, error) {
 		if c.Cause != "" {
 			line += " " + c.Cause
 		}
-		r.lines = append(r.lines, line)
+		r.lines, r.last = append(r.lines, line), c
 	}
 	r.at++
 	at := r.at
@@ -255,6 +256,23 @@ func TestRelist(t *testing.T) {
 		d.Gone()
 		<-time.After(2 * time.Minute)
 		r.check("+waits 0", "-leaves 0 disconnect", "-waits 0 disconnect")
+	})
+}
+
+// Who is told of once more has come anew, if he had gone in the Attendance's eyes: not before he had.
+func TestRelistTime(t *testing.T) {
+	inRegister(t, Options{}, &register{}, func(t *testing.T, h *Hub, r *register) {
+		join(t, h, "a", "stays")
+		r.check("+stays 1")
+		<-time.After(time.Minute)
+		given := time.Now()
+		h.Relist()
+		r.check("+stays 1")
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.last.Time.Before(given) {
+			t.Errorf("he came %v before he was given up", given.Sub(r.last.Time))
+		}
 	})
 }
 
