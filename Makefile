@@ -4,6 +4,7 @@
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
 # make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
+# make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
@@ -60,7 +61,7 @@ ledger: build e2e/node_modules/.stamp
 # Three servers with a Redis, which are killed, stopped, cut off and restarted, in about ten minutes. ARGS='-seed 7' repeats a run.
 CLUSTER = $(GO) run ./e2e/ledger $(1) -nodes 3 $(2) $(ARGS)
 test-cluster: build e2e/node_modules/.stamp
-	$(call CLUSTER,messages,-owed 40000 -users 120 -faults 15)
+	$(call CLUSTER,messages,-owed 50000 -users 120 -faults 15)
 	$(call CLUSTER,callbacks,-owed 600 -users 150 -faults 8)
 	$(call CLUSTER,schedules,-owed 500 -users 100 -faults 8)
 
