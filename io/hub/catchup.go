@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -117,7 +118,7 @@ func (b *mailbox) read() portion {
 	h := b.member.hub
 	letters, err := h.inbox.Next(p.uid, after, h.limit.messages, h.limit.bytes)
 	if err != nil {
-		if h.shared == nil || !errors.Is(err, ErrAway) {
+		if h.shared == nil || !errors.Is(err, ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
 			h.unread.complain(h.log, err)
 			return p
 		}

@@ -19,7 +19,7 @@ func (r *Runner) try(ctx context.Context, l *line, first entry, ids []uint64) {
 	jobs, err := r.load(ids)
 	if err != nil {
 		r.trouble.failed("a stored job cannot be read", "job", ids[0], "error", err)
-		r.retryIn(l, r.opts.MaxBackoff)
+		r.retryIn(l, storeRetry)
 		return
 	}
 	if len(jobs) == 0 {

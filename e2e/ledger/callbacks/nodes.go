@@ -43,6 +43,19 @@ func (l *timeline) fences(from, to stage.Stamp) (all []interval) {
 	return all
 }
 
+// deaf returns the times in between in which servers could not tell Redis of anything. What they tell when it is back bears the times
+// of each of them: they need not agree on when a user, who went from one to another meanwhile, was last there.
+func (l *timeline) deaf(from, to stage.Stamp) (all []interval) {
+	for _, o := range l.Outages(from-l.terms.settling(), to) {
+		if o.How != stage.ServerKill && o.How != stage.ServerTerm {
+			all = append(all, interval{o.From - l.delay(), l.settled(o)})
+		}
+	}
+	return all
+}
+
+func (l *timeline) delay() stage.Stamp { return stage.Span(l.terms.Delay) + blur }
+
 // faults returns the times in between in which an arrival may not be known to all, because of some fault.
 func (l *timeline) faults(from, to stage.Stamp) (all []interval) {
 	for _, o := range l.Outages(from-l.terms.settling(), to) {
@@ -97,6 +110,8 @@ func (c *court) absent(tab string, s stage.Stay, gap interval) {
 	excused, kind := c.timeline.fences(gap.from, gap.to), "false departure"
 	if gap.from == s.From {
 		excused, kind = append(excused, c.timeline.faults(gap.from, gap.to)...), "missing arrival"
+	} else {
+		excused = append(excused, c.timeline.deaf(gap.from, gap.to)...)
 	}
 	for _, one := range gap.without(excused) {
 		if one.to-one.from > 2*blur {
@@ -106,12 +121,13 @@ func (c *court) absent(tab string, s stage.Stay, gap interval) {
 	}
 }
 
-// fenced says whether a user may have been told to have gone, though connected, since the server was given up.
+// fenced says whether a user may have been told to have gone, though connected, since the server was given up or could not say so.
 func (c *court) fenced(one callback) bool {
-	if one.Data.Cause != "node" {
-		return false
+	excused := c.timeline.deaf(one.at(), one.at())
+	if one.Data.Cause == "node" {
+		excused = append(excused, c.timeline.fences(one.at(), one.at())...)
 	}
-	for _, f := range c.timeline.fences(one.at(), one.at()) {
+	for _, f := range excused {
 		if f.from <= one.at() && one.at() <= f.to {
 			return true
 		}

@@ -30,6 +30,8 @@ func (s *spans) add(l stage.TabLine) {
 	case l.On == stage.TabIn && l.Trail == recovered && s.open:
 		last := &s.all[len(s.all)-1]
 		last.to, last.back = max(last.to, l.At), last.back+1
+	case l.On == stage.TabLogin && l.Trail == canRecover: // it has been told that something may be missing
+		s.open = false
 	case l.On == stage.TabIn, l.On == stage.TabBye, l.On == stage.TabGone:
 		s.open = false
 	case l.On == stage.TabProof && s.open:

@@ -23,7 +23,7 @@ type TabLine struct {
 	On    string `json:"on"`
 	Sent  Stamp  `json:"sent,omitempty"`  // of a proof
 	Clean bool   `json:"clean,omitempty"` // of gone
-	// Trail is of in: 1, the connection can be recovered; 2, it has been: nothing is missing since the one before.
+	// Trail is of login and in: 1, the connection can be recovered; 2, it has been: nothing is missing since the one before.
 	Trail int    `json:"trail,omitempty"`
 	Text  string `json:"text,omitempty"` // of wrong
 	Conn  int    `json:"conn,omitempty"` // of wire: which of the tab's connections

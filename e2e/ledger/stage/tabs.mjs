@@ -7,7 +7,7 @@
 //   {"do":"leave","tab":"t","how":"close" | "logout" | "fin" | "rst"}
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
-//   … "login"               it is connected and asks to be logged in
+//   … "login","trail":n     it is connected and asks to be logged in
 //   … "in","trail":n        this connection is logged in, as the server has said; 1, it can be recovered; 2, it is the one before, recovered
 //   … "proof","sent":ms     the server has answered this connection again, which it had therefore at some time since "sent"
 //   … "out"                 this connection has ended
@@ -159,13 +159,18 @@ class Tab {
     if (this.leaving) return;
     this.connection = {};
     if (this.greet) return this.loggedIn();
-    this.note("login");
+    this.note("login", this.trail());
     this.login(() => this.loggedIn());
   }
 
+  // trail says whether the connection can be recovered, which clients before 4.6 cannot, or has been.
+  trail() {
+    if (!this.recovery || this.socket.recovered === undefined) return {};
+    return { trail: this.socket.recovered ? 2 : 1 };
+  }
+
   loggedIn() {
-    const recovers = this.recovery && this.socket.recovered !== undefined; // clients before 4.6 cannot
-    this.note("in", recovers ? { trail: this.socket.recovered ? 2 : 1 } : {});
+    this.note("in", this.trail());
     if (this.leaving) return; // it is not to log in again behind its logout
     this.prove();
     this.timer = setInterval(() => this.prove(), PROOF_EVERY);
