@@ -263,6 +263,27 @@ func TestBrokenQueue(t *testing.T) {
 	}
 }
 
+// A job that could not be read, as when Redis was away, is tried soon after it can be, and what is behind it.
+func TestQueueIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &brokenQueue{Memory: NewMemory(), get: errTest}
+		rec := newRecorder(nil)
+		r := start(t, Options{Handler: rec.handle, Queue: q, MaxBackoff: time.Hour})
+		for _, text := range []string{"1", "2"} {
+			if err := r.Put(job("k", text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		q.get = nil
+		time.Sleep(storeRetry)
+		synctest.Wait()
+		if n := len(rec.all()); n != 2 {
+			t.Errorf("%d jobs were done", n)
+		}
+	})
+}
+
 // BenchmarkPut is one job in, tried and done.
 func BenchmarkPut(b *testing.B) {
 	r, err := New(Options{Handler: func(context.Context, Job) (bool, error) { return false, nil }, MaxJobs: b.N + 1})
