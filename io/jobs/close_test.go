@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,10 +264,24 @@ func TestBrokenQueue(t *testing.T) {
 	}
 }
 
+// awayQueue cannot be read while it is away.
+type awayQueue struct {
+	*Memory
+	away atomic.Bool
+}
+
+func (q *awayQueue) Get(id uint64) (Job, error) {
+	if q.away.Load() {
+		return Job{}, errTest
+	}
+	return q.Memory.Get(id)
+}
+
 // A job that could not be read, as when Redis was away, is tried soon after it can be, and what is behind it.
 func TestQueueIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := &brokenQueue{Memory: NewMemory(), get: errTest}
+		q := &awayQueue{Memory: NewMemory()}
+		q.away.Store(true)
 		rec := newRecorder(nil)
 		r := start(t, Options{Handler: rec.handle, Queue: q, MaxBackoff: time.Hour})
 		for _, text := range []string{"1", "2"} {
@@ -275,7 +290,7 @@ func TestQueueIsBack(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		q.get = nil
+		q.away.Store(false)
 		time.Sleep(storeRetry)
 		synctest.Wait()
 		if n := len(rec.all()); n != 2 {
