@@ -1,0 +1,89 @@
+package load
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Publisher pushes to everybody, over one connection that is kept alive.
+type Publisher struct {
+	addr netip.AddrPort
+	head []byte
+	body template
+	conn net.Conn // nil: there is none
+	out  []byte
+	in   []byte
+}
+
+// NewPublisher returns one that pushes as form says.
+func NewPublisher(addr netip.AddrPort, host string, form Form) *Publisher {
+	return &Publisher{addr: addr, head: form.head(form.Path, host), body: parseTemplate(form.All)}
+}
+
+// Publish sends contents, all in one piece, and waits until the server has taken each.
+func (p *Publisher) Publish(contents [][]byte, patience time.Duration) error {
+	p.out = p.out[:0]
+	for _, content := range contents {
+		body := p.body.append(nil, 0, func(dst []byte) []byte { return append(dst, content...) })
+		p.out = appendRequest(p.out, p.head, body)
+	}
+	if err := p.exchange(len(contents), patience); err != nil {
+		return fmt.Errorf("pushing to all: %w", err)
+	}
+	return nil
+}
+
+func (p *Publisher) exchange(answers int, patience time.Duration) error {
+	if p.conn == nil {
+		conn, err := net.DialTimeout("tcp", p.addr.String(), patience)
+		if err != nil {
+			return err
+		}
+		p.conn, p.in = conn, nil
+	}
+	if err := p.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	if _, err := p.conn.Write(p.out); err != nil {
+		return err
+	}
+	var buf [8192]byte
+	for answers > 0 {
+		r, rest, ok, err := cutResponse(p.in)
+		switch {
+		case err != nil:
+			return err
+		case ok && r.status != 200 && r.status != 202:
+			return r.errorText()
+		case ok:
+			answers--
+			p.in = rest
+			if closes, _ := r.header("connection"); string(closes) == "close" {
+				if answers > 0 {
+					return errors.New("the server takes no second request on a connection, and so no burst")
+				}
+				return p.Close()
+			}
+			continue
+		}
+		n, err := p.conn.Read(buf[:])
+		if err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		p.in = append(p.in, buf[:n]...)
+	}
+	return nil
+}
+
+// Close ends the connection.
+func (p *Publisher) Close() error {
+	if p.conn == nil {
+		return nil
+	}
+	err := p.conn.Close()
+	p.conn = nil
+	return err
+}
