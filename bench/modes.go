@@ -87,6 +87,9 @@ func (r *run) send(ctx context.Context, pub *load.Publisher, began time.Time) er
 		if err != nil {
 			return err
 		}
+		if r.fleet.Counts().Ready == 0 {
+			return errors.New("no client is left")
+		}
 		for i := range contents {
 			contents[i] = r.fleet.Broadcasting(nil, r.o.Size)
 		}

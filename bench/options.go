@@ -127,11 +127,14 @@ func (o *Options) validate() error {
 	case o.Size < load.StampSize || o.Size > 1<<20:
 		return mistake("a message has %d bytes to 1 MiB", load.StampSize)
 	}
-	if (o.Mode == Events || o.Mode == Churn && o.Server.LoggedIn == "ack") && o.Server.Login == "" {
+	if o.Mode == Events && o.Server.Login == "" {
 		return mistake("without a login event there is nothing to acknowledge")
 	}
 	if o.Mode == Events && o.speech() != load.SocketIO {
 		return mistake("events are acknowledged over Socket.IO only")
+	}
+	if o.Mode == Polling && o.Server.Speech != load.SocketIO {
+		return mistake("only Socket.IO is polled")
 	}
 	if o.pushes() {
 		return o.validatePushes()

@@ -25,6 +25,7 @@ type client struct {
 	waits   bool // for room in the socket
 	fd      int
 	attempt uint32        // number of its connection
+	tries   int           // that have failed since it was last logged in
 	begun   time.Duration // when that was begun
 	rest    []byte        // the beginning of something
 	out     []byte        // what the socket has not taken

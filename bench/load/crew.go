@@ -69,7 +69,9 @@ func (f *Fleet) Broadcasting(dst []byte, size int) []byte {
 	defer f.mu.Unlock()
 	f.sent++
 	now := f.Now()
-	f.rounds[uint32(f.sent)] = &round{missing: f.counts.Ready - f.counts.Asleep, sent: now}
+	if readers := f.counts.Ready - f.counts.Asleep; readers > 0 {
+		f.rounds[uint32(f.sent)] = &round{missing: readers, sent: now}
+	}
 	return f.stamp.Append(dst, now, f.sent, size)
 }
 
@@ -78,7 +80,7 @@ func (f *Fleet) loggedIn(c *client) {
 	if c.phase == ready {
 		return
 	}
-	c.phase, c.lost = ready, false
+	c.phase, c.lost, c.tries = ready, false, 0
 	f.opening--
 	f.counts.Ready++
 	f.counts.Logins++

@@ -16,6 +16,7 @@ import (
 const (
 	nap       = time.Millisecond
 	comeAgain = 100 * time.Millisecond // after a failure
+	maxTries  = 3                      // to log in, unless the clients are to come back whatever happens
 	sweep     = 500 * time.Millisecond // how often it is looked who takes too long
 )
 
@@ -250,8 +251,11 @@ func (f *Fleet) fail(c *client, err error) {
 	case was < ready:
 		f.counts.Failed++
 		err = fmt.Errorf("a client could not log in: %w", err)
-		if !f.returning && c.kind != errand {
-			f.fatal = errors.Join(f.fatal, err)
+		c.tries++
+		if c.tries == maxTries && !f.returning && c.kind != errand {
+			if f.fatal == nil {
+				f.fatal = err
+			}
 			return
 		}
 	case c.kind == sleeps:
@@ -266,7 +270,7 @@ func (f *Fleet) fail(c *client, err error) {
 	if len(f.faults) < 3 {
 		f.faults = append(f.faults, err)
 	}
-	if f.returning && c.kind != errand {
+	if (f.returning || was < ready) && c.kind != errand {
 		c.begun = f.Now() + comeAgain
 		f.later = append(f.later, c)
 	}
