@@ -26,6 +26,9 @@ func Start(cmd *exec.Cmd, cpu int) (*Child, error) {
 	return &Child{Process: Process(cmd.Process.Pid), cmd: cmd}, nil
 }
 
+// Wait waits for the process to end by itself.
+func (c *Child) Wait() error { return c.cmd.Wait() }
+
 // Stop ends the process, after five seconds by force.
 func (c *Child) Stop() error {
 	err := c.cmd.Process.Signal(syscall.SIGTERM)

@@ -14,6 +14,23 @@ import (
 // Process is a process of this machine, by its number, with all its threads but none of its children.
 type Process int
 
+// Worker is the youngest process that it has made, or that one has made; itself if there is none.
+func (p Process) Worker() (Process, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", p, p))
+	if err != nil {
+		return 0, fmt.Errorf("listing the children of process %d: %w", p, err)
+	}
+	list := strings.Fields(string(data))
+	if len(list) == 0 {
+		return p, nil
+	}
+	youngest, err := strconv.Atoi(list[len(list)-1])
+	if err != nil {
+		return 0, fmt.Errorf("listing the children of process %d: %w", p, err)
+	}
+	return Process(youngest).Worker()
+}
+
 // Resident is how many bytes of the process are in memory.
 func (p Process) Resident() (int, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p))
