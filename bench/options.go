@@ -201,6 +201,9 @@ func (o *Options) target() (load.Target, error) {
 	t := load.Target{
 		Addr: at.addr, Host: at.host, Path: path, Speech: o.speech(), EIO: s.EIO, Login: s.Login, LoggedIn: s.LoggedIn,
 	}
+	if err := t.Validate(); err != nil {
+		return t, mistake("%v", err)
+	}
 	return t, nil
 }
 
