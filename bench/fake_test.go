@@ -39,7 +39,6 @@ type fakeClient struct {
 	conn  net.Conn
 	count int
 	held  []string // packets for a poll
-	beats int
 }
 
 // startFake starts one, and returns the options of a short run against it.

@@ -156,9 +156,8 @@ func (f *Fleet) errand(_ *client, request []byte) {
 
 // turns are events that clients send, in turn.
 type turns struct {
-	atOnce int    // events of one turn; 0: none
-	event  string // its packet behind the number
-	next   int    // whose turn it is
+	atOnce int // events of one turn; 0: none
+	next   int // whose turn it is
 }
 
 // Talk has clients send events that are acknowledged, a few at once, until Hush.
