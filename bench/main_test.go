@@ -49,6 +49,6 @@ func startCrier(t *testing.T, mode bench.Mode) bench.Options {
 func options(mode bench.Mode) bench.Options {
 	return bench.Options{
 		Mode: mode, Server: bench.Servers()["crier"], Clients: 20, Concurrency: 4, Duration: 200 * time.Millisecond, Patience: patience,
-		Size: 100, Burst: 1, AtOnce: 3, Batch: 5,
+		Burst: 1, AtOnce: 3, Batch: 5,
 	}
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -52,14 +53,14 @@ type Options struct {
 	Duration    time.Duration
 	// Patience is how long nothing may happen before what is awaited is given up.
 	Patience time.Duration
-	Size     int     // of a message, in bytes
+	Size     int     // of a message, in bytes; 0: 100
 	Rate     float64 // messages a second; 0: as many as the server takes
-	Burst    int     // broadcasts that are sent at once
+	Burst    int     // broadcasts that are sent at once; 0: one
 	Sleepers int     // more clients that never read, beside those of a broadcast
-	AtOnce   int     // events that a client sends at once
-	Via      Via
-	Batch    int    // pushes in a request
-	Key      string // for pushes; "": none
+	AtOnce   int     // events that a client sends at once; 0: one
+	Via      Via     // "": KeepAlive
+	Batch    int     // pushes in a request, with Via Batch; 0: 100
+	Key      string  // for pushes; "": none
 	// From are addresses of this machine to connect from; none: as many of 127.0.0.x as it takes, if the server is there.
 	From []netip.Addr
 	// PID is the server's process, whose processor time and memory are read; 0: they are not.
@@ -113,6 +114,15 @@ func (m *Mistake) Error() string { return m.Text }
 
 func mistake(format string, args ...any) error { return &Mistake{fmt.Sprintf(format, args...)} }
 
+// complete puts in what is left out.
+func (o *Options) complete() {
+	o.Size = cmp.Or(o.Size, 100)
+	o.Burst = cmp.Or(o.Burst, 1)
+	o.AtOnce = cmp.Or(o.AtOnce, 1)
+	o.Batch = cmp.Or(o.Batch, 100)
+	o.Via = cmp.Or(o.Via, KeepAlive)
+}
+
 // validate says what cannot be.
 func (o *Options) validate() error {
 	switch {
@@ -147,7 +157,7 @@ func (o *Options) validatePushes() error {
 		return mistake("%v", err)
 	}
 	switch o.Via {
-	case KeepAlive, Fresh, "":
+	case KeepAlive, Fresh:
 	case Batch:
 		if o.Server.Form.BatchPath == "" {
 			return mistake("this server takes no batches")

@@ -132,7 +132,9 @@ func (r *Result) Print(w io.Writer) error {
 	if r.Sleepers > 0 {
 		line("sleepers", "%d still connected", r.Sleepers)
 	}
-	line("heartbeats", "%d", r.Heartbeats)
+	if r.Mode != Idle {
+		line("heartbeats", "%d", r.Heartbeats)
+	}
 	r.printFaults(line)
 	return t.Flush()
 }

@@ -31,6 +31,7 @@ var errInterrupted = errors.New("interrupted")
 // that there is, or nil if there is none, and the error says why; the error is [ErrLost] if the run was whole and
 // messages were not.
 func Run(ctx context.Context, o Options, tell func(string)) (*Result, error) {
+	o.complete()
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
@@ -151,8 +152,8 @@ func (r *run) connect(ctx context.Context) error {
 
 func newRate(what string, count int, d time.Duration, l *Latency) *Rate {
 	rate := &Rate{What: what, Count: count, Latency: l}
-	if count > 0 {
-		rate.Seconds = max(d, time.Microsecond).Seconds()
+	if d > 0 {
+		rate.Seconds = d.Seconds()
 		rate.PerSecond = float64(count) / rate.Seconds
 	}
 	return rate

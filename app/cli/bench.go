@@ -156,14 +156,8 @@ func benchOptions(c *cli.Context, mode bench.Mode) (bench.Options, error) {
 	o := bench.Options{
 		Mode: mode, URL: c.String("url"), PushURL: c.String("push-url"), Server: server,
 		Clients: c.Int("clients"), Concurrency: c.Int("concurrency"), Duration: c.Duration("duration"), Patience: c.Duration("patience"),
-		Size: 100, Rate: c.Float64("rate"), Burst: 1, Sleepers: c.Int("sleepers"), AtOnce: 1, Via: bench.Via(c.String("via")), Batch: 1, PID: c.Int("pid"),
-	}
-	for name, value := range map[string]*int{"size": &o.Size, "burst": &o.Burst, "at-once": &o.AtOnce, "batch": &o.Batch} {
-		for _, f := range c.Command.Flags {
-			if f.Names()[0] == name {
-				*value = c.Int(name)
-			}
-		}
+		Size: c.Int("size"), Rate: c.Float64("rate"), Burst: c.Int("burst"), Sleepers: c.Int("sleepers"), AtOnce: c.Int("at-once"),
+		Via: bench.Via(c.String("via")), Batch: c.Int("batch"), PID: c.Int("pid"),
 	}
 	for _, text := range c.StringSlice("from") {
 		addr, err := netip.ParseAddr(text)

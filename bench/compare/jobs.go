@@ -50,7 +50,7 @@ func jobNames() []string {
 	return names
 }
 
-// measure starts a server, measures it once and stops it.
+// once starts a server, measures it once and stops it.
 func (c *comparison) once(ctx context.Context, p peer, j job, clients int) (r *bench.Result, err error) {
 	s, err := c.start(ctx, p)
 	if err != nil {

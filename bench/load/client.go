@@ -17,8 +17,8 @@ const (
 // client is one of a fleet's. Idle it holds no buffer.
 type client struct {
 	// static
-	id int // its user is UID(id)
-	kind
+	id   int // its user is UID(id)
+	crew Crew
 
 	phase   phase
 	posting bool // polling: a POST is under way, not a GET
@@ -40,12 +40,14 @@ type client struct {
 	turn  time.Duration // when they were sent
 }
 
-// kind is what a client is for.
-type kind uint8
+// Crew is what a client is there for.
+type Crew uint8
 
+// What clients are there for.
 const (
-	stays  kind = iota
-	comes       // goes as soon as it has logged in, and comes again
-	sleeps      // never reads once it has logged in
-	errand      // makes one request
+	Stay  Crew = iota
+	Churn      // they go as soon as they have logged in, and come again
+	Sleep      // they never read once they have logged in
+	// errand makes one request.
+	errand
 )

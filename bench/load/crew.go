@@ -9,22 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Crew is what clients are added to do.
-type Crew uint8
-
-// What clients can do.
-const (
-	Stay  Crew = iota
-	Churn      // they go as soon as they have logged in, and come again
-	Sleep      // they never read once they have logged in
-)
-
 // Add adds n clients, which begin to connect.
 func (f *Fleet) Add(n int, crew Crew) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for range n {
-		c := &client{id: len(f.clients), kind: [...]kind{stays, comes, sleeps}[crew]}
+		c := &client{id: len(f.clients), crew: crew}
 		f.clients = append(f.clients, c)
 		f.todo = append(f.todo, c)
 	}
@@ -39,7 +29,7 @@ func (f *Fleet) Retire() {
 	defer f.mu.Unlock()
 	f.todo, f.later, f.returning = nil, nil, false
 	for _, c := range f.byFD {
-		if c != nil && c.kind == comes {
+		if c != nil && c.crew == Churn {
 			f.leave(c)
 		}
 	}
@@ -88,10 +78,10 @@ func (f *Fleet) loggedIn(c *client) {
 	record(f.logins, now-c.begun)
 	f.lastAt = f.start.Add(now)
 	switch {
-	case c.kind == comes:
+	case c.crew == Churn:
 		f.leave(c)
 		f.todo = append(f.todo, c)
-	case c.kind == sleeps:
+	case c.crew == Sleep:
 		f.counts.Asleep++
 		if err := f.watch(c, unix.EPOLLRDHUP); err != nil {
 			f.fatal = err
@@ -151,7 +141,7 @@ func (f *Fleet) pace(everyMS int) { f.every = time.Duration(everyMS) * time.Mill
 
 // errand implements [listener].
 func (f *Fleet) errand(_ *client, request []byte) {
-	f.todo = append(f.todo, &client{id: -1, kind: errand, said: request})
+	f.todo = append(f.todo, &client{id: -1, crew: errand, said: request})
 }
 
 // turns are events that clients send, in turn.
@@ -186,7 +176,7 @@ func (t *turns) take(f *Fleet) {
 	for range f.clients {
 		c := f.clients[t.next%len(f.clients)]
 		t.next++
-		if c.phase != ready || c.asked > 0 || c.kind != stays {
+		if c.phase != ready || c.asked > 0 || c.crew != Stay {
 			continue
 		}
 		var frames []byte

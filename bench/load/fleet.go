@@ -136,7 +136,7 @@ func (f *Fleet) Len() int {
 	defer f.mu.Unlock()
 	n := 0
 	for _, c := range f.clients {
-		if c.kind == stays {
+		if c.crew == Stay {
 			n++
 		}
 	}
@@ -197,7 +197,7 @@ func (f *Fleet) Missing(owed func(user int) int) int {
 	defer f.mu.Unlock()
 	missing := 0
 	for i, c := range f.clients {
-		if c.kind != stays {
+		if c.crew != Stay {
 			continue
 		}
 		due := owed(i)

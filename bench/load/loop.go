@@ -81,7 +81,7 @@ func (f *Fleet) dial(c *client, now time.Duration) error {
 		from = f.o.From[f.dials%len(f.o.From)]
 	}
 	f.dials++
-	fd, err := dial(f.o.Addr, from, c.kind == sleeps)
+	fd, err := dial(f.o.Addr, from, c.crew == Sleep)
 	if err != nil {
 		return fmt.Errorf("connecting to %s: %w", f.o.Addr, err)
 	}
@@ -95,7 +95,7 @@ func (f *Fleet) dial(c *client, now time.Duration) error {
 	f.byFD[fd] = c
 	c.phase, c.fd, c.begun, c.posting, c.waits = dialing, fd, now, false, true
 	c.sid, c.rest, c.out = "", nil, nil
-	if c.kind != errand {
+	if c.crew != errand {
 		c.said = nil
 	}
 	c.attempt++
@@ -114,12 +114,12 @@ func (f *Fleet) ready(c *client, events uint32, buf []byte) {
 		c.phase, c.waits = asking, false
 		if err = f.watch(c, unix.EPOLLIN); err == nil {
 			hello := c.said
-			if c.kind != errand {
+			if c.crew != errand {
 				hello = f.speaker.hello(nil, c)
 			}
 			err = f.send(c, hello)
 		}
-	case c.kind == sleeps && c.phase == ready:
+	case c.crew == Sleep && c.phase == ready:
 		err = errClosed
 	default:
 		if events&unix.EPOLLOUT != 0 {
@@ -151,7 +151,7 @@ func (f *Fleet) read(c *client, buf []byte) error {
 	}
 	attempt := c.attempt
 	var rest []byte
-	if c.kind == errand {
+	if c.crew == errand {
 		rest, err = hearErrand(p)
 	} else {
 		rest, err = f.speaker.hear(c, p)
@@ -244,7 +244,7 @@ func (f *Fleet) leave(c *client) {
 func (f *Fleet) fail(c *client, err error) {
 	was := c.phase
 	f.leave(c)
-	if c.kind == errand && errors.Is(err, errDone) {
+	if c.crew == errand && errors.Is(err, errDone) {
 		return
 	}
 	switch {
@@ -252,13 +252,13 @@ func (f *Fleet) fail(c *client, err error) {
 		f.counts.Failed++
 		err = fmt.Errorf("a client could not log in: %w", err)
 		c.tries++
-		if c.tries == maxTries && !f.returning && c.kind != errand {
+		if c.tries == maxTries && !f.returning && c.crew != errand {
 			if f.fatal == nil {
 				f.fatal = err
 			}
 			return
 		}
-	case c.kind == sleeps:
+	case c.crew == Sleep:
 		f.counts.Asleep--
 		return
 	default:
@@ -270,7 +270,7 @@ func (f *Fleet) fail(c *client, err error) {
 	if len(f.faults) < 3 {
 		f.faults = append(f.faults, err)
 	}
-	if (f.returning || was < ready) && c.kind != errand {
+	if (f.returning || was < ready) && c.crew != errand {
 		c.begun = f.Now() + comeAgain
 		f.later = append(f.later, c)
 	}
