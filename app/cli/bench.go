@@ -55,25 +55,25 @@ func benchCommand() *cli.Command {
 func benchModes() []benchMode {
 	all := []cli.Flag{
 		&cli.IntFlag{Name: "size", Value: 100, Usage: "a message has `N` bytes"},
-		&cli.Float64Flag{Name: "rate", Usage: "`N` messages a second; 0: as many as the server takes"},
+		&cli.Float64Flag{Name: "rate", Usage: "`N` messages a second", DefaultText: "as many as the server takes"},
 		&cli.StringFlag{Name: "push-url", Usage: "the push port's `URL`", Value: client.DefaultURL, EnvVars: []string{envURL}},
 		&cli.StringFlag{Name: "key-file", Usage: "`FILE` with one of the server's api.keys; or the key itself in $" + envKey, EnvVars: []string{envKeyFile}, TakesFile: true},
-		&cli.StringFlag{Name: "push-ok", Usage: "`TEXT` in the answer to a push that was delivered (default: as --server has it)"},
-		&cli.StringFlag{Name: "push-type", Usage: "the media `TYPE` of a push (default: as --server has it)"},
+		&cli.StringFlag{Name: "push-ok", Usage: "`TEXT` in the answer to a push that was delivered", DefaultText: "as --server has it"},
+		&cli.StringFlag{Name: "push-type", Usage: "the media `TYPE` of a push", DefaultText: "as --server has it"},
 	}
 	toAll := append(all[:len(all):len(all)],
-		&cli.StringFlag{Name: "push-all", Usage: "`BODY` of a push to everybody, with {content} (default: as --server has it)"},
+		&cli.StringFlag{Name: "push-all", Usage: "`BODY` of a push to everybody, with {content}", DefaultText: "as --server has it"},
 		&cli.IntFlag{Name: "burst", Value: 1, Usage: "`N` messages are sent at once, in one piece"},
 	)
 	return []benchMode{
 		{bench.Idle, "clients that only stay connected: memory, heartbeats", "", nil},
 		{bench.Broadcast, "messages to everybody", "", append(
 			toAll[:len(toAll):len(toAll)],
-			&cli.IntFlag{Name: "sleepers", Usage: "`N` more clients, which never read"},
+			&cli.IntFlag{Name: "sleepers", Usage: "`N` more clients, which never read", DefaultText: "none"},
 		)},
 		{bench.Push, "messages to users at random", "", append(
 			all[:len(all):len(all)],
-			&cli.StringFlag{Name: "push-one", Usage: "`BODY` of a push to a user, with {uid} and {content} (default: as --server has it)"},
+			&cli.StringFlag{Name: "push-one", Usage: "`BODY` of a push to a user, with {uid} and {content}", DefaultText: "as --server has it"},
 			&cli.StringFlag{Name: "via", Value: string(bench.KeepAlive), Usage: "`WAY` of pushing: keep-alive or new connections; batch; Crier's lasting links lines or stream"},
 			&cli.IntFlag{Name: "batch", Value: 100, Usage: "`N` pushes in a request, with --via batch"},
 		)},
@@ -105,11 +105,11 @@ func benchFlags() []cli.Flag {
 		&cli.IntFlag{Name: "concurrency", Value: 64, Usage: "`N` connections are made, or push, or have an event under way, at a time"},
 		&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "measure for `D`"},
 		&cli.DurationFlag{Name: "patience", Value: 20 * time.Second, Usage: "give up when nothing has come for `D`"},
-		&cli.IntFlag{Name: "eio", Usage: "Engine.IO revision `N`, 3 or 4 (default: as --server has it)"},
-		&cli.StringFlag{Name: "login", Usage: "the `EVENT` that logs in (default: as --server has it); none: there is no login"},
-		&cli.StringFlag{Name: "logged-in", Usage: "`WHEN` a client has logged in: ack, sent, or the name of the event that it then gets (default: as --server has it)"},
+		&cli.IntFlag{Name: "eio", Usage: "Engine.IO revision `N`, 3 or 4", DefaultText: "as --server has it"},
+		&cli.StringFlag{Name: "login", Usage: "the `EVENT` that logs in; none: there is no login", DefaultText: "as --server has it"},
+		&cli.StringFlag{Name: "logged-in", Usage: "`WHEN` a client has logged in: ack, sent, or the name of the event that it then gets", DefaultText: "as --server has it"},
 		&cli.StringSliceFlag{Name: "from", Usage: "connect from `ADDRESS` of this machine; may be repeated. One has about 28,000 ports (default for more: 127.0.0.1, 127.0.0.2 …)"},
-		&cli.IntFlag{Name: "pid", Usage: "measure processor time and memory of the server's process `PID`"},
+		&cli.IntFlag{Name: "pid", Usage: "measure processor time and memory of the server's process `PID`", DefaultText: "none"},
 		&cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON"},
 	}
 }
