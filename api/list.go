@@ -87,8 +87,20 @@ type (
 		Store    *StoreFigures    `json:"store,omitempty"`
 		Inbox    *InboxFigures    `json:"inbox,omitempty"`
 		Redis    *RedisFigures    `json:"redis,omitempty"`
+		Limits   *LimitFigures    `json:"limits,omitempty"`
 	}
 )
+
+// LimitFigures are how many clients there may be, and since the start what was refused or put off.
+type LimitFigures struct {
+	Connections int    `json:"connections"` // that there may be; 0: no limit
+	Full        uint64 `json:"full"`        // clients refused since there were as many
+	TooMany     uint64 `json:"too_many"`    // since there were too many of their address
+	TooFast     uint64 `json:"too_fast"`    // since too many came from their address at once
+	TurnedAway  uint64 `json:"turned_away"` // connections ended at once, since the process has too many files open
+	Slow        uint64 `json:"slow"`        // clients disconnected since they read too slowly
+	PutOff      uint64 `json:"put_off"`     // times that a client was read later, since it said too much
+}
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.
 type RedisFigures struct {
@@ -226,6 +238,10 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request, who *caller) {
 	if s.redis != nil {
 		st := s.redis()
 		all.Redis = &st
+	}
+	if s.limits != nil {
+		st := s.limits()
+		all.Limits = &st
 	}
 	var err error
 	if s.inbox != nil {

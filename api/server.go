@@ -99,6 +99,9 @@ type Options struct {
 	// Redis returns the figures of the connection to Redis. Nil means that there is none.
 	Redis func() RedisFigures
 
+	// Limits returns the figures of what clients were refused. Nil means that there are none.
+	Limits func() LimitFigures
+
 	// Logger gets refused calls (warn) and failed pushes (debug), never a key or a message. Nil discards them.
 	Logger *slog.Logger
 }
@@ -123,6 +126,7 @@ type Server struct {
 	store      func() StoreFigures          // may be nil
 	inbox      func() (InboxFigures, error) // may be nil
 	redis      func() RedisFigures          // may be nil
+	limits     func() LimitFigures          // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	maxBody    int64
@@ -157,6 +161,7 @@ func New(o Options) (*Server, error) {
 		maxContent:  o.MaxContent,
 		ready:       o.Ready,
 		redis:       o.Redis,
+		limits:      o.Limits,
 		log:         o.Logger,
 		plain:       []string{"text/plain; charset=utf-8"},
 		noStore:     []string{"no-store"},

@@ -58,6 +58,9 @@ type App struct {
 	gate      *gate // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
+	streams   *wsconn.Upgrader // of the fallbacks
+	crowd     *crowd
+	files     int               // descriptors that the process may have; 0: no bound
 	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
@@ -114,6 +117,10 @@ func (a *App) build() error {
 	if a.hub, err = hub.New(options); err != nil {
 		return err
 	}
+	if a.files, err = descriptors(); err != nil {
+		return err
+	}
+	a.crowd = newCrowd(a.cfg.Limits, a.cfg.TrustedProxies, a.files, a.clientCount)
 	if err := a.buildGate(); err != nil {
 		return err
 	}
@@ -163,6 +170,7 @@ func (a *App) buildAPI() error {
 		Ready:      a.ready,
 		Callbacks:  a.callbacks(),
 		Schedules:  a.schedules,
+		Limits:     a.limitFigures,
 		Logger:     a.log,
 	}
 	if a.store != nil {
@@ -193,16 +201,18 @@ func (a *App) buildSockets() error {
 		return err
 	}
 	engine := engineio.Options{
-		PingInterval:    c.PingInterval,
-		PingTimeout:     c.PingTimeout,
-		UpgradeTimeout:  c.UpgradeTimeout,
-		MaxPayload:      c.MaxPayload,
-		QueueBytes:      int(a.cfg.Limits.QueueBytes),
-		QueueMessages:   a.cfg.Limits.QueueMessages,
-		RefuseRevision3: !c.AllowEIO3,
-		NoWebSocket:     !slices.Contains(c.Transports, "websocket"),
-		Origins:         origins,
-		Poller:          a.poller,
+		PingInterval:      c.PingInterval,
+		PingTimeout:       c.PingTimeout,
+		UpgradeTimeout:    c.UpgradeTimeout,
+		MaxPayload:        c.MaxPayload,
+		QueueBytes:        int(a.cfg.Limits.QueueBytes),
+		QueueMessages:     a.cfg.Limits.QueueMessages,
+		MessagesPerSecond: a.cfg.Limits.EventsPerSecond,
+		Enter:             a.crowd.enterEngine,
+		RefuseRevision3:   !c.AllowEIO3,
+		NoWebSocket:       !slices.Contains(c.Transports, "websocket"),
+		Origins:           origins,
+		Poller:            a.poller,
 	}
 	if slices.Contains(c.Transports, "polling") {
 		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"net/netip"
 	"net/textproto"
 	"net/url"
@@ -53,7 +54,7 @@ func (g *gate) requestOf(h *socketio.Handshake) auth.Request {
 		return auth.Request{}
 	}
 	ip := ""
-	if peer := peerOf(h, g.proof.Load().proxies); peer.IsValid() {
+	if peer := peerOf(h.RemoteAddr, h.Header, g.proof.Load().proxies); peer.IsValid() {
 		ip = peer.String()
 	}
 	return auth.Request{Header: h.Header, Query: h.Query, IP: ip}
@@ -97,10 +98,10 @@ func bearer(header string) string {
 // peerOf is the address of a client: that of its connection or, when that one
 // is a trusted proxy, the rightmost in X-Forwarded-For that is not. It is the
 // zero Addr when there is no telling.
-func peerOf(h *socketio.Handshake, proxies []netip.Prefix) netip.Addr {
-	peer := parsePeer(h.RemoteAddr)
-	hops := strings.Split(strings.Join(h.Header["X-Forwarded-For"], ","), ",")
-	if len(h.Header["X-Forwarded-For"]) == 0 {
+func peerOf(remote string, h http.Header, proxies []netip.Prefix) netip.Addr {
+	peer := parsePeer(remote)
+	hops := strings.Split(strings.Join(h["X-Forwarded-For"], ","), ",")
+	if len(h["X-Forwarded-For"]) == 0 {
 		return peer
 	}
 	for _, hop := range slices.Backward(hops) {

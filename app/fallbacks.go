@@ -182,18 +182,21 @@ func (a *App) buildFallbacks(c clients, f forwarding) error {
 	}
 	listeners := c.events()
 	maps.Copy(listeners, f.events(a.cfg.Forward.Events))
+	a.streams = upgrader
 	a.fallbacks, err = fallback.New(fallback.Options{
-		Hub:           a.hub,
-		Handler:       outsiders{c, listeners},
-		Plain:         plainArgs,
-		Upgrader:      upgrader,
-		Origins:       origins,
-		PingInterval:  a.cfg.SocketIO.PingInterval,
-		PingTimeout:   a.cfg.SocketIO.PingTimeout,
-		MaxPayload:    a.cfg.SocketIO.MaxPayload,
-		QueueBytes:    int(a.cfg.Limits.QueueBytes),
-		QueueMessages: a.cfg.Limits.QueueMessages,
-		Logger:        a.log,
+		Enter:           a.crowd.enterFallback,
+		EventsPerSecond: a.cfg.Limits.EventsPerSecond,
+		Hub:             a.hub,
+		Handler:         outsiders{c, listeners},
+		Plain:           plainArgs,
+		Upgrader:        upgrader,
+		Origins:         origins,
+		PingInterval:    a.cfg.SocketIO.PingInterval,
+		PingTimeout:     a.cfg.SocketIO.PingTimeout,
+		MaxPayload:      a.cfg.SocketIO.MaxPayload,
+		QueueBytes:      int(a.cfg.Limits.QueueBytes),
+		QueueMessages:   a.cfg.Limits.QueueMessages,
+		Logger:          a.log,
 	})
 	return err
 }

@@ -495,10 +495,10 @@ func TestPeerOf(t *testing.T) {
 		{"@", nil, "invalid IP"},
 	}
 	for _, tt := range tests {
-		h := &socketio.Handshake{RemoteAddr: tt.remote, Header: http.Header{}}
+		h := http.Header{}
 		if tt.forwarded != nil {
-			h.Header["X-Forwarded-For"] = tt.forwarded
+			h["X-Forwarded-For"] = tt.forwarded
 		}
-		same(t, fmt.Sprint(tt.remote, tt.forwarded), peerOf(h, proxies).String(), tt.want)
+		same(t, fmt.Sprint(tt.remote, tt.forwarded), peerOf(tt.remote, h, proxies).String(), tt.want)
 	}
 }

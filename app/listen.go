@@ -90,8 +90,16 @@ func (a *App) bind() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, left.close()) }()
-	if a.public, err = a.listen("public", "listen", a.cfg.Listen, left); err != nil || a.cfg.OnePort() {
+	if a.public, err = a.listen("public", "listen", a.cfg.Listen, left); err != nil {
 		return err
+	}
+	if a.files > 0 {
+		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
+		d.most.Store(int64(a.files - reserve(a.files)/2))
+		a.public.listener = d
+	}
+	if a.cfg.OnePort() {
+		return nil
 	}
 	a.push, err = a.listen("push", "api.listen", a.cfg.API.Listen, left)
 	return err

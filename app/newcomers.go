@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,12 +16,21 @@ const dismissInterval = 20 * time.Millisecond
 // newcomers are the connections of a port that have not sent a request yet: browsers and balancers open
 // some to have them at hand. [http.Server.Shutdown] waits five seconds for each of them to do so.
 type newcomers struct {
+	open atomic.Int64 // all connections that are the HTTP server's, not newcomers alone
+
 	mu  sync.Mutex
 	all map[net.Conn]struct{}
 }
 
 // note is an [http.Server] ConnState.
 func (n *newcomers) note(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		n.open.Add(1)
+	case http.StateHijacked, http.StateClosed:
+		n.open.Add(-1)
+	case http.StateActive, http.StateIdle:
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if state != http.StateNew {

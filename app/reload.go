@@ -59,6 +59,7 @@ func (a *App) Reload(ctx context.Context, cfg *configs.Config) error {
 	}
 	// From here on nothing fails.
 	next.use(a.gate)
+	a.crowd.proxies.Store(&cfg.TrustedProxies)
 	a.site.Store(site)
 	if pair != nil {
 		a.public.certificate.use(pair)

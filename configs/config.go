@@ -127,10 +127,14 @@ type Presence struct {
 	RoomEvents    bool          // tell the members of a room who joins and leaves
 }
 
-// Limits bounds what one connection may hold.
+// Limits bounds how many clients there are, and what each may do.
 type Limits struct {
-	QueueBytes    int64 // unsent bytes
-	QueueMessages int   // unsent messages
+	Connections      int   // of clients; 0: no limit; -1: as many as the descriptors of the process allow
+	ConnectionsPerIP int   // 0: no limit
+	HandshakesPerIP  int   // a second; 0: no limit
+	QueueBytes       int64 // unsent bytes of one connection
+	QueueMessages    int   // unsent messages of one connection
+	EventsPerSecond  int   // of one connection; 0: no limit
 }
 
 // Store is what survives the end of the program.
@@ -215,7 +219,7 @@ func Default() *Config {
 			CountEvent:    "legacy",
 			CountInterval: time.Second,
 		},
-		Limits: Limits{QueueBytes: 1 << 20, QueueMessages: 1000},
+		Limits: Limits{Connections: -1, QueueBytes: 1 << 20, QueueMessages: 1000},
 		Store:  Store{Path: "data/crier.db"},
 		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},
 		Recovery: Recovery{

@@ -89,6 +89,7 @@ func TestTableSetsItsField(t *testing.T) {
 		"recovery.clients": {"all"}, "recovery.window": {"1s"}, "recovery.max_messages": {"1"}, "recovery.max_bytes": {"1"},
 		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.emitter_prefix": {"p"},
 		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
+		"limits.connections": {"0"}, "limits.connections_per_ip": {"9"}, "limits.handshakes_per_ip": {"9"}, "limits.events_per_second": {"9"},
 		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
@@ -124,6 +125,7 @@ func TestDefaults(t *testing.T) {
 		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db",
 		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
 		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
+		"limits.connections": "auto", "limits.connections_per_ip": "0", "limits.handshakes_per_ip": "0", "limits.events_per_second": "0",
 		"limits.queue_messages": "1000", "recovery.clients": "ask", "recovery.window": "2m", "recovery.max_messages": "100000",
 		"recovery.max_bytes": "64MiB", "cluster.emitter_prefix": "socket.io", "log.level": "info", "log.format": "text",
 	}

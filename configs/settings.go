@@ -235,12 +235,28 @@ func productSettings() []setting {
 			at: func(c *Config) value { return boolValue{&c.Presence.RoomEvents} },
 		},
 		{
+			key: "limits.connections", doc: "clients that may be connected; 0: no limit; auto: as the limit of open files allows",
+			at: func(c *Config) value { return autoValue{&c.Limits.Connections, math.MaxInt32} },
+		},
+		{
+			key: "limits.connections_per_ip", doc: "clients of one address (of one /64 with IPv6); 0: no limit",
+			at: func(c *Config) value { return countValue{&c.Limits.ConnectionsPerIP, 0, math.MaxInt32} },
+		},
+		{
+			key: "limits.handshakes_per_ip", doc: "clients that may come from one address in a second; 0: no limit",
+			at: func(c *Config) value { return countValue{&c.Limits.HandshakesPerIP, 0, 1_000_000} },
+		},
+		{
 			key: "limits.queue_bytes", doc: "unsent bytes of one connection; a connection over it is closed, so that its client comes back",
 			at: func(c *Config) value { return sizeValue{&c.Limits.QueueBytes, 1, oneGiB} },
 		},
 		{
 			key: "limits.queue_messages", doc: "unsent messages of one connection",
 			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
+		},
+		{
+			key: "limits.events_per_second", doc: "what one connection may say; what is more is read later; 0: no limit",
+			at: func(c *Config) value { return countValue{&c.Limits.EventsPerSecond, 0, 1_000_000} },
 		},
 		{
 			key: "store.path", doc: "file that keeps what survives a crash; empty, or the word memory: nothing does",

@@ -202,6 +202,35 @@ func (v countValue) set(items []string) []fault {
 	})
 }
 
+// autoValue is a count, or -1, which is written auto.
+type autoValue struct {
+	p    *int
+	most int
+}
+
+func (v autoValue) kind() string { return "auto|NUMBER" }
+func (v autoValue) list() bool   { return false }
+
+func (v autoValue) items() []string {
+	if *v.p < 0 {
+		return []string{"auto"}
+	}
+	return []string{strconv.Itoa(*v.p)}
+}
+
+func (v autoValue) set(items []string) []fault {
+	return one(v.p, items, func(text string) (int, error) {
+		if strings.EqualFold(text, "auto") {
+			return -1, nil
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > v.most {
+			return 0, fmt.Errorf("must be auto or a whole number from 0 to %d", v.most)
+		}
+		return n, nil
+	})
+}
+
 // levelValue is how much is logged.
 type levelValue struct{ p *slog.Level }
 

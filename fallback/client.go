@@ -5,8 +5,10 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	"crier/io/hub"
+	"crier/io/wsconn"
 )
 
 // Client is a connection that speaks no Socket.IO. It is the [hub.Asker] of it,
@@ -18,9 +20,11 @@ type Client struct {
 	line   line
 	member *hub.Member // set before anybody but the hub has the client
 	// Set before the hub has the client.
-	tracked   bool // it can come back to where it was
-	returning bool // it has
-	cursor    bool // it is told where it is beside the messages, not by their ids
+	tracked   bool        // it can come back to where it was
+	returning bool        // it has
+	cursor    bool        // it is told where it is beside the messages, not by their ids
+	entered   func()      // told when the client is there no more; nil if nobody wants to know
+	pace      wsconn.Pace // owned by receive
 
 	mu     sync.Mutex
 	data   any
@@ -164,6 +168,7 @@ func (c *Client) takeAsked(number uint64) *hub.Ask {
 // receive handles a text of the client, not two at a time. The error, a
 // [Reason], is for the client.
 func (c *Client) receive(text []byte) error {
+	c.rest()
 	if string(text) == "ping" { // pages cannot send a WebSocket's own
 		c.say(textWire([]byte("pong")))
 		return nil
@@ -178,6 +183,18 @@ func (c *Client) receive(text []byte) error {
 		c.server.handler.Event(&Event{Client: c, Name: *s.Event, args: s.Args, ackID: s.Ack})
 	}
 	return nil
+}
+
+// rest has a client that says too much wait: nothing more is read of it meanwhile.
+func (c *Client) rest() {
+	most := c.server.o.EventsPerSecond
+	if most == 0 {
+		return
+	}
+	if pause := c.pace.Next(time.Since(c.server.start), most); pause > 0 {
+		c.server.rests.Add(1)
+		time.Sleep(pause)
+	}
 }
 
 // answered is told what the client answers to an event. What was not asked for, or is late, counts for nothing.
@@ -239,6 +256,7 @@ func (c *Client) gone() {
 
 // lineLeft tells the line that it is no longer needed. Who cannot come back confirms nothing any more.
 func (c *Client) lineLeft() *waits {
+	c.exit()
 	w := c.line.left()
 	if w != nil && !c.tracked {
 		w.lose()

@@ -82,7 +82,7 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	l, count, missed := s.cometOf(q)
 	if l == nil {
-		if l, err = s.openComet(q); err != nil {
+		if l, err = s.openComet(r, q); err != nil {
 			s.refuse(w, r, err)
 			return
 		}
@@ -134,13 +134,14 @@ func (s *Server) cometOf(q *Request) (l *comet, count uint64, missed bool) {
 }
 
 // openComet lets a client in that begins to poll.
-func (s *Server) openComet(q *Request) (*comet, error) {
-	a, err := s.handler.Admit(q)
+func (s *Server) openComet(r *http.Request, q *Request) (*comet, error) {
+	c := s.newClient()
+	a, err := s.admit(c, r, q)
 	if err != nil {
 		return nil, err
 	}
-	l := &comet{client: s.newClient(), uid: a.UID}
-	l.client.line, l.client.cursor = l, true
+	l := &comet{client: c, uid: a.UID}
+	c.line, c.cursor = l, true
 	if !s.hub.Recovers() {
 		l.name(engineio.NewID())
 	}

@@ -19,6 +19,9 @@ type Reason struct {
 // Error returns the sentence.
 func (r Reason) Error() string { return r.Text }
 
+// retryAfter is after how many seconds who was refused for now should come again.
+const retryAfter = "5"
+
 // Reasons of this package. The text of those for bad requests says more.
 var (
 	Kicked   = Reason{http.StatusForbidden, "kicked", "the server has disconnected this client, which should not come back by itself"}
@@ -60,6 +63,9 @@ func writeError(w http.ResponseWriter, err error) {
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Status == http.StatusTooManyRequests || r.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
 	w.WriteHeader(r.Status)
 	if _, err := w.Write(append(r.details(), '\n')); err != nil {
 		return // the client has gone; there is nobody to tell

@@ -56,20 +56,26 @@ type Options struct {
 	// Upgrader makes WebSockets and streams; it bounds what is queued for them, and what they bring. Required.
 	Upgrader *wsconn.Upgrader
 	Origins  engineio.Origins
+	// Enter is asked before anything is done for a new client, and refuses it with a [Reason]. leave, unless nil, is called
+	// once when the client has gone, or was not let in after all. Nil: everybody may come.
+	Enter func(r *http.Request) (leave func(), err error)
 	// PingInterval is how often a WebSocket is pinged, PingTimeout how long an answer may take; both together are how
 	// long a comet client may be away between two polls. 25 s, 20 s.
 	PingInterval, PingTimeout time.Duration
 	MaxPayload                int64 // bytes of a POST; 1,000,000
 	QueueBytes                int   // what waits for one client between two requests, or on a stream over HTTP/2; 1 MiB
 	QueueMessages             int   // 1,000
-	Logger                    *slog.Logger
+	// EventsPerSecond bounds what is handled of one client: what comes faster, beyond the events of one second at once, is
+	// read later. 0: no bound.
+	EventsPerSecond int
+	Logger          *slog.Logger
 }
 
 func (o *Options) check() error {
 	if o.Hub == nil || o.Handler == nil || o.Plain == nil || o.Upgrader == nil {
 		return errors.New("fallback: Options need a Hub, a Handler, Plain and an Upgrader")
 	}
-	if o.PingInterval < 0 || o.PingTimeout < 0 || o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 {
+	if o.PingInterval < 0 || o.PingTimeout < 0 || o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.EventsPerSecond < 0 {
 		return errors.New("fallback: a limit in Options is negative")
 	}
 	setDefault(&o.PingInterval, 25*time.Second)
@@ -99,9 +105,11 @@ type Server struct {
 	handler Handler
 	log     *slog.Logger
 	wheel   *wsconn.Wheel
+	start   time.Time // zero of the clients' paces
 
 	questions atomic.Uint64
 	slow      atomic.Uint64
+	rests     atomic.Uint64
 
 	mu      sync.Mutex
 	clients map[*Client]struct{}
@@ -116,6 +124,7 @@ type Server struct {
 type Stats struct {
 	Clients       int    // connected now
 	SlowConsumers uint64 // clients disconnected because they were too far behind
+	Rests         uint64 // times that a client was not read for a while, since it said too much
 }
 
 // New returns a server, which must be closed in the end.
@@ -126,6 +135,7 @@ func New(o Options) (*Server, error) {
 	return &Server{
 		o: o, hub: o.Hub, handler: o.Handler, log: o.Logger,
 		wheel:   wsconn.NewWheel(0, 0),
+		start:   time.Now(),
 		clients: make(map[*Client]struct{}),
 		comets:  make(map[string]*comet),
 		socks:   make(map[string]*sockSession),
@@ -179,11 +189,39 @@ func (s *Server) allows(method string, w http.ResponseWriter, r *http.Request) b
 // newClient makes a client, whose line the caller sets.
 func (s *Server) newClient() *Client { return &Client{server: s, id: engineio.NewID()} }
 
+// enter asks whether the client that comes with a request may. If it may and is not opened then, the caller calls exit.
+func (s *Server) enter(c *Client, r *http.Request) (err error) {
+	if s.o.Enter != nil {
+		c.entered, err = s.o.Enter(r)
+	}
+	return err
+}
+
+// admit asks whether the client may come, and as whom.
+func (s *Server) admit(c *Client, r *http.Request, q *Request) (*Admission, error) {
+	if err := s.enter(c, r); err != nil {
+		return nil, err
+	}
+	a, err := s.handler.Admit(q)
+	if err != nil {
+		c.exit()
+	}
+	return a, err
+}
+
+// exit undoes enter, once.
+func (c *Client) exit() {
+	if c.entered != nil {
+		c.entered()
+		c.entered = nil
+	}
+}
+
 // Stats returns the server's counts.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load()}
+	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load(), Rests: s.rests.Load()}
 }
 
 // add lists a client; not once the server has closed.

@@ -60,7 +60,7 @@ func (l *sockSession) open(r *http.Request, silent bool) error {
 	q, err := newRequest(r, true)
 	if err == nil {
 		var a *Admission
-		if a, err = s.handler.Admit(q); err == nil {
+		if a, err = s.admit(l.client, r, q); err == nil {
 			err = l.client.open(a, q)
 		}
 	}

@@ -43,15 +43,16 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.after = cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("lastEventId"), q.after)
-	a, err := s.handler.Admit(q)
+	l := &events{client: s.newClient()}
+	l.client.line = l
+	a, err := s.admit(l.client, r, q)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	l := &events{client: s.newClient()}
-	l.client.line = l
 	eventHeaders(w.Header())
 	if l.out, err = s.newStream(w, r, l.client.gone); err != nil {
+		l.client.exit()
 		s.log.Debug("an event stream has not begun", "error", err)
 		return
 	}

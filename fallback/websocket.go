@@ -38,12 +38,17 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 	}
 	l := &socket{client: s.newClient(), sock: sock}
 	l.client.line = l
+	if err := s.enter(l.client, r); err != nil { // before there is a WebSocket to tell it with
+		s.refuse(w, r, err)
+		return
+	}
 	conn, err := s.o.Upgrader.Upgrade(w, r, subprotocol(r), func(c *wsconn.Conn) wsconn.Handler {
 		s.hold() // until Closed, which can come at any time from now on
 		l.conn = c
 		return l
 	})
 	if err != nil { // the caller has been answered
+		l.client.exit()
 		s.log.Debug("websocket handshake failed", "error", err)
 		return
 	}
@@ -54,6 +59,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 		err = l.client.open(a, q)
 	}
 	if err != nil {
+		l.client.exit()
 		s.log.Debug("refused a client", "path", r.URL.Path, "remote", r.RemoteAddr, "error", err)
 		conn.Start() // somebody has to read, or the close frame may be lost to a reset
 		l.close(reasonOf(err))

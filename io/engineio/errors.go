@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // Errors of sending.
@@ -42,6 +45,10 @@ const (
 	BadRequest                          // 400
 	Forbidden                           // 403
 	UnsupportedVersion                  // 400
+
+	// Not in the Node server, which has no limits.
+	TooManyRequests // 429
+	Overloaded      // 503
 )
 
 func (c ErrorCode) String() string {
@@ -58,6 +65,10 @@ func (c ErrorCode) String() string {
 		return "Forbidden"
 	case UnsupportedVersion:
 		return "Unsupported protocol version"
+	case TooManyRequests:
+		return "Too many requests"
+	case Overloaded:
+		return "Overloaded"
 	default:
 		return fmt.Sprintf("Error %d", int(c))
 	}
@@ -65,8 +76,9 @@ func (c ErrorCode) String() string {
 
 // RequestError is a refused request: the code and what the caller can do about it.
 type RequestError struct {
-	Code   ErrorCode
-	Detail string
+	Code       ErrorCode
+	Detail     string
+	RetryAfter time.Duration // when it may help to try again; 0 = not said
 }
 
 func (e *RequestError) Error() string { return e.Code.String() + ": " + e.Detail }
@@ -75,25 +87,37 @@ func refuse(code ErrorCode, format string, args ...any) *RequestError {
 	return &RequestError{Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
+func (c ErrorCode) status() int {
+	switch c {
+	case Forbidden:
+		return http.StatusForbidden
+	case TooManyRequests:
+		return http.StatusTooManyRequests
+	case Overloaded:
+		return http.StatusServiceUnavailable
+	default:
+		return http.StatusBadRequest
+	}
+}
+
 // WriteError answers a request with e, in the form that Engine.IO clients expect.
 func WriteError(w http.ResponseWriter, e *RequestError) {
-	status := http.StatusBadRequest
-	if e.Code == Forbidden {
-		status = http.StatusForbidden
-	}
 	body, err := json.Marshal(struct {
 		Code    ErrorCode `json:"code"`
 		Message string    `json:"message"`
 	}{e.Code, e.Error()})
 	if err != nil { // a struct of a number and a string always encodes
-		http.Error(w, e.Error(), status)
+		http.Error(w, e.Error(), e.Code.status())
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	w.WriteHeader(e.Code.status())
 	if _, err := w.Write(body); err != nil {
 		return // the caller has gone; there is nobody to tell
 	}

@@ -28,11 +28,17 @@ type Options struct {
 	MaxPayload     int64         // bytes of one WebSocket message or POST body; 1,000,000
 	QueueBytes     int           // unsent output of one connection; 1 MiB
 	QueueMessages  int           // 1,000
+	// MessagesPerSecond bounds what is handled of one session, attachments not counted: what comes faster, beyond the
+	// messages of one second at once, is read later. 0: no bound.
+	MessagesPerSecond int
 
 	// RefuseRevision3 keeps Socket.IO 1.x and 2.x clients out.
 	RefuseRevision3 bool
 	// NoWebSocket leaves the WebSocket transport out.
 	NoWebSocket bool
+	// Enter is asked before a session is opened, and refuses it with an error. leave, unless nil, is called once when the
+	// session has ended, or has not begun after all. Nil: everybody may.
+	Enter func(r *http.Request) (leave func(), e *RequestError)
 	// Polling makes the polling transport of a new session; nil: not offered.
 	Polling func(*Session) RequestTransport
 
@@ -58,7 +64,7 @@ func (o *Options) setDefaults() error {
 			*d.value = d.def
 		}
 	}
-	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 {
+	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.MessagesPerSecond < 0 {
 		return errors.New("engineio: a limit in Options is negative")
 	}
 	if o.MaxPayload == 0 {
@@ -96,11 +102,13 @@ type Server struct {
 	ping, probePong, pong *Prepared
 
 	slow     atomic.Int64
+	rests    atomic.Int64
 	upgrades atomic.Int64
 
 	mu       sync.Mutex // may be taken with a session's lock held, not the other way round
 	sessions map[string]*Session
-	held     int // WebSockets and goroutines that have not ended
+	leaving  map[*Session]func() // what Options.Enter wants called, of those that are opening or open
+	held     int                 // WebSockets and goroutines that have not ended
 	closed   bool
 	drained  chan struct{} // made by Close; closed when nothing is left
 }
@@ -149,8 +157,10 @@ func (srv *Server) Options() Options { return srv.opts }
 // Stats counts what a server has done.
 type Stats struct {
 	Sessions      int   // open now
+	WebSockets    int64 // open now, those that sessions are to move to included
 	Upgrades      int64 // sessions that moved to WebSocket
 	SlowConsumers int64 // sessions closed because their queue was full
+	Rests         int64 // times that a session was not read for a while, since it said too much
 }
 
 // Stats returns the server's counts.
@@ -158,7 +168,7 @@ func (srv *Server) Stats() Stats {
 	srv.mu.Lock()
 	n := len(srv.sessions)
 	srv.mu.Unlock()
-	return Stats{Sessions: n, Upgrades: srv.upgrades.Load(), SlowConsumers: srv.slow.Load()}
+	return Stats{Sessions: n, WebSockets: srv.upgrader.Stats().Open, Upgrades: srv.upgrades.Load(), SlowConsumers: srv.slow.Load(), Rests: srv.rests.Load()}
 }
 
 // now is the monotonic time since the server was made.
@@ -187,12 +197,50 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		srv.reject(w, r, e)
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
-	case isUpgrade:
-		srv.serveWebSocket(w, r, srv.newSession(r, query, rev), true)
 	case s == nil:
-		srv.openPolling(w, r, srv.newSession(r, query, rev))
+		srv.openSession(w, r, srv.newSession(r, query, rev), isUpgrade)
 	default:
 		srv.continuePolling(w, r, s)
+	}
+}
+
+// openSession opens s on the transport that the client wants, if it may enter.
+func (srv *Server) openSession(w http.ResponseWriter, r *http.Request, s *Session, isUpgrade bool) {
+	if srv.opts.Enter != nil {
+		leave, e := srv.opts.Enter(r)
+		if e != nil {
+			srv.reject(w, r, e)
+			return
+		}
+		srv.noteLeave(s, leave)
+	}
+	if isUpgrade {
+		srv.serveWebSocket(w, r, s, true)
+	} else {
+		srv.openPolling(w, r, s)
+	}
+}
+
+func (srv *Server) noteLeave(s *Session, leave func()) {
+	if leave == nil {
+		return
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.leaving == nil {
+		srv.leaving = make(map[*Session]func())
+	}
+	srv.leaving[s] = leave
+}
+
+// left tells Options.Enter that a session has ended.
+func (srv *Server) left(s *Session) {
+	srv.mu.Lock()
+	leave := srv.leaving[s]
+	delete(srv.leaving, s)
+	srv.mu.Unlock()
+	if leave != nil {
+		leave()
 	}
 }
 
@@ -368,6 +416,7 @@ func (srv *Server) session(id string) *Session {
 // forget takes a session that has ended out of the server's lists.
 func (srv *Server) forget(s *Session) {
 	srv.wheel.Stop(&s.timer)
+	srv.left(s)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sessions, s.id)

@@ -153,13 +153,14 @@ func TestRefusals(t *testing.T) {
 func TestErrorCodes(t *testing.T) {
 	codes := []string{
 		"Transport unknown", "Session ID unknown", "Bad handshake method", "Bad request", "Forbidden", "Unsupported protocol version",
+		"Too many requests", "Overloaded",
 	}
 	for i, message := range codes {
 		if got := engineio.ErrorCode(i).String(); got != message {
 			t.Errorf("code %d is %q, want %q", i, got, message)
 		}
 	}
-	if got := engineio.ErrorCode(6).String(); got != "Error 6" {
+	if got := engineio.ErrorCode(8).String(); got != "Error 8" {
 		t.Error(got)
 	}
 }

@@ -75,6 +75,7 @@ type Session struct {
 type rare struct {
 	candidate *candidate // an upgrade under way
 	confirms  confirms
+	pace      wsconn.Pace // of what the client says; used with Options.MessagesPerSecond
 }
 
 // moreLocked returns what is rare, made if there is nothing.
@@ -87,7 +88,7 @@ func (s *Session) moreLocked() *rare {
 
 // lessLocked lets go of what has become empty.
 func (s *Session) lessLocked() {
-	if s.rare.candidate == nil && len(s.rare.confirms.waiting) == 0 {
+	if s.rare.candidate == nil && len(s.rare.confirms.waiting) == 0 && s.rare.pace == (wsconn.Pace{}) {
 		s.rare = nil
 	}
 }
@@ -308,8 +309,15 @@ func (s *Session) Receive(t Transport, p Packet) error {
 		}
 		s.awaiting = false
 	}
+	var pause time.Duration
+	if most := s.server.opts.MessagesPerSecond; most > 0 && p.Type == Message && !p.Binary {
+		pause = s.moreLocked().pace.Next(s.server.now(), most)
+	}
 	s.mu.Unlock()
 	tell(confirmed, true)
+	if pause > 0 && !s.rest(t, pause) {
+		return ErrClosed
+	}
 
 	switch p.Type {
 	case Message:
@@ -331,6 +339,15 @@ func (s *Session) Receive(t Transport, p Packet) error {
 	case Open, Upgrade, Noop: // nothing to do on the transport in use
 	}
 	return nil
+}
+
+// rest has a client that says too much wait: nothing more is read of it meanwhile. It reports whether t is in use still.
+func (s *Session) rest(t Transport, pause time.Duration) bool {
+	s.server.rests.Add(1)
+	time.Sleep(pause)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateOpen && s.transport == t
 }
 
 // beatLocked tells whether a packet is part of the heartbeat, and returns whom it confirms.

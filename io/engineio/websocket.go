@@ -223,6 +223,9 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Ses
 	})
 	if err != nil { // the caller has been answered
 		srv.log.Debug("websocket handshake failed", "error", err)
+		if isNew {
+			srv.left(s)
+		}
 		return
 	}
 	switch {
