@@ -30,6 +30,7 @@ type fake struct {
 	answer func(n int) string
 
 	mu      sync.Mutex
+	from    map[string]int // connections of clients by their address
 	users   map[string]*fakeClient
 	pushed  int
 	waiting sync.WaitGroup
@@ -44,7 +45,7 @@ type fakeClient struct {
 // startFake starts one, and returns the options of a short run against it.
 func startFake(t *testing.T, mode bench.Mode, s *fake) bench.Options {
 	t.Helper()
-	s.users = make(map[string]*fakeClient)
+	s.users, s.from = make(map[string]*fakeClient), make(map[string]int)
 	server := httptest.NewServer(s)
 	t.Cleanup(func() {
 		server.Close()
@@ -77,6 +78,10 @@ func (s *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.waiting.Add(1)
 		defer s.waiting.Done()
 		defer conn.Close()
+		host, _, _ := net.SplitHostPort(r.RemoteAddr) //nolint:errcheck // net/http has made it
+		s.mu.Lock()
+		s.from[host]++
+		s.mu.Unlock()
 		s.socket(conn, in.Reader)
 	}
 }

@@ -5,6 +5,7 @@ package bench_test
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -112,6 +113,20 @@ func TestHeartbeatsOfEngineIO3(t *testing.T) {
 				t.Errorf("%+v: %v", r, err)
 			}
 		})
+	}
+}
+
+func TestClientsComeFromTheAddressesNamed(t *testing.T) {
+	f := &fake{}
+	o := startFake(t, bench.Idle, f)
+	o.From = []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3")}
+	if _, err := bench.Run(context.Background(), o, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.from["127.0.0.2"] != o.Clients/2 || f.from["127.0.0.3"] != o.Clients/2 {
+		t.Errorf("connections from %v", f.from)
 	}
 }
 

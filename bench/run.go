@@ -251,7 +251,7 @@ func (r *run) report(ctx context.Context, tell func(string)) {
 	}
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	last := r.fleet.Counts()
+	last, began := r.fleet.Counts(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -259,7 +259,7 @@ func (r *run) report(ctx context.Context, tell func(string)) {
 		case <-ticker.C:
 		}
 		now := r.fleet.Counts()
-		tell(progress(now, last, r.o.Clients))
+		tell(fmt.Sprintf("%s, %s: %s", r.o.Mode, time.Since(began).Round(time.Second), progress(now, last, r.o.Clients)))
 		last = now
 	}
 }
