@@ -86,4 +86,4 @@ fmt:
 	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
 clean:
-	rm -rf bin web/node_modules e2e/node_modules e2e/parsers/node_modules e2e/foreign/java/*/lib e2e/foreign/java/*/classes e2e/foreign/python/*/ web/client/4 web/client/2 web/client/.stamp
+	rm -rf bin web/node_modules bench/peers/node/node_modules e2e/node_modules e2e/parsers/node_modules e2e/foreign/java/*/lib e2e/foreign/java/*/classes e2e/foreign/python/*/ web/client/4 web/client/2 web/client/.stamp

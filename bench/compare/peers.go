@@ -75,6 +75,9 @@ func (c *comparison) peers(ctx context.Context) ([]peer, error) {
 			continue
 		}
 		one.version = strings.TrimSpace(string(out))
+		if one.name == "crier" {
+			one.version += c.commit(ctx)
+		}
 		list = append(list, one.peer)
 	}
 	if len(list) == 0 {
@@ -92,6 +95,15 @@ func (c *comparison) hasPHP() error {
 		return errors.New("say where a checkout is, with -php or $WEB_MSG_SENDER")
 	}
 	return nil
+}
+
+// commit is the one that Crier has been built from here; "" if nobody knows.
+func (c *comparison) commit(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output()
+	if err != nil || filepath.Dir(c.crier) != c.dir {
+		return ""
+	}
+	return ", commit " + strings.TrimSpace(string(out))
 }
 
 // note says something that matters for the table, now and below it.
