@@ -88,6 +88,41 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
+// Heartbeats do not make a run wait for ever for what is lost.
+func TestALossIsFoundBesideHeartbeats(t *testing.T) {
+	o := startFake(t, bench.Broadcast, &fake{eio: 3, pingInterval: 20, deliver: func(n int, packet string) ([]string, bool) {
+		return []string{packet}[:min(n%2, 1)], false
+	}})
+	o.Server.EIO, o.Rate, o.Patience = 3, 50, time.Second
+	r, err := bench.Run(context.Background(), o, nil)
+	if !errors.Is(err, bench.ErrLost) || r.Lost != r.Sent/2*o.Clients || r.Heartbeats == 0 {
+		t.Errorf("%+v: %v", r, err)
+	}
+}
+
+// A server that takes a message and never answers ends a run, and so does an interrupt.
+func TestAServerThatNeverAnswers(t *testing.T) {
+	for _, interrupted := range []bool{true, false} {
+		t.Run(fmt.Sprint("interrupted ", interrupted), func(t *testing.T) {
+			t.Parallel()
+			silent := make(chan struct{})
+			o := startFake(t, bench.Broadcast, &fake{answer: func(int) string { <-silent; return "" }})
+			t.Cleanup(func() { close(silent) })
+			want := "the server has not answered for 1s"
+			var tell func(string)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if o.Patience = time.Second; interrupted {
+				want, o.Patience, tell = "interrupted", time.Hour, func(string) { cancel() }
+			}
+			r, err := bench.Run(ctx, o, tell)
+			if err == nil || r.Complete || !strings.Contains(r.Cut, want) || r.Lost > 0 {
+				t.Errorf("%+v: %v", r, err)
+			}
+		})
+	}
+}
+
 func TestADroppedConnectionIsFound(t *testing.T) {
 	dropped := false
 	o := startFake(t, bench.Broadcast, &fake{deliver: func(n int, packet string) ([]string, bool) {

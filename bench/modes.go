@@ -94,7 +94,7 @@ func (r *run) send(ctx context.Context, pub *load.Publisher, began time.Time) er
 			contents[i] = r.fleet.Broadcasting(nil, r.o.Size)
 		}
 		r.res.Sent += len(contents)
-		if err := pub.Publish(contents, r.o.Patience); err != nil {
+		if err := pub.Publish(ctx, contents, r.o.Patience); err != nil {
 			return err
 		}
 	}

@@ -212,8 +212,8 @@ func (f *Fleet) Missing(owed func(user int) int) int {
 // ErrStalled is the end of a wait in which nothing has come for too long.
 var ErrStalled = errors.New("nothing has come for too long")
 
-// Await waits until done says so of the counts. It ends with an error of the fleet's, with ErrStalled when nothing has
-// happened for stall, and with the cause of ctx.
+// Await waits until done says so of the counts. It ends with an error of the fleet's, with ErrStalled when nothing but
+// heartbeats has happened for stall, and with the cause of ctx.
 func (f *Fleet) Await(ctx context.Context, stall time.Duration, done func(Counts) bool) error {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
@@ -223,6 +223,7 @@ func (f *Fleet) Await(ctx context.Context, stall time.Duration, done func(Counts
 		counts, fatal := f.counts, f.fatal
 		counts.Rounds = len(f.rounds)
 		f.mu.Unlock()
+		counts.Beats = 0
 		switch {
 		case done(counts):
 			return nil

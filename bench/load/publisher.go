@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -24,29 +25,35 @@ func NewPublisher(addr netip.AddrPort, host string, form Form) *Publisher {
 }
 
 // Publish sends contents, all in one piece, and waits until the server has taken each.
-func (p *Publisher) Publish(contents [][]byte, patience time.Duration) error {
+func (p *Publisher) Publish(ctx context.Context, contents [][]byte, patience time.Duration) error {
 	p.out = p.out[:0]
 	for _, content := range contents {
 		body := p.body.append(nil, 0, func(dst []byte) []byte { return append(dst, content...) })
 		p.out = appendRequest(p.out, p.head, body)
 	}
-	if err := p.exchange(len(contents), patience); err != nil {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the server has not answered for %s", patience))
+	defer cancel()
+	err := p.exchange(ctx, len(contents))
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("pushing to all: %w", err)
 	}
 	return nil
 }
 
-func (p *Publisher) exchange(answers int, patience time.Duration) error {
+func (p *Publisher) exchange(ctx context.Context, answers int) error {
 	if p.conn == nil {
-		conn, err := net.DialTimeout("tcp", p.addr.String(), patience)
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr.String())
 		if err != nil {
 			return err
 		}
 		p.conn, p.in = conn, nil
 	}
-	if err := p.conn.SetDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
+	conn := p.conn
+	unblock := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) }) //nolint:errcheck // or it is closed
+	defer unblock()
 	if _, err := p.conn.Write(p.out); err != nil {
 		return err
 	}
