@@ -54,7 +54,7 @@ test-clients: client
 # Needs nothing but Go; bench also npm, for Node's server. WEB_MSG_SENDER=folder also measures that checkout of it. ARGS='-servers crier,node -only push'
 # and the like: go run ./bench/compare -h
 bench:
-	$(GO) run ./bench/compare -doc docs/BENCHMARKS.md $(ARGS)
+	$(GO) run ./bench/compare -warm-up 2s -doc docs/BENCHMARKS.md $(ARGS)
 
 bench-quick:
 	$(GO) run ./bench/compare -servers crier,ceiling -only idle,broadcast,paced,push,new,events,churn -rounds 1 -duration 3s $(ARGS)

@@ -49,14 +49,6 @@ const ahead = 4
 
 // broadcast sends messages to everybody.
 func (r *run) broadcast(ctx context.Context) (err error) {
-	if r.o.Sleepers > 0 {
-		r.fleet.Add(r.o.Sleepers, load.Sleep)
-		err := r.fleet.Await(ctx, r.o.Patience, func(c load.Counts) bool { return c.Asleep == r.o.Sleepers })
-		if err != nil {
-			return err
-		}
-		r.fleet.Begin()
-	}
 	r.fleet.Gather(true)
 	pub := load.NewPublisher(r.push.addr, r.push.host, r.form)
 	defer func() { err = errors.Join(err, pub.Close()) }()

@@ -50,7 +50,9 @@ type Options struct {
 
 	Clients     int // that are connected
 	Concurrency int // connections made at a time, clients with an event under way, connections that push
-	Duration    time.Duration
+	// WarmUp is for how long the same is done before, without counting: for servers whose code is compiled as it runs.
+	WarmUp   time.Duration
+	Duration time.Duration
 	// Patience is how long nothing may happen before what is awaited is given up.
 	Patience time.Duration
 	Size     int     // of a message, in bytes; 0: 100
@@ -132,7 +134,7 @@ func (o *Options) validate() error {
 		return mistake("nothing can be negative")
 	case o.Concurrency < 1, o.Burst < 1, o.AtOnce < 1, o.Batch < 1:
 		return mistake("what is done at a time must be 1 at least")
-	case o.Duration <= 0, o.Patience <= 0:
+	case o.Duration <= 0, o.Patience <= 0, o.WarmUp < 0:
 		return mistake("durations must be positive")
 	case o.Size < load.StampSize || o.Size > 1<<20:
 		return mistake("a message has %d bytes to 1 MiB", load.StampSize)

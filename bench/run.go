@@ -102,7 +102,26 @@ func (r *run) measure(ctx context.Context) error {
 	return err
 }
 
+// work does what the mode is about, after a warm-up if there is to be one.
 func (r *run) work(ctx context.Context) error {
+	if r.o.Mode == Broadcast && r.o.Sleepers > 0 {
+		r.fleet.Add(r.o.Sleepers, load.Sleep)
+		err := r.fleet.Await(ctx, r.o.Patience, func(c load.Counts) bool { return c.Asleep == r.o.Sleepers })
+		if err != nil {
+			return err
+		}
+	}
+	if r.o.WarmUp > 0 {
+		warm := *r
+		warm.o.Duration, warm.res = r.o.WarmUp, new(Result)
+		if err := warm.once(ctx); err != nil {
+			return fmt.Errorf("warming up: %w", err)
+		}
+	}
+	return r.once(ctx)
+}
+
+func (r *run) once(ctx context.Context) error {
 	r.fleet.Begin()
 	switch r.o.Mode {
 	case Idle:
