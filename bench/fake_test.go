@@ -22,7 +22,8 @@ import (
 // as the test says.
 type fake struct {
 	eio          int
-	pingInterval int // milliseconds
+	pingInterval int  // milliseconds
+	closes       bool // connections of pushers, with each answer
 	// deliver is which packets a client gets instead of the n-th message to it, counted from 1, and whether it
 	// loses its connection.
 	deliver func(n int, packet string) (packets []string, cut bool)
@@ -175,6 +176,9 @@ func (s *fake) poll(w http.ResponseWriter, r *http.Request) {
 // push takes a push of the legacy form.
 func (s *fake) push(w http.ResponseWriter, r *http.Request) {
 	to, content := r.PostFormValue("to"), r.PostFormValue("content")
+	if s.closes {
+		w.Header().Set("Connection", "close")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pushed++

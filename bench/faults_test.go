@@ -88,6 +88,16 @@ func TestFaultsAreFound(t *testing.T) {
 	}
 }
 
+// A server need not keep the connections of pushers.
+func TestPushersWhoseConnectionsAreClosed(t *testing.T) {
+	for _, mode := range []bench.Mode{bench.Push, bench.Broadcast} {
+		o := startFake(t, mode, &fake{closes: true})
+		if r, err := bench.Run(context.Background(), o, nil); err != nil || r.Sent < 2 {
+			t.Errorf("%s: %+v: %v", mode, r, err)
+		}
+	}
+}
+
 // Heartbeats do not make a run wait for ever for what is lost.
 func TestALossIsFoundBesideHeartbeats(t *testing.T) {
 	o := startFake(t, bench.Broadcast, &fake{eio: 3, pingInterval: 20, deliver: func(n int, packet string) ([]string, bool) {

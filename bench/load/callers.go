@@ -49,6 +49,7 @@ type Callers struct {
 type caller struct {
 	fd    int
 	up    bool // connected
+	busy  bool // a request is under way
 	users *Users
 	body  []byte
 	out   []byte // the request
@@ -117,11 +118,18 @@ func (c *Callers) Run(ctx context.Context, d, patience time.Duration) error {
 		}
 		for _, e := range events[:max(n, 0)] {
 			one := c.list[int(e.Fd)]
+			if !one.busy { // the server has closed a connection that it need not keep
+				if err := c.hangUp(one); err != nil {
+					return err
+				}
+				continue
+			}
 			whole, err := c.ready(one)
 			if err != nil {
 				return err
 			}
 			if whole {
+				one.busy = false
 				waiting--
 				c.idle = append(c.idle, one)
 			}
@@ -143,8 +151,9 @@ func (c *Callers) request(one *caller) error {
 		one.body = append(one.body, ']')
 	}
 	one.out = appendRequest(one.out[:0], c.head, one.body)
-	one.asked = time.Now()
-	if one.fd >= 0 && c.o.Fresh {
+	stale := c.o.Fresh || time.Since(one.asked) > keepFor
+	one.asked, one.busy = time.Now(), true
+	if one.fd >= 0 && stale {
 		if err := c.hangUp(one); err != nil {
 			return err
 		}

@@ -9,12 +9,16 @@ import (
 	"time"
 )
 
+// keepFor is how long a connection that has not been used is used again: servers close them after five seconds or more.
+const keepFor = 3 * time.Second
+
 // Publisher pushes to everybody, over one connection that is kept alive.
 type Publisher struct {
 	addr netip.AddrPort
 	head []byte
 	body template
 	conn net.Conn // nil: there is none
+	used time.Time
 	out  []byte
 	in   []byte
 }
@@ -44,6 +48,12 @@ func (p *Publisher) Publish(ctx context.Context, contents [][]byte, patience tim
 }
 
 func (p *Publisher) exchange(ctx context.Context, answers int) error {
+	if time.Since(p.used) > keepFor {
+		if err := p.Close(); err != nil {
+			return err
+		}
+	}
+	p.used = time.Now()
 	if p.conn == nil {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.addr.String())
 		if err != nil {
