@@ -53,6 +53,7 @@ type caller struct {
 	users *Users
 	body  []byte
 	out   []byte // the request
+	sent  int    // of that
 	in    []byte
 	asked time.Time
 }
@@ -99,7 +100,9 @@ func (c *Callers) Run(ctx context.Context, d, patience time.Duration) error {
 			if err := c.request(one); err != nil {
 				return err
 			}
-			waiting++
+			if waiting++; waiting == 1 {
+				heard = now
+			}
 			if c.o.Rate > 0 {
 				c.due = c.due.Add(time.Duration(float64(time.Second) / c.o.Rate))
 			}
@@ -150,7 +153,7 @@ func (c *Callers) request(one *caller) error {
 	if batch > 1 {
 		one.body = append(one.body, ']')
 	}
-	one.out = appendRequest(one.out[:0], c.head, one.body)
+	one.out, one.sent = appendRequest(one.out[:0], c.head, one.body), 0
 	stale := c.o.Fresh || time.Since(one.asked) > keepFor
 	one.asked, one.busy = time.Now(), true
 	if one.fd >= 0 && stale {
@@ -190,7 +193,7 @@ func (c *Callers) hangUp(one *caller) error {
 
 // ready handles what epoll tells, and reports whether a request is answered.
 func (c *Callers) ready(one *caller) (whole bool, err error) {
-	if one.up && len(one.out) == 0 {
+	if one.up && one.sent == len(one.out) {
 		return c.answer(one)
 	}
 	if !one.up {
@@ -202,7 +205,7 @@ func (c *Callers) ready(one *caller) (whole bool, err error) {
 	if err := c.send(one); err != nil {
 		return false, err
 	}
-	if len(one.out) > 0 {
+	if one.sent < len(one.out) {
 		return false, nil
 	}
 	return false, c.watch(one, unix.EPOLLIN)
@@ -218,11 +221,11 @@ func (c *Callers) watch(one *caller, events uint32) error {
 
 // send sends what is left of the request.
 func (c *Callers) send(one *caller) error {
-	n, err := unix.Write(one.fd, one.out)
+	n, err := unix.Write(one.fd, one.out[one.sent:])
 	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 		return fmt.Errorf("pushing: %w", err)
 	}
-	if one.out = one.out[max(n, 0):]; len(one.out) > 0 {
+	if one.sent += max(n, 0); one.sent < len(one.out) {
 		return c.watch(one, unix.EPOLLOUT)
 	}
 	return nil
