@@ -1,0 +1,59 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNumber(t *testing.T) {
+	for v, want := range map[float64]string{0: "–", 0.65: "0.65", 1.2: "1.2", 12: "12", 534: "534", 20_800: "20,800", 1_500_000: "1,500,000"} {
+		if got := number(v); got != want {
+			t.Errorf("%v: %s, want %s", v, got, want)
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	c := &comparison{clients: 10_000, rounds: 3, duration: time.Second, notes: []string{"b", "a", "b"}}
+	peers := []peer{{name: "crier", version: "1"}, {name: "ceiling", version: "2"}}
+	cols := []column{
+		{title: "more", bound: atLeast("ceiling", 0.5)},
+		{title: "less", bound: atMost("ceiling", 0.5)},
+		{title: "alone", bound: atMost("", 5)},
+		{title: "nothing", bound: atMost("", 5)},
+	}
+	each := figures{"crier": {1, 3, 2}, "ceiling": {2, 4, 8}}
+	text := c.markdown(peers, cols, []figures{each, each, {"crier": {5}}, {}})
+	for _, want := range []string{
+		"| more | 2 | 4 | 0.5 | – | ≥ 0.5 × ceiling | yes |\n", "| less | 2 | 4 | 0.5 | – | ≤ 0.5 × ceiling | yes |\n",
+		"| alone | 5 | – | – | – | ≤ 5 | yes |\n", "- crier: 1\n- ceiling: 2\n- a\n- b\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "nothing") {
+		t.Errorf("a figure without any is in\n%s", text)
+	}
+}
+
+func TestWrite(t *testing.T) {
+	page := filepath.Join(t.TempDir(), "page.md")
+	if err := os.WriteFile(page, []byte("before\n<!-- table -->\nold\n<!-- /table -->\nafter\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(page, "table", "new\n"); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(page); err != nil || string(data) != "before\n<!-- table -->\nnew\n<!-- /table -->\nafter\n" {
+		t.Errorf("%q: %v", data, err)
+	}
+	if err := write(page, "growth", "new\n"); err == nil {
+		t.Error("a page without the markers was written")
+	}
+}
