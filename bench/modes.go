@@ -100,7 +100,7 @@ func (r *run) pushes(ctx context.Context) error {
 	if r.o.Via == Lines || r.o.Via == Stream {
 		senders = 1
 	}
-	shares := r.fleet.Share(senders, r.o.Size, r.form)
+	shares := r.fleet.Share(r.o.Clients, senders, r.o.Size, r.form)
 	server, err := r.clock()
 	if err != nil {
 		return err
@@ -113,11 +113,15 @@ func (r *run) pushes(ctx context.Context) error {
 		answered, refused, fault, err = r.overCallers(ctx, shares)
 	}
 	r.res.Sent, r.res.Refused = answered+refused, refused
-	if err == nil {
-		err = r.settle(ctx, func(c load.Counts) bool { return c.Deliveries >= answered })
-	}
 	if fault != nil {
 		r.res.Errors = append(r.res.Errors, "a push was refused: "+fault.Error())
+	}
+	if r.o.Server.Silent {
+		r.res.Work = newRate("pushes answered", answered, time.Since(server.began), r.res.Answer)
+		return errors.Join(err, server.stop(r.res.Work))
+	}
+	if err == nil {
+		err = r.settle(ctx, func(c load.Counts) bool { return c.Deliveries >= answered })
 	}
 	r.missing(err, load.Owed(shares))
 	r.res.Lost = max(r.res.Lost-refused, 0)

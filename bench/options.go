@@ -48,7 +48,7 @@ type Options struct {
 	URL, PushURL string
 	Server       Server
 
-	Clients     int // that are connected
+	Clients     int // that are connected, or users of a server that is silent
 	Concurrency int // connections made at a time, clients with an event under way, connections that push
 	// WarmUp is for how long the same is done before, without counting: for servers whose code is compiled as it runs.
 	WarmUp   time.Duration
@@ -148,6 +148,9 @@ func (o *Options) validate() error {
 	if o.Mode == Polling && o.Server.Speech != load.SocketIO {
 		return mistake("only Socket.IO is polled")
 	}
+	if o.Server.Silent && o.Mode != Push {
+		return mistake("this server has no clients: it can only be pushed to")
+	}
 	if o.pushes() {
 		return o.validatePushes()
 	}
@@ -196,11 +199,14 @@ func (o *Options) speech() load.Speech {
 
 // target is where the clients go.
 func (o *Options) target() (load.Target, error) {
-	at, err := find("URL of the server", o.URL)
+	s, url := o.Server, o.URL
+	if s.Silent {
+		url = o.PushURL // nobody connects
+	}
+	at, err := find("URL of the server", url)
 	if err != nil {
 		return load.Target{}, err
 	}
-	s := o.Server
 	path := s.Path
 	if o.Mode == SSE {
 		if path = s.SSEPath; path == "" && at.path == "" {

@@ -50,6 +50,8 @@ type Rate struct {
 	PerSecond float64  `json:"per_second"`
 	Latency   *Latency `json:"latency,omitempty"`
 	CPU       *CPU     `json:"cpu,omitempty"`
+	// LoadCores is how many processors the load itself has kept busy: near 1 that is the limit, not the server.
+	LoadCores float64 `json:"load_cores"`
 }
 
 // CPU is what the server's process has used meanwhile.
@@ -169,6 +171,7 @@ func (r *Rate) print(line func(string, string, ...any)) {
 	} else if c != nil {
 		line("", "server: %.4f processors (user %.2f s, system %.2f s)", c.Cores, c.User, c.System)
 	}
+	line("", "load: %.2f processors", r.LoadCores)
 }
 
 func mib(bytes int) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }

@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options, tell func(string)) (*Result, error) {
 	reporter.Wait()
 	err = errors.Join(explain(err, o), r.fleet.Close())
 	switch {
-	case err != nil && r.res.Connect == nil:
+	case err != nil && r.res.Connect == nil && r.res.Work == nil:
 		return nil, err
 	case err == nil && !r.res.Faultless():
 		err = ErrLost
@@ -141,6 +141,9 @@ func (r *run) once(ctx context.Context) error {
 
 // connect connects the clients that stay.
 func (r *run) connect(ctx context.Context) error {
+	if r.o.Server.Silent {
+		return nil
+	}
 	n, began := r.o.Clients, time.Now()
 	server, err := r.clock()
 	if err != nil {
@@ -187,7 +190,7 @@ func (r *run) resident() (int, error) {
 
 // clock reads what the server's process uses from now on.
 func (r *run) clock() (*clock, error) {
-	c := &clock{pid: r.o.PID, began: time.Now()}
+	c := &clock{pid: r.o.PID, began: time.Now(), load: proc.Own()}
 	var err error
 	if c.pid != 0 {
 		c.before, err = proc.Process(c.pid).CPU()
@@ -199,10 +202,12 @@ type clock struct {
 	pid    int
 	began  time.Time
 	before proc.CPUTime
+	load   time.Duration
 }
 
 // stop adds to rate what has been used.
 func (c *clock) stop(rate *Rate) error {
+	rate.LoadCores = (proc.Own() - c.load).Seconds() / time.Since(c.began).Seconds()
 	if c.pid == 0 {
 		return nil
 	}

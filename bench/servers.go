@@ -17,6 +17,8 @@ type Server struct {
 	Login, LoggedIn string // as in [load.Target]
 	Form            load.Form
 	Links           bool // it takes Crier's lasting links
+	// Silent is a server that delivers nothing: nobody connects, and a push counts when it is answered.
+	Silent bool
 }
 
 // Servers are the kinds of servers that are known, by name.
@@ -35,11 +37,14 @@ func Servers() map[string]Server {
 			OK:  `"matched":{"users":1,"connections":1}`,
 		},
 	}
+	handler := crier
+	handler.Links, handler.Silent = false, true
 	return map[string]Server{
 		"crier":          crier,
 		"node":           {Speech: load.SocketIO, EIO: 4, Path: "/socket.io/", Login: "login", LoggedIn: "ack", Form: legacy},
 		"go-socket.io":   {Speech: load.SocketIO, EIO: 3, Path: "/socket.io/", Login: "login", LoggedIn: "ack", Form: legacy},
 		"web-msg-sender": {Speech: load.SocketIO, EIO: 3, Path: "/socket.io/", Login: "login", LoggedIn: "update_online_count", Form: legacy},
+		"handler":        handler,
 		"centrifuge":     {Speech: load.Centrifuge, EIO: 4, Path: "/connection/websocket", LoggedIn: "ack", Form: legacy},
 	}
 }

@@ -48,9 +48,9 @@ func (f *Fleet) Storm() {
 	}
 }
 
-// Share splits the fleet's users among senders, whose bodies are form.One with contents of size bytes.
-func (f *Fleet) Share(senders, size int, form Form) []*Users {
-	return share(f.Len(), senders, size, form, f.stamp, f.Now)
+// Share splits users 0 to n-1 among senders, whose bodies are form.One with contents of size bytes.
+func (f *Fleet) Share(n, senders, size int, form Form) []*Users {
+	return share(n, senders, size, form, f.stamp, f.Now)
 }
 
 // Broadcasting notes that the next broadcast is about to be sent, and appends its content of size bytes.

@@ -130,19 +130,6 @@ func (f *Fleet) Now() time.Duration { return time.Since(f.start) }
 // would wake it up, which is work that a server whose clients are elsewhere does not have.
 func (f *Fleet) Gather(on bool) { f.gather.Store(on) }
 
-// Len is how many clients there are, ready or not, but for sleepers and those that come and go.
-func (f *Fleet) Len() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	n := 0
-	for _, c := range f.clients {
-		if c.crew == Stay {
-			n++
-		}
-	}
-	return n
-}
-
 // Counts returns what has happened since Begin.
 func (f *Fleet) Counts() Counts {
 	f.mu.Lock()

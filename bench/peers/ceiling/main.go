@@ -2,7 +2,8 @@
 
 // Command ceiling is the least that a server can do, which others are measured against: one thread over epoll, canned
 // handshakes, and write(2) in a loop. It takes what `crier bench` sends and nothing else: a Socket.IO client over a WebSocket
-// that logs in as user-N, heartbeats, events with an acknowledgement, and on a second port POST /v1/push to a user or to all.
+// that logs in as user-N, heartbeats, events with an acknowledgement, and on a second port POST /v1/push to a user or to all,
+// and the lines of POST /v1/push/batch in chunks.
 package main
 
 import (
@@ -26,7 +27,6 @@ func run(args []string) int {
 		fmt.Println("bare epoll server,", runtime.Version())
 		return 0
 	}
-	runtime.LockOSThread()
 	s, err := newServer(*port, *pushPort)
 	if err == nil {
 		err = s.run()

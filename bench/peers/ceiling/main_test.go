@@ -55,6 +55,7 @@ func TestCeiling(t *testing.T) {
 		{"in bursts", bench.Broadcast, "", 100, 16},
 		{"push", bench.Push, bench.KeepAlive, 100, 1},
 		{"on new connections", bench.Push, bench.Fresh, 100, 1},
+		{"by a link of lines", bench.Push, bench.Lines, 100, 1},
 		{"events", bench.Events, "", 100, 1},
 		{"churn", bench.Churn, "", 100, 1},
 		{"storm", bench.Storm, "", 100, 1},

@@ -17,9 +17,11 @@ var (
 		load.AppendServerFrame(nil, `0{"sid":"AAAAAAAAAAAAAAAAAAAA","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`)...)
 	connected = load.AppendServerFrame(nil, `40{"sid":"AAAAAAAAAAAAAAAAAAAA"}`)
 	heartbeat = load.AppendServerFrame(nil, "2")
-	taken     = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n" +
-		`{"id":"ABCDEFGHIJKLM-12345","matched":{"users":1,"connections":1},"stored":false,"duplicate":false}`)
+	taken     = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n" + result)
+	linked    = []byte("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
 )
+
+const result = `{"id":"ABCDEFGHIJKLM-12345","matched":{"users":1,"connections":1},"stored":false,"duplicate":false}`
 
 // frames takes what a client says.
 func (s *server) frames(c *conn, p []byte) (rest []byte, ok bool) {
@@ -100,11 +102,16 @@ func number(p []byte) int {
 }
 
 // requests takes what a pusher says. Broadcasts that came in one piece leave in one.
-func (s *server) requests(p []byte) (rest []byte, ok bool) {
+func (s *server) requests(c *conn, p []byte) (rest []byte, ok bool) {
 	for {
 		head, after, whole := bytes.Cut(p, []byte("\r\n\r\n"))
 		if !whole {
 			return p, true
+		}
+		if bytes.Contains(head, []byte("\r\nTransfer-Encoding: chunked")) {
+			c.link = true
+			s.out = append(s.out, linked...)
+			return s.chunks(after)
 		}
 		_, length, _ := bytes.Cut(head, []byte("\r\nContent-Length: "))
 		length, _, _ = bytes.Cut(length, []byte("\r\n"))
@@ -118,7 +125,35 @@ func (s *server) requests(p []byte) (rest []byte, ok bool) {
 		if !s.pushed(after[:n]) {
 			return nil, false
 		}
+		s.out = append(s.out, taken...)
 		p = after[n:]
+	}
+}
+
+// chunks takes what comes over a link, and answers each chunk, which has whole lines, with one.
+func (s *server) chunks(p []byte) (rest []byte, ok bool) {
+	for {
+		digits, after, whole := bytes.Cut(p, []byte("\r\n"))
+		if !whole {
+			return p, true
+		}
+		n, err := strconv.ParseUint(string(digits), 16, 24)
+		if err != nil || n == 0 {
+			return nil, false
+		}
+		if len(after) < int(n)+2 {
+			return p, true
+		}
+		lines := bytes.TrimSuffix(after[:n], []byte("\n"))
+		s.out = append(strconv.AppendInt(s.out, int64((bytes.Count(lines, []byte("\n"))+1)*(len(result)+1)), 16), "\r\n"...)
+		for line := range bytes.SplitSeq(lines, []byte("\n")) {
+			if !s.pushed(line) {
+				return nil, false
+			}
+			s.out = append(append(s.out, result...), '\n')
+		}
+		s.out = append(s.out, "\r\n"...)
+		p = after[n+2:]
 	}
 }
 
@@ -135,6 +170,5 @@ func (s *server) pushed(body []byte) (ok bool) {
 	} else if n < len(s.users) && s.users[n] != nil {
 		s.send(s.users[n], load.AppendServerFrame(nil, packet))
 	}
-	s.out = append(s.out, taken...)
 	return true
 }

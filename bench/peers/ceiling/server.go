@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,7 @@ type server struct {
 	beats        []beat  // that are due, in order
 	out          []byte  // what is being made to be sent
 	all          []byte  // frames of the broadcasts read, for everybody
+	writes       int     // so far
 }
 
 // conn is a connection.
@@ -27,6 +29,7 @@ type conn struct {
 	fd     int
 	pusher bool
 	open   bool   // the WebSocket is
+	link   bool   // of lines
 	place  int    // in clients
 	user   int    // -1: not logged in
 	in     []byte // what is not whole
@@ -171,14 +174,24 @@ func (s *server) ready(fd int, events uint32, buf []byte) {
 }
 
 func (s *server) hear(c *conn, p []byte) (rest []byte, ok bool) {
-	if c.pusher {
-		return s.requests(p)
+	switch {
+	case c.link:
+		return s.chunks(p)
+	case c.pusher:
+		return s.requests(c, p)
 	}
 	return s.frames(c, p)
 }
 
+// breatheAfter is how many writes follow one another. A loop that never lets others run looks to the runtime like one that
+// computes: its writes are interrupted then, to take the processor from it.
+const breatheAfter = 256
+
 // send writes, and keeps what the socket does not take.
 func (s *server) send(c *conn, p []byte) {
+	if s.writes++; s.writes%breatheAfter == 0 {
+		runtime.Gosched()
+	}
 	if len(c.out) > 0 {
 		c.out = append(c.out, p...)
 		return
