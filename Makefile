@@ -57,7 +57,7 @@ bench:
 	$(GO) run ./bench/compare -warm-up 2s -doc docs/BENCHMARKS.md $(ARGS)
 
 bench-quick:
-	$(GO) run ./bench/compare -servers crier,ceiling -only idle,broadcast,paced,push,new,events,churn -rounds 1 -duration 3s $(ARGS)
+	$(GO) run ./bench/compare -servers crier,ceiling,handler -only idle,broadcast,paced,push,new,lines,stream,events,churn -rounds 1 -duration 3s $(ARGS)
 
 bench-growth:
 	$(GO) run ./bench/compare -growth -doc docs/BENCHMARKS.md $(ARGS)

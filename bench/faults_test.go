@@ -58,15 +58,17 @@ func TestFaultsAreFound(t *testing.T) {
 		} {
 			t.Run(string(mode)+", "+c.name, func(t *testing.T) {
 				t.Parallel()
-				o := startFake(t, mode, &fake{deliver: c.deliver})
-				o.Clients, o.Concurrency, o.Rate = 1, 1, 100
-				o.Duration, o.Patience = 500*time.Millisecond, 2*time.Second
-				if mode == bench.Events {
-					o.AtOnce, o.Rate = 6, 0
-				}
-				r, err := bench.Run(context.Background(), o, nil)
-				if r == nil || r.Sent < 6 || !r.Complete {
-					t.Fatalf("%+v: %v", r, err)
+				r, err := &bench.Result{}, error(nil)
+				for d := 500 * time.Millisecond; r.Sent < 6; d *= 2 { // a busy machine may not come to that many at once
+					o := startFake(t, mode, &fake{deliver: c.deliver})
+					o.Clients, o.Concurrency, o.Rate = 1, 1, 100
+					o.Duration, o.Patience = d, 2*time.Second
+					if mode == bench.Events {
+						o.AtOnce, o.Rate = 6, 0
+					}
+					if r, err = bench.Run(context.Background(), o, nil); r == nil || !r.Complete || d > patience {
+						t.Fatalf("%+v: %v", r, err)
+					}
 				}
 				lost := c.lost
 				if lost < 0 {
@@ -142,7 +144,8 @@ func TestADroppedConnectionIsFound(t *testing.T) {
 	}})
 	o.Clients, o.Rate = 5, 100
 	r, err := bench.Run(context.Background(), o, nil)
-	if !errors.Is(err, bench.ErrLost) || r.Dropped != 1 || r.Lost > 0 || len(r.Errors) == 0 || !r.Complete {
+	// What was sent before the load saw the end of the connection is lost, which may be nothing.
+	if !errors.Is(err, bench.ErrLost) || r.Dropped != 1 || len(r.Errors) == 0 || !r.Complete {
 		t.Errorf("%+v: %v", r, err)
 	}
 }
@@ -224,6 +227,7 @@ func TestWhatCannotBeIsExplained(t *testing.T) {
 		{name: "a rate of a link", mode: bench.Push, adapt: func(o *bench.Options) { o.Via, o.Rate = bench.Lines, 1 }, want: "there is no rate", wrong: true},
 		{name: "a link of Node", mode: bench.Push, adapt: func(o *bench.Options) { o.Server, o.Via = bench.Servers()["node"], bench.Lines }, want: "no lasting links", wrong: true},
 		{name: "a body without content", mode: bench.Push, adapt: func(o *bench.Options) { o.Server.Form.One = "{uid}" }, want: "needs {uid} and {content}", wrong: true},
+		{name: "clients of a handler", mode: bench.Idle, adapt: func(o *bench.Options) { o.Server = bench.Servers()["handler"] }, want: "it can only be pushed to", wrong: true},
 		{name: "events without a login", mode: bench.Events, adapt: func(o *bench.Options) { o.Server.Login = "" }, want: "nothing to acknowledge", wrong: true},
 		{name: "SSE of Node", mode: bench.SSE, adapt: func(o *bench.Options) { o.Server = bench.Servers()["node"] }, want: "add the path to --url", wrong: true},
 		{name: "a revision that there is not", mode: bench.Idle, adapt: func(o *bench.Options) { o.Server.EIO = 5 }, want: "no Engine.IO revision 5", wrong: true},

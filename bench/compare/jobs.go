@@ -20,7 +20,7 @@ import (
 type job struct {
 	name    string
 	args    []string
-	servers []string // that it makes sense for; nil: all
+	servers []string // that it makes sense for; nil: all that have clients
 	fifth   bool     // of the clients
 }
 
@@ -31,9 +31,9 @@ func jobs() []job {
 		{name: "broadcast", args: []string{"broadcast"}},
 		{name: "paced", args: []string{"broadcast", "--rate", "5"}},
 		{name: "burst", args: []string{"broadcast", "--burst", "16"}, servers: []string{"crier", "ceiling"}},
-		{name: "push", args: []string{"push"}},
-		{name: "new", args: []string{"push", "--via", "new"}},
-		{name: "lines", args: []string{"push", "--via", "lines"}, servers: []string{"crier"}},
+		{name: "push", args: []string{"push", "--concurrency", "32"}},
+		{name: "new", args: []string{"push", "--concurrency", "32", "--via", "new"}},
+		{name: "lines", args: []string{"push", "--via", "lines"}, servers: []string{"crier", "ceiling"}},
 		{name: "stream", args: []string{"push", "--via", "stream"}, servers: []string{"crier"}},
 		{name: "events", args: []string{"events"}, servers: sockets},
 		{name: "churn", args: []string{"churn"}},
@@ -48,6 +48,14 @@ func jobNames() []string {
 		names = append(names, j.name)
 	}
 	return names
+}
+
+// does reports whether a job makes sense for a server.
+func (p peer) does(j job) bool {
+	if p.silent && j.args[0] != "push" {
+		return false
+	}
+	return j.servers == nil || slices.Contains(j.servers, p.name)
 }
 
 // once starts a server, measures it once and stops it.

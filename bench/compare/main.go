@@ -98,7 +98,7 @@ func (c *comparison) measure(ctx context.Context) (err error) {
 
 // build makes the programs of this module.
 func (c *comparison) build(ctx context.Context) error {
-	packages := []string{"crier/bench/peers/ceiling"}
+	packages := []string{"crier/bench/peers/ceiling", "crier/bench/peers/handler"}
 	if c.crier == "" {
 		packages = append(packages, "crier")
 		c.crier = filepath.Join(c.dir, "crier")

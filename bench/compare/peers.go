@@ -21,12 +21,13 @@ import (
 type peer struct {
 	name    string
 	kind    string // for crier bench --server
+	silent  bool   // it has no clients, and listens to pushers only
 	version string
 	command func(port, pushPort int) []string
 }
 
 func peerNames() []string {
-	return []string{"crier", "ceiling", "node", "centrifuge", "go-socket.io", "web-msg-sender"}
+	return []string{"crier", "ceiling", "handler", "node", "centrifuge", "go-socket.io", "web-msg-sender"}
 }
 
 // peers prepares those that are wanted and can be had, Crier first. What is missing is said.
@@ -50,6 +51,7 @@ func (c *comparison) peers(ctx context.Context) ([]peer, error) {
 			return []string{c.crier, "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--api.listen", fmt.Sprintf("127.0.0.1:%d", pushPort)}
 		}}, nil, []string{c.crier, "--version"}},
 		{peer{name: "ceiling", kind: "crier", command: flags(filepath.Join(c.dir, "ceiling"))}, nil, []string{filepath.Join(c.dir, "ceiling"), "--version"}},
+		{peer{name: "handler", kind: "handler", silent: true, command: flags(filepath.Join(c.dir, "handler"))}, nil, []string{filepath.Join(c.dir, "handler"), "--version"}},
 		{peer{name: "node", kind: "node", command: flags("node", filepath.Join(here, "node", "server.mjs"))}, func() error {
 			return command(ctx, filepath.Join(here, "node"), "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 		}, []string{"node", filepath.Join(here, "node", "server.mjs"), "--version"}},
@@ -139,7 +141,11 @@ func (c *comparison) start(ctx context.Context, p peer) (*started, error) {
 		return nil, err
 	}
 	s := &started{Child: child, public: fmt.Sprintf("http://127.0.0.1:%d", port), push: fmt.Sprintf("http://127.0.0.1:%d", pushPort)}
-	for _, at := range []int{port, pushPort} {
+	ports := []int{pushPort}
+	if !p.silent {
+		ports = append(ports, port)
+	}
+	for _, at := range ports {
 		if err := reach(ctx, at); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", p.name, err), s.Stop())
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"crier/bench"
 )
 
 func TestNumber(t *testing.T) {
@@ -21,17 +23,27 @@ func TestNumber(t *testing.T) {
 func TestMarkdown(t *testing.T) {
 	c := &comparison{clients: 10_000, rounds: 3, duration: time.Second, notes: []string{"b", "a", "b"}}
 	peers := []peer{{name: "crier", version: "1"}, {name: "ceiling", version: "2"}}
+	value := func(r *bench.Result) float64 { return float64(r.Sent) }
 	cols := []column{
-		{title: "more", bound: atLeast("ceiling", 0.5)},
-		{title: "less", bound: atMost("ceiling", 0.5)},
-		{title: "alone", bound: atMost("", 5)},
-		{title: "nothing", bound: atMost("", 5)},
+		{"push", "more", value, []bound{atLeast("ceiling", 0.5)}},
+		{"push", "less", value, []bound{atMost("ceiling", 0.5), atLeast("handler", 1)}},
+		{"alone", "alone", value, []bound{atMost("", 5)}},
+		{"lines", "link", value, []bound{overPush(), atLeast("", 9)}},
+		{"none", "nothing", value, []bound{atMost("", 5)}},
 	}
-	each := figures{"crier": {1, 3, 2}, "ceiling": {2, 4, 8}}
-	text := c.markdown(peers, cols, []figures{each, each, {"crier": {5}}, {}})
+	rounds := func(sent ...int) []*bench.Result {
+		var list []*bench.Result
+		for _, n := range sent {
+			list = append(list, &bench.Result{Sent: n})
+		}
+		return list
+	}
+	text := c.markdown(peers, cols, map[string]results{
+		"push": {"crier": rounds(1, 3, 2), "ceiling": rounds(2, 4, 8)}, "alone": {"crier": rounds(5)}, "lines": {"crier": rounds(2, 6, 8)},
+	})
 	for _, want := range []string{
-		"| more | 2 | 4 | 0.5 | – | ≥ 0.5 × ceiling | yes |\n", "| less | 2 | 4 | 0.5 | – | ≤ 0.5 × ceiling | yes |\n",
-		"| alone | 5 | – | – | – | ≤ 5 | yes |\n", "- crier: 1\n- ceiling: 2\n- a\n- b\n",
+		"| more | 2 | 4 | 0.5 | – | ≥ 0.5 × ceiling | 0.5 | yes |\n", "| less | 2 | 4 | 0.5 | – | ≤ 0.5 × ceiling; ≥ 1 × handler | 0.5; – | yes; – |\n",
+		"| alone | 5 | – | – | – | ≤ 5 | 5 | yes |\n", "| link | 6 | – | – | – | ≥ 2.5 × push; ≥ 9 | 2; 6 | no; no |\n", "- crier: 1\n- ceiling: 2\n- a\n- b\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
