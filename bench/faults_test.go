@@ -232,6 +232,7 @@ func TestWhatCannotBeIsExplained(t *testing.T) {
 		{name: "SSE of Node", mode: bench.SSE, adapt: func(o *bench.Options) { o.Server = bench.Servers()["node"] }, want: "add the path to --url", wrong: true},
 		{name: "a revision that there is not", mode: bench.Idle, adapt: func(o *bench.Options) { o.Server.EIO = 5 }, want: "no Engine.IO revision 5", wrong: true},
 		{name: "a process that there is not", mode: bench.Idle, adapt: func(o *bench.Options) { o.PID = 1 << 30 }, want: "process 1073741824"},
+		{name: "no handler", mode: bench.Push, adapt: func(o *bench.Options) { o.Server, o.PushURL = bench.Servers()["handler"], closedPort(t) }, want: "is the server running at http://127.0.0.1:"},
 		{name: "no push port", mode: bench.Broadcast, adapt: func(o *bench.Options) { o.PushURL = closedPort(t) }, want: "its push port at http://127.0.0.1:"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func whole(t *testing.T, o bench.Options, r *bench.Result) {
 		t.Errorf("%s: %v", data, err)
 	}
 	var text strings.Builder
-	if err := r.Print(&text); err != nil || strings.Contains(text.String(), "CUT SHORT") || !strings.Contains(text.String(), "server:") {
+	if err := r.Print(&text); err != nil || strings.Contains(text.String(), "CUT SHORT") || !strings.Contains(text.String(), "server:") || !strings.Contains(text.String(), "load:") {
 		t.Errorf("%v: %s", err, text.String())
 	}
 }

@@ -18,7 +18,7 @@ type Result struct {
 	Cut      string `json:"cut,omitempty"`
 
 	Connect *Rate `json:"connect,omitempty"` // connections that logged in, before the rest
-	// Work is what the mode is about: deliveries of broadcasts, pushes delivered, events acknowledged, logins of clients
+	// Work is what the mode is about: deliveries of broadcasts, pushes delivered (answered, by a server that is silent), events acknowledged, logins of clients
 	// that come and go.
 	Work *Rate `json:"work,omitempty"`
 	// Last is how long broadcasts took until their last delivery, and Answer until a push was answered.

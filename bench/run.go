@@ -234,6 +234,9 @@ func (r *run) descriptors() error {
 		return fmt.Errorf("reading the limit of descriptors: %w", err)
 	}
 	need := uint64(r.o.Clients + r.o.Sleepers + 2*r.o.Concurrency + spare)
+	if r.o.Server.Silent {
+		need -= uint64(r.o.Clients) // none of them connects
+	}
 	if need > l.Max {
 		return fmt.Errorf("%d clients need %d descriptors, and a process may have %d here: raise that (ulimit -n %d, or LimitNOFILE), or take fewer clients",
 			r.o.Clients, need, l.Max, need)
@@ -252,7 +255,10 @@ func explain(err error, o Options) error {
 		return nil
 	case errors.Is(err, unix.ECONNREFUSED):
 		at := o.URL + " (--url)"
-		if o.pushes() {
+		switch {
+		case o.Server.Silent:
+			at = o.PushURL + " (--push-url)"
+		case o.pushes():
 			at += ", and its push port at " + o.PushURL + " (--push-url)"
 		}
 		return fmt.Errorf("%w: is the server running at %s?", err, at)
@@ -282,8 +288,12 @@ func (r *run) report(ctx context.Context, tell func(string)) {
 			return
 		case <-ticker.C:
 		}
+		text := fmt.Sprintf("%s, %s", r.o.Mode, time.Since(began).Round(time.Second))
 		now := r.fleet.Counts()
-		tell(fmt.Sprintf("%s, %s: %s", r.o.Mode, time.Since(began).Round(time.Second), progress(now, last, r.o.Clients)))
+		if !r.o.Server.Silent {
+			text += ": " + progress(now, last, r.o.Clients)
+		}
+		tell(text)
 		last = now
 	}
 }

@@ -20,7 +20,7 @@ import (
 type job struct {
 	name    string
 	args    []string
-	servers []string // that it makes sense for; nil: all that have clients
+	servers []string // that it makes sense for; nil: all; but one that is silent is only pushed to
 	fifth   bool     // of the clients
 }
 
