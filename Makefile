@@ -3,7 +3,7 @@
 # make test-clients clients in Java and Python, with what they need from Maven and PyPI
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
 # make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
-# make bench-quick  Crier against the least that a server can do, in less than two minutes
+# make bench-quick  Crier against the least that a server can do, and a bare handler, in less than two minutes
 # make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
@@ -57,7 +57,7 @@ bench:
 	$(GO) run ./bench/compare -warm-up 2s -doc docs/BENCHMARKS.md $(ARGS)
 
 bench-quick:
-	$(GO) run ./bench/compare -servers crier,ceiling,handler -only idle,broadcast,paced,push,new,lines,stream,events,churn -rounds 1 -duration 3s $(ARGS)
+	$(GO) run ./bench/compare -servers crier,ceiling,handler -only idle,broadcast,paced,push,new,lines,stream,events,churn -rounds 1 -warm-up 2s -duration 2s $(ARGS)
 
 bench-growth:
 	$(GO) run ./bench/compare -growth -doc docs/BENCHMARKS.md $(ARGS)

@@ -71,7 +71,7 @@ func (c *comparison) once(ctx context.Context, p peer, j job, clients int) (r *b
 	args := append([]string{"bench"}, j.args...)
 	args = append(args, "--json", "--server", p.kind, "--url", s.public, "--pid", strconv.Itoa(int(s.pid)),
 		"--clients", strconv.Itoa(clients), "--duration", c.duration.String())
-	if j.args[0] != "idle" {
+	if j.args[0] != "idle" && !p.steady {
 		args = append(args, "--warm-up", c.warmUp.String())
 	}
 	if slices.Contains([]string{"broadcast", "push", "polling", "sse"}, j.args[0]) {

@@ -52,7 +52,7 @@ func run(args []string) int {
 	flags.IntVar(&c.rounds, "rounds", 3, "rounds; the median counts")
 	flags.IntVar(&c.clients, "clients", 10_000, "clients; a fifth of them poll")
 	flags.DurationVar(&c.duration, "duration", 5*time.Second, "of each measurement")
-	flags.DurationVar(&c.warmUp, "warm-up", 0, "the same before each of them, without counting")
+	flags.DurationVar(&c.warmUp, "warm-up", 0, "the same before each of them, without counting, but for idle and those that need none")
 	flags.BoolVar(&c.growth, "growth", false, "measure Crier alone with 1,000, 5,000, 10,000 and 18,000 clients")
 	flags.StringVar(&c.doc, "doc", "", "page to write the table into, between its markers")
 	if err := flags.Parse(args); err != nil {

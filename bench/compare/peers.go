@@ -22,6 +22,7 @@ type peer struct {
 	name    string
 	kind    string // for crier bench --server
 	silent  bool   // it has no clients, and listens to pushers only
+	steady  bool   // it needs no warm-up
 	version string
 	command func(port, pushPort int) []string
 }
@@ -50,8 +51,8 @@ func (c *comparison) peers(ctx context.Context) ([]peer, error) {
 		{peer{name: "crier", kind: "crier", command: func(port, pushPort int) []string {
 			return []string{c.crier, "--listen", fmt.Sprintf("127.0.0.1:%d", port), "--api.listen", fmt.Sprintf("127.0.0.1:%d", pushPort)}
 		}}, nil, []string{c.crier, "--version"}},
-		{peer{name: "ceiling", kind: "crier", command: flags(filepath.Join(c.dir, "ceiling"))}, nil, []string{filepath.Join(c.dir, "ceiling"), "--version"}},
-		{peer{name: "handler", kind: "handler", silent: true, command: flags(filepath.Join(c.dir, "handler"))}, nil, []string{filepath.Join(c.dir, "handler"), "--version"}},
+		{peer{name: "ceiling", kind: "crier", steady: true, command: flags(filepath.Join(c.dir, "ceiling"))}, nil, []string{filepath.Join(c.dir, "ceiling"), "--version"}},
+		{peer{name: "handler", kind: "handler", silent: true, steady: true, command: flags(filepath.Join(c.dir, "handler"))}, nil, []string{filepath.Join(c.dir, "handler"), "--version"}},
 		{peer{name: "node", kind: "node", command: flags("node", filepath.Join(here, "node", "server.mjs"))}, func() error {
 			return command(ctx, filepath.Join(here, "node"), "npm", "ci", "--no-audit", "--no-fund", "--loglevel=error")
 		}, []string{"node", filepath.Join(here, "node", "server.mjs"), "--version"}},
