@@ -226,6 +226,9 @@ func (c *Client) open(a *Admission, q *Request) error {
 		c.lineLeft()
 		return err
 	}
+	if c.tracked {
+		c.member.WillTrack()
+	}
 	if c.server.add(c) {
 		err = c.comeIn(a, q, past)
 	} else {

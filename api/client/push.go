@@ -84,6 +84,8 @@ type Result struct {
 	Acked *Acked `json:"acked,omitempty"`
 	// Duplicate says that this is the result of an earlier push of the same id, and nothing was pushed now.
 	Duplicate bool `json:"duplicate"`
+	// Partial says that not all of several servers were reached or have answered: Matched and Acked are those of the others.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Acked counts, of those matched, the connections that have acknowledged a push, and their users.

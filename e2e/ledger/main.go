@@ -96,6 +96,7 @@ func (l ledger) command(args []string, stdout, stderr io.Writer) int {
 	flags.Uint64Var(&t.Seed, "seed", t.Seed, "of everything that is random; another one each time unless given")
 	flags.IntVar(&t.Owed, "owed", t.Owed, "how many "+l.unit+" there are to be")
 	flags.IntVar(&t.Users, "users", t.Users, "how many there are at a time")
+	flags.IntVar(&t.Nodes, "nodes", t.Nodes, "how many servers there are that share a Redis; 0: one, without")
 	flags.IntVar(&t.Faults, "faults", t.Faults, "of the server and whatever else may fail")
 	flags.IntVar(&t.Drop, "drop", 0, "steal one in so `many` on its way: the checker must notice")
 	if l.flags != nil {

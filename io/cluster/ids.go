@@ -70,12 +70,14 @@ func (t *IDs) Close() {
 }
 
 // takeScript claims an id. Its arguments: the mid, a token, for how long in milliseconds. It answers nothing if the caller has it now, or
-// what is known.
+// what is known. A claim of its own node, which asks for none that it has, is one whose answer it never got.
 var takeScript = nodeScript("take", `
 	local id = P .. ':id:' .. ARGV[4]
 	local is = redis.call('HMGET', id, 'h', 't', 'm', 'r')
 	if is[4] then return {'result', is[4]} end
-	if is[2] and is[2] ~= ARGV[5] then
+	if is[2] and is[2] ~= ARGV[5] and is[1] == NODE .. ' ' .. EPOCH then
+		if is[3] then return {'made', is[3]} end
+	elseif is[2] and is[2] ~= ARGV[5] then
 		local node, epoch = string.match(is[1], '^(.*) (%d+)$')
 		if redis.call('HGET', P .. ':n:' .. node, 'epoch') == epoch and tonumber(redis.call('ZSCORE', P .. ':nodes', node) or '0') > now() then
 			return {'busy'}
@@ -110,7 +112,15 @@ func (t *IDs) Take(ctx context.Context, scope, id string) (hub.Taken, error) {
 	if errors.Is(err, ErrInDoubt) && ctx.Err() == nil { // with the same token it is ours still
 		reply, err = t.node.Run(ctx, takeScript, mid, token, idsKeep.Milliseconds())
 	}
+	t.release(mid, token, err)
 	return parseClaim(reply, err, mid, token)
+}
+
+// release gives a claim back of which nobody knows whether it was made.
+func (t *IDs) release(mid, token string, err error) {
+	if errors.Is(err, ErrInDoubt) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		t.Land(token+" "+mid, nil)
+	}
 }
 
 // parseClaim reads what takeScript answers.
@@ -223,6 +233,7 @@ func (t *IDs) look() {
 		token := rand.Text()[:12]
 		t.node.Go(func(reply any, err error) {
 			claims[i], errs[i] = parseClaim(reply, err, f.mid, token)
+			t.release(f.mid, token, err)
 			asked.Done()
 		}, takeScript, f.mid, token, idsKeep.Milliseconds())
 	}

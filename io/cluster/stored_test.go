@@ -98,6 +98,14 @@ type arrived struct {
 	late bool
 }
 
+// A latePage is a page whose client cannot take anything before it is told that it is connected.
+type latePage struct {
+	page
+	here atomic.Bool
+}
+
+func (p *latePage) Present() bool { return p.here.Load() }
+
 // page is a connection that says when its client has got what was delivered: when the test reads.
 type page struct {
 	id string
@@ -290,6 +298,40 @@ func TestStoredLoginWithoutRedis(t *testing.T) {
 	if k := b.store(t, "refused", users("u")); !errors.Is(k.Err, ErrAway) || !errors.Is(k.Err, hub.ErrInbox) {
 		t.Errorf("stored without Redis: %+v", k)
 	}
+	server.start(t)
+	p.gets(t, "now", "1")
+	await(t, "Redis is back", a.node.Client().Up)
+	if k := a.store(t, "2", users("u")); k.Err != nil || k.Connections != 1 {
+		t.Errorf("%+v", k)
+	}
+	p.gets(t, "now", "1", "2")
+}
+
+// Who was logged in, but had not got what is stored when Redis went away, gets it when it is back.
+func TestStoredUnread(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
+	a := newDepot(t, server, "a", nil)
+	if k := a.store(t, "1", users("u")); k.Err != nil {
+		t.Fatal(k.Err)
+	}
+	p := &latePage{page: page{id: "page"}}
+	m, err := a.hub.Connect(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Gone)
+	if err := m.Login("u"); err != nil {
+		t.Fatal(err)
+	}
+	server.kill(t)
+	await(t, "Redis is away", func() bool { return !a.node.Client().Up() })
+	p.here.Store(true)
+	m.Ready()
+	if _, err := a.Push(context.Background(), hub.Push{To: users("u"), Message: text("now")}); err != nil {
+		t.Fatal(err)
+	}
+	p.gets(t, "now")
 	server.start(t)
 	p.gets(t, "now", "1")
 	await(t, "Redis is back", a.node.Client().Up)

@@ -254,6 +254,19 @@ func (h *Hub) Relist() {
 	}
 }
 
+// retell tells the [Attendance] once more of the connection's user. When it has taken that, those of him who are adrift catch up.
+func (m *Member) retell() {
+	p, u := m.hub.presence, m.user.Load()
+	if p == nil || p.attendance == nil || u == nil {
+		return
+	}
+	s := p.indexes.userShard(u.uid)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.toldConnect = 0
+	p.touch(u)
+}
+
 // attest has the Attendance know that a connection can be recovered, and waits for that.
 func (m *Member) attest() {
 	p, u := m.hub.presence, m.user.Load()

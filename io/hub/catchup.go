@@ -104,7 +104,8 @@ type portion struct {
 	sure    []uint64 // places of those that the client is known to have got
 }
 
-// read reads on. An inbox that cannot be read is passed over: it is there still at the next login.
+// read reads on. An inbox that cannot be read is passed over: it is there still at the next login. One that several hubs have in
+// common, and which is away, is read when it is back.
 func (b *mailbox) read() portion {
 	b.mu.Lock()
 	p := portion{uid: b.uid, turn: b.turn}
@@ -116,7 +117,13 @@ func (b *mailbox) read() portion {
 	h := b.member.hub
 	letters, err := h.inbox.Next(p.uid, after, h.limit.messages, h.limit.bytes)
 	if err != nil {
-		h.unread.complain(h.log, err)
+		if h.shared == nil || !errors.Is(err, ErrAway) {
+			h.unread.complain(h.log, err)
+			return p
+		}
+		b.strand(p.uid)
+		b.castOff()
+		b.member.retell()
 		return p
 	}
 	p.letters = letters

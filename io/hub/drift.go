@@ -139,6 +139,9 @@ func (b *mailbox) castOff() {
 			return
 		}
 		held := b.takeHeldLocked()
+		for _, msg := range held {
+			b.missed = max(b.missed, msg.place)
+		}
 		b.mu.Unlock()
 		for _, msg := range held {
 			if msg.place == 0 {

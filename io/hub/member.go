@@ -43,6 +43,7 @@ func (m *Member) gone() bool { return m.own == ended }
 type aside struct {
 	trail atomic.Pointer[trail]   // written with mu of the member held; nil unless it can be recovered
 	mail  atomic.Pointer[mailbox] // nil while nothing of its user's inbox is under way
+	turns atomic.Bool             // [Member.WillTrack]
 }
 
 // more returns what is aside, made if there has been nothing.
@@ -60,6 +61,12 @@ func (m *Member) trail() *trail {
 		return a.trail.Load()
 	}
 	return nil
+}
+
+// hasTurn tells whether the connection is given what several hubs are given in its turn, and not before.
+func (m *Member) hasTurn() bool {
+	a := m.aside.Load()
+	return a != nil && (a.turns.Load() || a.trail.Load() != nil)
 }
 
 // mail returns the mailbox, or nil.

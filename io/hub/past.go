@@ -224,6 +224,14 @@ type Beginning struct {
 	Missed []*Message
 }
 
+// WillTrack says that Track or Recover follows, perhaps behind a login, and is called before that. What is pushed meanwhile comes
+// once then: not at once, as to somebody who cannot be recovered, and in its turn again.
+func (m *Member) WillTrack() {
+	if r := m.hub.recovery; r != nil && r.Placed {
+		m.more().turns.Store(true)
+	}
+}
+
 // Track makes the connection one that can be recovered with [Member.Recover], once [Member.Away] has said that it is gone.
 // It calls begin, which must not block nor call the hub, to tell the client; nothing is delivered meanwhile. From then on, in
 // the order of their offsets, the connection is given messages that have a [Message.Offset], which the client is to get

@@ -9,7 +9,8 @@ import (
 // Part says which connections of an audience are meant.
 type Part byte
 
-// The parts. A connection can be recovered if it is tracked ([Member.Track]).
+// The parts. A connection can be recovered if it is tracked ([Member.Track]); who will be tracked counts as that already
+// ([Member.WillTrack]), since a push that has found it before must not find it once more.
 const (
 	Everyone  Part = iota
 	Untracked      // those that cannot be recovered: they need no position
@@ -49,7 +50,7 @@ func (sc *scratch) only(part Part, find func()) func() {
 	}
 	return func() {
 		find()
-		list := slices.DeleteFunc(sc.list, func(m *Member) bool { return (m.trail() != nil) != (part == Tracked) })
+		list := slices.DeleteFunc(sc.list, func(m *Member) bool { return m.hasTurn() != (part == Tracked) })
 		clear(sc.seen)
 		sc.list, sc.known = list, 0
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
@@ -94,6 +95,81 @@ func TestReceive(t *testing.T) {
 		return nil
 	}); err != nil || !slices.Equal(missed, []string{"4", "5"}) {
 		t.Errorf("Recover: %q, %v", missed, err)
+	}
+}
+
+// Who is logged in before it is tracked, as with a uid that came with the connection, is given what is pushed meanwhile in its turn
+// alone: a push that has found it untracked must not find it tracked later.
+func TestReceiveWhileConnecting(t *testing.T) {
+	h := newHub(t, placedOptions())
+	track(t, h, "somebody", "41")
+	c := &fakeConn{id: "new"}
+	m := connect(t, h, c)
+	m.WillTrack()
+	if err := m.Login("42"); err != nil {
+		t.Fatal(err)
+	}
+	to := Audience{Users: []string{"42"}}
+	own, err := h.PushOwn(context.Background(), Push{To: to, Message: message("1")})
+	if err != nil || !own.Waiting || own.Connections != 1 || own.Delivered != 0 {
+		t.Errorf("PushOwn = %+v, %v", own, err)
+	}
+	receive(t, h, 1000, "1", to, Tracked)
+	own, err = h.PushOwn(context.Background(), Push{To: to, Message: message("2")})
+	if err != nil || !own.Waiting || own.Delivered != 0 {
+		t.Errorf("PushOwn = %+v, %v", own, err)
+	}
+	if err := m.Track(func(Beginning) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, h, 1001, "2", to, Tracked)
+	if got := c.take(); !slices.Equal(got, []string{"1", "2"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A notebook is a Shared that remembers what was saved, and has nothing.
+type notebook struct {
+	mu    sync.Mutex
+	saved []*Recoverable
+}
+
+func (n *notebook) Save(s *Recoverable, saved func(error)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.saved = append(n.saved, s)
+	if saved != nil {
+		saved(nil)
+	}
+}
+
+func (n *notebook) Forget(string)               {}
+func (n *notebook) Up() bool                    { return true }
+func (n *notebook) Owner(string) (string, bool) { return "", false }
+func (n *notebook) Claim(string, bool) error    { return ErrGone }
+func (n *notebook) Replay(*Recoverable, Position, Position) (*Replay, error) {
+	return nil, ErrGone
+}
+
+// A session that says that somebody is logged in says, until he has begun to get what is stored for him, that he has got nothing of it:
+// so that another hub does not recover him if this one ends then.
+func TestForetoldInbox(t *testing.T) {
+	n := &notebook{}
+	o := placedOptions()
+	o.Recovery.Shared, o.Inbox = n, newMemInbox(t)
+	h := newHub(t, o)
+	m := connect(t, h, &lineConn{id: "c"})
+	if err := errors.Join(m.Track(func(Beginning) error { return nil }), m.Login("42")); err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.IndexFunc(n.saved, func(s *Recoverable) bool { return s.UID == "42" })
+	if i < 0 || n.saved[i].Inbox != open {
+		t.Fatalf("the login was foretold with %+v", n.saved[max(i, 0)])
+	}
+	if last := n.saved[len(n.saved)-1]; last.UID != "42" || last.Inbox == open {
+		t.Errorf("in the end it is %+v", last)
 	}
 }
 

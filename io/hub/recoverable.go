@@ -120,6 +120,9 @@ func (m *Member) foretell(kind SpanKind, name string) error {
 		return nil
 	}
 	t.begin(kind, name, r.taken())
+	if kind == SpanUser && m.hub.inbox != nil { // nothing of that has come yet, and whatever is kept has to, before anything newer
+		t.inbox = open
+	}
 	s := m.sessionLocked(t)
 	if kind == SpanUser {
 		s.UID = name

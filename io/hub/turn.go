@@ -60,9 +60,9 @@ func (h *Hub) conclude(p *Push, sc *scratch, r Result, t tally) Result {
 	return r
 }
 
-// anyTracked tells whether one of the members can be recovered.
+// anyTracked tells whether one of the members can be recovered, or will be.
 func (sc *scratch) anyTracked() bool {
-	return slices.ContainsFunc(sc.list, func(m *Member) bool { return m.trail() != nil })
+	return slices.ContainsFunc(sc.list, (*Member).hasTurn)
 }
 
 // separate puts the members that can be recovered behind the others, and returns how many these are. Called with the baton.

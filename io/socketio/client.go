@@ -191,6 +191,9 @@ func (c *client) enter(n *Namespace, w wish, past *hub.Past, auth json.RawMessag
 		c.session.Close()
 		return nil
 	}
+	if past != nil || w.track {
+		s.member.WillTrack()
+	}
 	if !c.welcome(s, w, past) {
 		return nil
 	}

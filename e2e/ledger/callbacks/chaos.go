@@ -10,6 +10,12 @@ import (
 
 // Blows implements stage.Piece.
 func (p *piece) Blows(r *stage.Run) []stage.Blow {
+	if r.Terms.Nodes > 0 {
+		return append(r.ClusterBlows(),
+			stage.Blow{Name: "browser", Weight: 1, Strike: r.KillBrowser},
+			stage.Blow{Name: "outage", Weight: 1, Strike: func(ctx context.Context) error { return p.outage(ctx, r) }},
+			stage.Blow{Name: "hang", Weight: 1, Strike: func(ctx context.Context) error { return p.hang(ctx, r) }})
+	}
 	return []stage.Blow{
 		{Name: "kill", Weight: 3, Strike: r.Kill},
 		{Name: "relapse", Weight: 1, Strike: r.Relapse},

@@ -65,6 +65,12 @@ func (c *court) accuse(kind, id string, at stage.Stamp, format string, args ...a
 func (c *court) stays() {
 	for _, v := range c.visits {
 		for _, s := range v.stays.All {
+			if c.terms.Nodes > 0 {
+				if s.Proven {
+					c.stay(v.tab, s)
+				}
+				continue
+			}
 			in, ok := c.report.covering(s.From)
 			switch {
 			case !ok && (!s.Proven || c.forgettable(s)):
@@ -163,6 +169,9 @@ func (c *court) departure(one callback) {
 				certain = max(certain, min(s.To, at))
 			}
 		}
+	}
+	if c.terms.Nodes > 0 && c.fenced(one) {
+		return
 	}
 	if at+blur < certain+stage.Span(c.terms.Delay) {
 		c.accuse("early departure", one.ID, at, "the user was there at %d, and %v had not passed", certain, c.terms.Delay)

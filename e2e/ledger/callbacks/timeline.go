@@ -20,6 +20,9 @@ func (l *timeline) due(gone, ghost stage.Stamp) (at stage.Stamp, ok bool) {
 		}
 		from = max(from, at+stage.Span(l.terms.Heartbeat()+l.terms.Delay))
 	}
+	if l.terms.Nodes > 0 {
+		return l.dueOfNodes(gone, from)
+	}
 	for i, one := range l.All() {
 		if one.End < gone || one.Listen == 0 {
 			continue

@@ -21,6 +21,8 @@ type verdict struct {
 	discarded  int // of these: they have come to a client that ended, or its connection, before it handed them on
 	open       int // deliveries of messages whose push was never answered, to be stored or not
 	openCame   int // of these, that came
+	owedLive   int // messages that are not stored times tabs that had to get them, since they never were without a recovery
+	recoveries int // of connections
 	arrivals   int // on the wire, of everything
 	again      int // of them, in a tab that had got the message before
 }
@@ -43,6 +45,7 @@ func judge(e *evidence) *verdict {
 			}
 		}
 		v.sequence(e, i)
+		v.live(e, i)
 	}
 	slices.SortFunc(v.violations, func(a, b stage.Violation) int { return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.ID, b.ID)) })
 	return v
@@ -131,18 +134,45 @@ func (c court) check() {
 	}
 }
 
-// A course is the greatest number that has come of each publisher.
-type course map[string]int
+// A course is what has come on a connection, of each publisher.
+type course map[string][]*letter
 
 // follow checks that the next message is in order. One that is not stored may come late when it is pushed again.
 func (c court) follow(so course, l *letter, a arrival) {
-	if !l.accepted || l.plain && l.tries > 1 {
+	if !l.accepted || l.plain && (l.tries > 1 || l.partial) {
 		return
 	}
-	if l.n < so[l.from] {
-		c.accuse("order", a, "it came behind number %d of %s (connection %d)", so[l.from], l.from, a.conn)
+	from := c.from(l)
+	for _, other := range so[from] {
+		if c.ordered(l, other) {
+			c.accuse("order", a, "it came behind number %d of %s (connection %d)", other.n, l.from, a.conn)
+			break
+		}
 	}
-	so[l.from] = max(so[l.from], l.n)
+	so[from] = append(so[from], l)
+}
+
+// from names what a message is in one order with. One server has one order for all of a publisher. Several have one for what is
+// stored, and one for what is not, if that goes to somebody who can be recovered; else each server has its own.
+func (c court) from(l *letter) string {
+	switch {
+	case c.terms.Nodes == 0:
+		return l.from
+	case !l.plain:
+		return l.from + " stored"
+	case c.tab.tracked():
+		return l.from
+	}
+	return fmt.Sprintf("%s at %d", l.from, l.node)
+}
+
+// ordered says whether one message has to come before another one of the same publisher. Where there are several servers, a push
+// that is made again may be made at another one, and those that had been sent behind it, without waiting for its answer, not.
+func (e *evidence) ordered(l, other *letter) bool {
+	if l.n >= other.n {
+		return false
+	}
+	return e.terms.Nodes == 0 || l.known <= other.at || l.tries == 1 && other.tries == 1 && l.node == other.node
 }
 
 // sequence checks that what has come to a user for the first time, to whatever tab, was in order. Of what is not stored that is
@@ -156,13 +186,12 @@ func (v *verdict) sequence(e *evidence, i *inbox) {
 	}
 	for _, letters := range all {
 		slices.SortFunc(letters, func(a, b *letter) int { return cmp.Compare(b.n, a.n) })
-		earliest := letters[0] // of those behind
-		for _, l := range letters {
-			if i.wired[l.id] > i.wired[earliest.id]+blur {
-				v.accuse("order", i.uid, l.id, i.wired[l.id], "%s had come before, at %d", earliest.id, i.wired[earliest.id])
-			}
-			if i.wired[l.id] < i.wired[earliest.id] {
-				earliest = l
+		for n, l := range letters {
+			for _, behind := range letters[:n] {
+				if i.wired[l.id] > i.wired[behind.id]+blur && e.ordered(l, behind) {
+					v.accuse("order", i.uid, l.id, i.wired[l.id], "%s had come before, at %d", behind.id, i.wired[behind.id])
+					break
+				}
 			}
 		}
 	}

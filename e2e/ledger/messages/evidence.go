@@ -23,8 +23,12 @@ type letter struct {
 	from     string
 	n        int
 	users    []string
-	plain    bool // not to be stored
+	plain    bool        // not to be stored
+	at       stage.Stamp // before it was pushed, for the first time
+	known    stage.Stamp // when the answer had come
 	accepted bool
+	partial  bool // not all of several servers were reached
+	node     int  // which of them has answered
 	stored   bool // as the server has said
 	tries    int
 }
@@ -59,7 +63,9 @@ type tab struct {
 	got    map[string]bool // ids that the helper has handed on
 	bye    stage.Stamp     // it began to leave, and takes nothing more from then on; Never if it did not
 	killed bool            // with its browser
-	last   stage.Stamp     // of its lines
+	here   map[string]bool // ids that have come to the client
+	spans  spans
+	last   stage.Stamp // of its lines
 }
 
 // came says whether a message has come to the application.
@@ -70,6 +76,9 @@ func (i *inbox) came(id string) bool {
 	_, is := i.first[id]
 	return is
 }
+
+// among says whether the inbox is that of one of them.
+func (i *inbox) among(users []string) bool { return slices.Contains(users, i.uid) }
 
 // An arrival is a message that has come to a tab.
 type arrival struct {
@@ -116,9 +125,10 @@ func (e *evidence) letter(l line) error {
 	case (l.On == sent) == (one != nil):
 		return fmt.Errorf("the publishers' book is wrong about %s", l.ID)
 	case l.On == sent:
-		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain}
+		e.letters[l.ID] = &letter{id: l.ID, from: l.From, n: l.N, users: l.Users, plain: l.Plain, at: l.At}
 	case l.On == accepted:
 		one.accepted, one.stored, one.tries = true, l.Stored, l.Tries
+		one.known, one.partial, one.node = l.At, l.Partial, l.Node
 	}
 	return nil
 }
@@ -134,17 +144,19 @@ func (e *evidence) arrival(l stage.TabLine) {
 	if t == nil {
 		order := e.Tabs[l.Tab]
 		_, killed := e.Gone[order.Browser]
-		t = &tab{name: l.Tab, page: order.Page + " in " + order.Browser, got: map[string]bool{}, bye: stage.Never, killed: killed}
+		t = &tab{name: l.Tab, page: order.Page + " in " + order.Browser, got: map[string]bool{}, here: map[string]bool{}, bye: stage.Never, killed: killed}
 		i.tabs[l.Tab] = t
 		if i.pages[t.page] == nil {
 			i.pages[t.page] = map[string]int{}
 		}
 	}
 	t.last = l.At
+	t.spans.add(l)
 	switch l.On {
 	case stage.TabBye:
 		t.bye = l.At
 	case stage.TabWire:
+		t.here[l.ID] = true
 		t.wire = append(t.wire, arrival{id: l.ID, data: l.Data, at: l.At, conn: l.Conn})
 		i.wired[l.ID] = earlier(i.wired, l.ID, l.At)
 	case stage.TabGot:

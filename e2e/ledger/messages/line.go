@@ -20,4 +20,7 @@ type line struct {
 	Plain  bool        `json:"plain,omitempty"`  // it is not to be stored
 	Stored bool        `json:"stored,omitempty"` // of accepted: what the answer says
 	Tries  int         `json:"tries,omitempty"`  // of accepted: how often it was pushed
+	Node   int         `json:"node,omitempty"`   // of accepted: at which of several servers
+	// Partial is what the answer says: not all of several servers have been reached.
+	Partial bool `json:"partial,omitempty"`
 }

@@ -20,7 +20,11 @@ func (p *publisher) links(ctx context.Context) error {
 		if waiting = left; ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := p.again(ctx, err); err != nil {
+		tries := 1
+		if len(waiting) > 0 {
+			tries = waiting[0].tries
+		}
+		if err := p.again(ctx, err, max(tries, 1)); err != nil {
 			return err
 		}
 		gone, err := p.abandon(waiting)
@@ -35,7 +39,7 @@ func (p *publisher) links(ctx context.Context) error {
 
 // link pushes waiting messages, and then new ones, over a link until there are enough. It returns what was not answered.
 func (p *publisher) link(ctx context.Context, waiting []message) (left []message, err error) {
-	l, err := p.client.Link(ctx)
+	l, err := p.client().Link(ctx)
 	if err != nil {
 		return waiting, err
 	}

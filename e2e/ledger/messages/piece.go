@@ -3,9 +3,7 @@ package messages
 import (
 	"context"
 	"fmt"
-	"net/http"
 
-	"crier/api/client"
 	"crier/e2e/ledger/stage"
 )
 
@@ -34,6 +32,11 @@ func (p *piece) Prepare(r *stage.Run) (map[string]string, error) {
 
 // Blows implements stage.Piece.
 func (p *piece) Blows(r *stage.Run) []stage.Blow {
+	if r.Terms.Nodes > 0 {
+		return append(r.ClusterBlows(),
+			stage.Blow{Name: "browser", Weight: 1, Strike: r.KillBrowser},
+			stage.Blow{Name: "freeze", Weight: 1, Strike: r.FreezeBrowser})
+	}
 	return []stage.Blow{
 		{Name: "kill", Weight: 3, Strike: r.Kill},
 		{Name: "relapse", Weight: 1, Strike: r.Relapse},
@@ -49,19 +52,21 @@ func (p *piece) Cast(r *stage.Run) (cast []stage.Part, err error) {
 	var uids []string
 	for i := range r.Terms.Users {
 		u := &user{uid: fmt.Sprintf("user-%d", i+1), place: i, random: r.Source("user", i), run: r}
+		play := u.play
+		if u.sits = r.Terms.Nodes > 0 && i%3 == 0; u.sits {
+			play = u.sit
+		}
 		p.users = append(p.users, u)
 		uids = append(uids, u.uid)
-		cast = append(cast, stage.Part{Name: u.uid, Play: u.play})
+		cast = append(cast, stage.Part{Name: u.uid, Play: play})
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: publishers}
-	r.Defer(func() error { transport.CloseIdleConnections(); return nil })
-	c, err := client.New(client.Options{URL: r.Server.URL(), Tries: 1, HTTP: &http.Client{Transport: transport}})
+	clients, err := r.Clients(publishers)
 	if err != nil {
 		return nil, err
 	}
 	for i := range publishers {
 		one := &publisher{
-			name: fmt.Sprintf("publisher-%d", i+1), random: r.Source("publisher", i), users: uids, client: c,
+			name: fmt.Sprintf("publisher-%d", i+1), random: r.Source("publisher", i), users: uids, clients: clients,
 			book: p.book, timeline: r.Diary.Timeline, progress: r.Progress, owed: p.owed,
 		}
 		play := []func(context.Context) error{one.single, one.single, one.batches, one.links}[i%4]

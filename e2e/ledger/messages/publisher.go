@@ -14,7 +14,8 @@ import (
 
 const (
 	callLimit = 10 * time.Second
-	plainIn   = 8   // one message in so many is not stored
+	plainIn   = 8   // one message in so many is not stored,
+	oftenIn   = 3   // where there are several servers
 	severalIn = 10  // one in so many is for several users
 	giveUpIn  = 100 // of failed tries, after one in so many the publisher gives up
 	maxBatch  = 40
@@ -35,13 +36,33 @@ type publisher struct {
 	name     string
 	random   *rand.Rand
 	users    []string
-	client   *client.Client
+	clients  []*client.Client // of all servers
+	at       int              // which of them is called now
 	book     *stage.Book
 	timeline *stage.Timeline
 	progress *stage.Progress
 	owed     *owed
 	pushed   int
 }
+
+// move has the next call go to a server at random, but not to the same if elsewhere.
+func (p *publisher) move(elsewhere bool) {
+	n := len(p.clients)
+	if elsewhere && n > 1 {
+		p.at = (p.at + 1 + p.random.IntN(n-1)) % n
+		return
+	}
+	p.at = p.random.IntN(n)
+}
+
+func (p *publisher) plainIn() int {
+	if len(p.clients) > 1 {
+		return oftenIn
+	}
+	return plainIn
+}
+
+func (p *publisher) client() *client.Client { return p.clients[p.at] }
 
 func (p *publisher) note(l line) error {
 	l.At = stage.Now()
@@ -53,7 +74,7 @@ func (p *publisher) next(most int) ([]message, error) {
 	var all []message
 	for len(all) < most && p.progress.Claim(1) {
 		p.pushed++
-		m := message{id: fmt.Sprintf("%s.%d", p.name, p.pushed), n: p.pushed, plain: p.random.IntN(plainIn) == 0}
+		m := message{id: fmt.Sprintf("%s.%d", p.name, p.pushed), n: p.pushed, plain: p.random.IntN(p.plainIn()) == 0}
 		m.users = append(m.users, p.users[p.random.IntN(len(p.users))])
 		if p.random.IntN(severalIn) == 0 {
 			m.users = append(m.users, p.users[p.random.IntN(len(p.users))], p.users[p.random.IntN(len(p.users))])
@@ -81,7 +102,7 @@ func (p *publisher) accept(m message, r client.Result) error {
 		p.owed.accept(m)
 	}
 	p.progress.Done()
-	return p.note(line{On: accepted, ID: m.id, Stored: r.Stored, Tries: m.tries})
+	return p.note(line{On: accepted, ID: m.id, Stored: r.Stored, Tries: m.tries, Node: p.at, Partial: r.Partial})
 }
 
 // abandon gives up messages now and then, and says whether it has.
@@ -104,10 +125,15 @@ func passing(err error) bool {
 	return !errors.As(err, &problem) || problem.Status >= 500
 }
 
-// again waits until a push may be made again, after an error.
-func (p *publisher) again(ctx context.Context, err error) error {
+// again waits until a push may be made again, after an error. Where there are several servers it is made at another one: at once,
+// and then a little later each time.
+func (p *publisher) again(ctx context.Context, err error, tries int) error {
 	if !passing(err) {
 		return fmt.Errorf("a push was refused: %w", err)
+	}
+	if len(p.clients) > 1 {
+		p.move(true)
+		return stage.Sleep(ctx, min(time.Duration(tries-1)*50*time.Millisecond, time.Second))
 	}
 	select {
 	case <-p.timeline.Wait():
@@ -124,6 +150,7 @@ func (p *publisher) single(ctx context.Context) error {
 		if err != nil || len(all) == 0 {
 			return err
 		}
+		p.move(false)
 		if err := p.one(ctx, all[0]); err != nil {
 			return err
 		}
@@ -136,12 +163,12 @@ func (p *publisher) single(ctx context.Context) error {
 func (p *publisher) one(ctx context.Context, m message) error {
 	for {
 		call, cancel := context.WithTimeout(ctx, callLimit)
-		r, err := p.client.Push(call, m.push())
+		r, err := p.client().Push(call, m.push())
 		cancel()
 		if err == nil {
 			return p.accept(m, r)
 		}
-		if err := p.again(ctx, err); err != nil {
+		if err := p.again(ctx, err, m.tries); err != nil {
 			return err
 		}
 		if gone, err := p.abandon([]message{m}); err != nil || gone {
@@ -157,7 +184,7 @@ func (p *publisher) batches(ctx context.Context) error {
 		if err != nil || len(all) == 0 {
 			return err
 		}
-		for len(all) > 0 {
+		for p.move(false); len(all) > 0; {
 			if all, err = p.batch(ctx, all); err != nil {
 				return err
 			}
@@ -175,7 +202,7 @@ func (p *publisher) batch(ctx context.Context, all []message) ([]message, error)
 		pushes[i] = all[i].push()
 	}
 	call, cancel := context.WithTimeout(ctx, callLimit)
-	answers, err := p.client.Batch(call, pushes)
+	answers, err := p.client().Batch(call, pushes)
 	cancel()
 	for i, a := range answers {
 		if a.Problem != nil { // those behind it must not overtake it: they are duplicates then, if they were pushed
@@ -190,7 +217,7 @@ func (p *publisher) batch(ctx context.Context, all []message) ([]message, error)
 	if err == nil {
 		return nil, nil
 	}
-	if err := p.again(ctx, err); err != nil {
+	if err := p.again(ctx, err, all[0].tries); err != nil {
 		return nil, err
 	}
 	gone, err := p.abandon(all)

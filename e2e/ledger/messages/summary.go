@@ -47,6 +47,16 @@ func (v *verdict) noticed(e *evidence) (noticed, all int) {
 	return noticed, all
 }
 
+// count returns how many violations there are of a kind.
+func (v *verdict) count(kind string) (n int) {
+	for _, one := range v.violations {
+		if one.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // print writes the summary of a run.
 func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	var b strings.Builder
@@ -57,6 +67,8 @@ func (v *verdict) print(w io.Writer, e *evidence, dir string) error {
 	fmt.Fprintf(&b, "deliveries  %d owed, %d lost; %d had come to a client that ended, or its connection, before it handed them on\n",
 		v.owed, v.owed-v.delivered-v.discarded, v.discarded)
 	fmt.Fprintf(&b, "wire        %d arrivals, of which %d in a tab that had the message already\n", v.arrivals, v.again)
+	fmt.Fprintf(&b, "live        %d messages that are not stored were owed to tabs with a connection that was never lost, or recovered, as %d were; %d gaps\n",
+		v.owedLive, v.recoveries, v.count("gap"))
 	fmt.Fprintf(&b, "indeterminate %d deliveries, whose push was not answered, and given up; %d of them came\n", v.open, v.openCame)
 	if e.terms.Drop > 0 {
 		noticed, all := v.noticed(e)

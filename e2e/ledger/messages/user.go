@@ -15,6 +15,7 @@ type user struct {
 	place  int // of the first browser
 	random *rand.Rand
 	run    *stage.Run
+	sits   bool // and does not come and go
 	opened int
 	pages  []page // not told to leave
 }
@@ -58,6 +59,27 @@ func (u *user) play(ctx context.Context) error {
 	return nil
 }
 
+// sit has one page, whose connection can be recovered, for as long as anything is published.
+func (u *user) sit(ctx context.Context) error {
+	for u.run.Progress.SoFar() < u.run.Terms.Owed {
+		if err := u.open(ctx); err != nil {
+			return err
+		}
+		if len(u.pages) == 0 { // the browser is being replaced
+			if err := stage.Sleep(ctx, 50*time.Millisecond); err != nil {
+				return err
+			}
+			continue
+		}
+		alive, err := u.pages[0].Until(ctx, func(stage.TabState) bool { return u.run.Progress.SoFar() >= u.run.Terms.Owed })
+		if err != nil || alive {
+			return err
+		}
+		u.pages = u.pages[1:] // the browser was killed
+	}
+	return nil
+}
+
 // open opens a page in another browser than the one before.
 func (u *user) open(ctx context.Context) error {
 	return u.load(ctx, page{name: fmt.Sprintf("%s page %d", u.uid, u.opened+1), place: u.place + u.opened + 1})
@@ -80,6 +102,9 @@ func (u *user) load(ctx context.Context, p page) error {
 	u.opened++
 	o := stage.NewOpening(u.uid, u.opened, u.random)
 	o.Hear, o.Page, o.Drop, o.Recovery = true, p.name, u.run.Terms.Drop, u.random.IntN(2) == 0
+	if u.sits {
+		o.Recovery, o.Lib = true, stage.Latest
+	}
 	var err error
 	if p.Tab, err = u.run.Browsers.Open(p.place, o); err != nil {
 		return err

@@ -79,6 +79,12 @@ func (c *court) run(r *run) {
 		c.verdict.again += len(r.arrivals) - tabs(r.arrivals)
 		return
 	}
+	if c.terms.Nodes > 0 {
+		if len(r.arrivals) > tabs(r.arrivals) {
+			c.twice(r)
+		}
+		return
+	}
 	lives := map[stage.Stamp][]arrival{} // by the starts of those that pushed
 	for _, a := range r.arrivals {
 		l, _, _ := c.Timeline.At(a.since)
@@ -176,6 +182,12 @@ func (c *court) passed(at stage.Stamp, next *run) (open bool) {
 // is not sure when the last time was.
 func (e *evidence) pushed(r *run) (last stage.Stamp, sure bool) {
 	last, again := r.came(), false
+	if e.terms.Nodes > 0 {
+		if at, ok := e.Timeline.Tick(last, stage.Lag); !ok || troubled(e.Timeline, r.at, at) {
+			return stage.Never, false
+		}
+		return last, true
+	}
 	for _, l := range e.Timeline.All() {
 		if again {
 			if at, ok := e.Timeline.Tick(l.Listen+stage.Span(grace), 2*stage.Lag); ok && l.Listen > 0 && at <= min(l.End, e.End) {
@@ -215,6 +227,9 @@ type window struct {
 
 // window returns when a run has to be pushed; ok is false if that time has not come.
 func (e *evidence) window(run stage.Stamp) (w window, ok bool) {
+	if e.terms.Nodes > 0 {
+		return e.windowOfNodes(run)
+	}
 	w.from = stage.Never
 	for _, l := range e.Timeline.All() {
 		if l.End < run || l.Listen == 0 {
@@ -241,6 +256,9 @@ func (e *evidence) window(run stage.Stamp) (w window, ok bool) {
 
 // watched says whether a receiver was there all that time for certain.
 func (e *evidence) watched(from, to stage.Stamp) bool {
+	if e.terms.Nodes > 0 && troubled(e.Timeline, from, to) {
+		return false
+	}
 	return slices.ContainsFunc(e.watches, func(w *stage.Stays) bool {
 		return slices.ContainsFunc(w.All, func(s stage.Stay) bool { return s.Proven && s.From <= from && to <= s.To })
 	})

@@ -20,7 +20,7 @@ const (
 type maker struct {
 	name     string
 	random   *rand.Rand
-	client   *client.Client
+	clients  []*client.Client // of all servers
 	book     *stage.Book
 	timeline *stage.Timeline
 	progress *stage.Progress
@@ -39,6 +39,9 @@ func (m *maker) play(ctx context.Context) error {
 	return nil
 }
 
+// client returns that of some server.
+func (m *maker) client() *client.Client { return m.clients[m.random.IntN(len(m.clients))] }
+
 func (m *maker) note(l line) error {
 	l.At = stage.Now()
 	return m.book.Note(l)
@@ -50,7 +53,7 @@ func (m *maker) make(ctx context.Context, id string, p plan) error {
 		return err
 	}
 	call, cancel := context.WithTimeout(ctx, callLimit)
-	state, err := m.client.PutSchedule(call, id, p.schedule(id))
+	state, err := m.client().PutSchedule(call, id, p.schedule(id))
 	cancel()
 	if err != nil {
 		if !passing(err) && !(p.Until > 0 && invalid(err)) { // by then the first run may come after the end
@@ -89,7 +92,7 @@ func (m *maker) remove(ctx context.Context, id string) error {
 		return err
 	}
 	err := m.again(ctx, func(call context.Context) error {
-		_, err := m.client.RemoveSchedule(call, id)
+		_, err := m.client().RemoveSchedule(call, id)
 		if gone(err) {
 			return nil
 		}
@@ -135,7 +138,7 @@ func (m *maker) await(ctx context.Context, id string, first stage.Stamp) error {
 		wait = 0
 		ended := false
 		err := m.again(ctx, func(call context.Context) error {
-			_, err := m.client.Schedule(call, id)
+			_, err := m.client().Schedule(call, id)
 			if ended = gone(err); ended {
 				return nil
 			}
@@ -146,6 +149,9 @@ func (m *maker) await(ctx context.Context, id string, first stage.Stamp) error {
 		}
 		if l, _, ok := m.timeline.At(stage.Now()); ok {
 			begun = max(begun, l.Start)
+		}
+		for _, o := range m.timeline.Outages(begun-stage.Span(settling), stage.Now()) {
+			begun = max(begun, min(o.To, stage.Now())+stage.Span(settling))
 		}
 		if _, late := m.timeline.Tick(max(begun, first), most); ended || late {
 			return nil

@@ -3,10 +3,8 @@ package schedules
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 
-	"crier/api/client"
 	"crier/e2e/ledger/stage"
 )
 
@@ -42,6 +40,9 @@ func (p *piece) Prepare(r *stage.Run) (map[string]string, error) {
 
 // Blows implements stage.Piece.
 func (p *piece) Blows(r *stage.Run) []stage.Blow {
+	if r.Terms.Nodes > 0 {
+		return append(r.ClusterBlows(), stage.Blow{Name: "browser", Weight: 1, Strike: r.KillBrowser})
+	}
 	return []stage.Blow{
 		{Name: "kill", Weight: 3, Strike: r.Kill},
 		{Name: "relapse", Weight: 1, Strike: r.Relapse},
@@ -58,15 +59,13 @@ func (p *piece) Cast(r *stage.Run) (cast []stage.Part, err error) {
 		p.receivers = append(p.receivers, w)
 		cast = append(cast, stage.Part{Name: fmt.Sprintf("receiver %d", i), Play: w.play})
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: r.Terms.Users}
-	r.Defer(func() error { transport.CloseIdleConnections(); return nil })
-	c, err := client.New(client.Options{URL: r.Server.URL(), Tries: 1, HTTP: &http.Client{Transport: transport}})
+	clients, err := r.Clients(r.Terms.Users)
 	if err != nil {
 		return nil, err
 	}
 	for i := range r.Terms.Users {
 		m := &maker{
-			name: fmt.Sprintf("maker-%d", i+1), random: r.Source("maker", i), client: c,
+			name: fmt.Sprintf("maker-%d", i+1), random: r.Source("maker", i), clients: clients,
 			book: p.book, timeline: r.Diary.Timeline, progress: r.Progress,
 		}
 		cast = append(cast, stage.Part{Name: m.name, Play: m.play})

@@ -68,13 +68,13 @@ func (r *Run) Some(d time.Duration) time.Duration { return time.Duration(r.rando
 
 // Kill kills the server and starts it again after a while.
 func (r *Run) Kill(ctx context.Context) error {
-	if err := r.Server.Kill(); err != nil {
+	if err := r.Servers[0].Kill(); err != nil {
 		return err
 	}
 	if err := Sleep(ctx, r.Some(1500*time.Millisecond)); err != nil {
 		return err
 	}
-	return r.Server.Start(ctx)
+	return r.Servers[0].Start(ctx)
 }
 
 // Relapse kills the server again before it has recovered.
@@ -90,18 +90,18 @@ func (r *Run) Relapse(ctx context.Context) error {
 
 // Pause has the server do nothing for a while.
 func (r *Run) Pause(ctx context.Context) error {
-	return r.Server.Pause(ctx, 100*time.Millisecond+r.Some(3*time.Second))
+	return r.Servers[0].Pause(ctx, 100*time.Millisecond+r.Some(3*time.Second))
 }
 
 // Restart has the server stop well, and starts it again.
 func (r *Run) Restart(ctx context.Context) error {
-	if err := r.Server.Stop(); err != nil {
+	if err := r.Servers[0].Stop(); err != nil {
 		return err
 	}
 	if err := Sleep(ctx, r.Some(500*time.Millisecond)); err != nil {
 		return err
 	}
-	return r.Server.Start(ctx)
+	return r.Servers[0].Start(ctx)
 }
 
 // KillBrowser kills a browser, and another takes its place.

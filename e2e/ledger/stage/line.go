@@ -23,23 +23,31 @@ type TabLine struct {
 	On    string `json:"on"`
 	Sent  Stamp  `json:"sent,omitempty"`  // of a proof
 	Clean bool   `json:"clean,omitempty"` // of gone
-	Text  string `json:"text,omitempty"`  // of wrong
-	Conn  int    `json:"conn,omitempty"`  // of wire: which of the tab's connections
-	Data  string `json:"data,omitempty"`  // of wire and stolen: the message
-	ID    string `json:"id,omitempty"`    // and its id; of got, too
+	// Trail is of in: 1, the connection can be recovered; 2, it has been: nothing is missing since the one before.
+	Trail int    `json:"trail,omitempty"`
+	Text  string `json:"text,omitempty"` // of wrong
+	Conn  int    `json:"conn,omitempty"` // of wire: which of the tab's connections
+	Data  string `json:"data,omitempty"` // of wire and stolen: the message
+	ID    string `json:"id,omitempty"`   // and its id; of got, too
 }
 
 // What a line of the driver's book can say; a Piece may have more.
 const (
-	ServerStart  = "start"  // the process of the server is about to be started
-	ServerListen = "listen" // it has answered for the first time
-	ServerTick   = "tick"   // it has answered a probe
-	ServerKill   = "kill"   // it is about to be killed
-	ServerTerm   = "term"   // it is about to be told to stop
-	ServerLate   = "late"   // it has said that it could not end everything well in time
-	ServerStop   = "stop"   // SIGSTOP
-	ServerCont   = "cont"   // SIGCONT
-	ServerExit   = "exit"   // its process is gone
+	ServerStart  = "start"        // the process of the server is about to be started
+	ServerListen = "listen"       // it has answered for the first time
+	ServerTick   = "tick"         // it has answered a probe
+	ServerKill   = "kill"         // it is about to be killed
+	ServerTerm   = "term"         // it is about to be told to stop
+	ServerLate   = "late"         // it has said that it could not end everything well in time
+	ServerStop   = "stop"         // SIGSTOP
+	ServerCont   = "cont"         // SIGCONT
+	ServerExit   = "exit"         // its process is gone
+	RedisKill    = "redis kill"   // Redis is about to be killed
+	RedisStop    = "redis stop"   // SIGSTOP
+	RedisListen  = "redis listen" // it answers again
+	LinkCut      = "cut"          // the connections of a server to Redis are broken off, and new ones not let through
+	LinkBlock    = "block"        // nothing passes between a server and Redis, and nobody is told
+	LinkMend     = "mend"         // all is well there
 	BrowserStart = "browser"
 	BrowserGone  = "browser gone" // a browser has been killed, its process is gone
 	BrowserStop  = "browser stop" // SIGSTOP
@@ -52,6 +60,7 @@ const (
 type Line struct {
 	At      Stamp  `json:"at"`
 	On      string `json:"on"`
+	Node    string `json:"node,omitempty"`    // which of several servers it is about; those of all of them as one have none
 	Browser string `json:"browser,omitempty"` // its book
 	Tab     string `json:"tab,omitempty"`
 	Lib     string `json:"lib,omitempty"`

@@ -5,9 +5,12 @@ import (
 	"math/rand/v2"
 )
 
+// Latest is the client whose connections can be recovered.
+const Latest = "sioc-4"
+
 // The clients that tabs run, how they connect, and how they leave; tabs.mjs tells what the latter mean.
 var (
-	libraries  = []string{"sioc-4", "sioc-4", "sioc-4", "sioc-2.5", "sioc-2.5", "sioc-2.0"}
+	libraries  = []string{Latest, "sioc-4", "sioc-4", "sioc-2.5", "sioc-2.5", "sioc-2.0"}
 	transports = [][]string{{"websocket"}, {"websocket"}, {"websocket"}, {"polling", "websocket"}, {"polling", "websocket"}, {"polling"}}
 	leaves     = []string{"close", "close", "close", "logout", "fin", "fin", "rst"}
 )

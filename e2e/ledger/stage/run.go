@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +51,7 @@ type Run struct {
 	Terms    Terms
 	Dir      string // of the books
 	Diary    *Diary
-	Server   *Server
+	Servers  []*Server // one, or several that are one
 	Browsers *Browsers
 	Progress *Progress
 	Hear     func(TabLine) // gets what tabs note, on several goroutines; Prepare may set it
@@ -61,6 +60,8 @@ type Run struct {
 	options Options
 	piece   Piece
 	random  *rand.Rand // of the faults
+	redis   *Redis     // of several servers
+	way     *Way       // from clients to several servers
 	fail    context.CancelCauseFunc
 
 	closers []func() error
@@ -84,8 +85,10 @@ func Perform(ctx context.Context, t Terms, o Options, p Piece) (err error) {
 	if err := r.live(ctx); err != nil {
 		return err
 	}
-	if err := r.Server.inspect(); err != nil {
-		return err
+	for _, s := range r.Servers {
+		if err := s.inspect(); err != nil {
+			return err
+		}
 	}
 	if step := time.Now().Round(0).Sub(begun.Round(0)) - time.Since(begun); step.Abs() > 20*time.Millisecond {
 		return fmt.Errorf("the clock of this machine was changed by %v during the run, whose books are worth nothing", step)
@@ -135,60 +138,16 @@ func (r *Run) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.newServer(settings); err != nil {
-		return err
-	}
-	r.Defer(r.endServer)
-	if err := r.Server.Start(ctx); err != nil {
+	if err := r.startServers(ctx, settings); err != nil {
 		return err
 	}
 	node, err := exec.LookPath("node")
 	if err != nil {
 		return fmt.Errorf("the clients run in Node 20 or later: %w", err)
 	}
-	r.Browsers = &Browsers{node: node, script: r.options.Script, dir: r.Dir, url: "http://" + r.Server.public, diary: r.Diary, fail: r.fail, hear: r.Hear}
+	r.Browsers = &Browsers{node: node, script: r.options.Script, dir: r.Dir, url: r.public(), diary: r.Diary, fail: r.fail, hear: r.Hear}
 	r.Defer(r.Browsers.close)
 	return r.Browsers.start(processes)
-}
-
-func (r *Run) newServer(settings map[string]string) error {
-	binary, err := filepath.Abs(r.options.Binary)
-	if err != nil {
-		return fmt.Errorf("finding the server: %w", err)
-	}
-	ports := r.Source("ports of the server", os.Getpid())
-	public, err := FreeAddress(ports.IntN)
-	if err != nil {
-		return err
-	}
-	push, err := FreeAddress(ports.IntN)
-	if err != nil {
-		return err
-	}
-	all := map[string]string{
-		"LISTEN":                 public,
-		"API_LISTEN":             push,
-		"SOCKETIO_PING_INTERVAL": r.Terms.Ping.String(),
-		"SOCKETIO_PING_TIMEOUT":  r.Terms.Ping.String(),
-		"STORE_PATH":             filepath.Join(r.Dir, "store", "crier.db"),
-	}
-	for name, value := range settings {
-		all[name] = value
-	}
-	r.Server = &Server{
-		binary: binary, dir: r.Dir, env: environment(all), public: public, push: push, diary: r.Diary, fail: r.fail,
-		http: &http.Client{Transport: &http.Transport{}},
-	}
-	return nil
-}
-
-// endServer stops the server if it runs.
-func (r *Run) endServer() error {
-	r.Server.http.CloseIdleConnections()
-	if r.Server.process == nil {
-		return nil
-	}
-	return r.Server.Stop()
 }
 
 // live has everybody do what they do, until all of it is done and what is owed has come.
@@ -198,7 +157,7 @@ func (r *Run) live(ctx context.Context) error {
 	defer watch.Wait()
 	defer stop()
 	watch.Go(func() {
-		if err := r.Server.probe(ctx); err != nil {
+		if err := r.probe(ctx); err != nil {
 			r.fail(err)
 		}
 	})

@@ -19,6 +19,8 @@ import (
 // A Server is Crier, started and ended again and again on the same ports.
 type Server struct {
 	// Static.
+	name   string // "" unless it is one of several
+	link   *Way   // to Redis; nil if it is alone
 	binary string
 	dir    string   // for its logs and its store
 	env    []string // of its process
@@ -75,7 +77,7 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	p := &process{cmd: exec.Command(s.binary), log: log, expected: make(chan struct{}), exited: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = s.dir, s.env, log, log
-	if err := s.diary.Note(Line{On: ServerStart}); err != nil {
+	if err := s.diary.Note(Line{On: ServerStart, Node: s.name}); err != nil {
 		return errors.Join(err, log.Close())
 	}
 	if err := p.cmd.Start(); err != nil {
@@ -92,7 +94,7 @@ func (s *Server) Start(ctx context.Context) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return s.diary.Note(Line{On: ServerListen})
+	return s.diary.Note(Line{On: ServerListen, Node: s.name})
 }
 
 // watch waits for the end of a process, and tells if nobody wanted it.
@@ -107,7 +109,7 @@ func (s *Server) watch(p *process) {
 	if err := p.log.Close(); err != nil {
 		s.fail(fmt.Errorf("closing the server's log: %w", err))
 	}
-	if err := s.diary.Note(Line{On: ServerExit}); err != nil {
+	if err := s.diary.Note(Line{On: ServerExit, Node: s.name}); err != nil {
 		s.fail(err)
 	}
 }
@@ -117,7 +119,7 @@ func (s *Server) Kill() error {
 	p := s.process
 	s.process = nil
 	close(p.expected)
-	if err := s.diary.Note(Line{On: ServerKill}); err != nil {
+	if err := s.diary.Note(Line{On: ServerKill, Node: s.name}); err != nil {
 		return err
 	}
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -132,7 +134,7 @@ func (s *Server) Stop() error {
 	p := s.process
 	s.process = nil
 	close(p.expected)
-	if err := s.diary.Note(Line{On: ServerTerm}); err != nil {
+	if err := s.diary.Note(Line{On: ServerTerm, Node: s.name}); err != nil {
 		return err
 	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
@@ -151,14 +153,14 @@ func (s *Server) Stop() error {
 	}
 	text, err := os.ReadFile(p.log.Name())
 	if err == nil && bytes.Contains(text, []byte(context.DeadlineExceeded.Error())) { // the machine was too slow for its patience
-		return s.diary.Note(Line{On: ServerLate})
+		return s.diary.Note(Line{On: ServerLate, Node: s.name})
 	}
 	return errors.Join(fmt.Errorf("after SIGTERM the server ended with %d; see %s", code, p.log.Name()), err)
 }
 
 // Pause has the server do nothing for a while.
 func (s *Server) Pause(ctx context.Context, d time.Duration) error {
-	if err := s.diary.Note(Line{On: ServerStop}); err != nil {
+	if err := s.diary.Note(Line{On: ServerStop, Node: s.name}); err != nil {
 		return err
 	}
 	if err := suspend(s.process.cmd.Process); err != nil {
@@ -168,23 +170,10 @@ func (s *Server) Pause(ctx context.Context, d time.Duration) error {
 	if err := resume(s.process.cmd.Process); err != nil {
 		return fmt.Errorf("continuing the server: %w", err)
 	}
-	return errors.Join(sleepErr, s.diary.Note(Line{On: ServerCont}))
+	return errors.Join(sleepErr, s.diary.Note(Line{On: ServerCont, Node: s.name}))
 }
 
-// probe asks the server again and again whether it is there, and notes each answer, until ctx ends.
-func (s *Server) probe(ctx context.Context) error {
-	for Sleep(ctx, ProbeEvery) == nil {
-		if !s.answers(ctx) {
-			continue
-		}
-		if err := s.diary.Note(Line{On: ServerTick}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// answers asks the server once.
+// answers asks the server once. That Redis is away is no answer.
 func (s *Server) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -196,8 +185,8 @@ func (s *Server) answers(ctx context.Context) bool {
 	if err != nil {
 		return false
 	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return errors.Join(err, resp.Body.Close()) == nil && resp.StatusCode == http.StatusOK
+	text, err := io.ReadAll(resp.Body)
+	return errors.Join(err, resp.Body.Close()) == nil && resp.StatusCode == http.StatusOK && !bytes.Contains(text, []byte("Redis is away"))
 }
 
 // inspect looks into the logs for what only a server that ends by itself tells by its exit code.
@@ -218,7 +207,7 @@ func (s *Server) inspect() error {
 }
 
 func (s *Server) logFile(life int) string {
-	return filepath.Join(s.dir, fmt.Sprintf("server-%d.log", life))
+	return filepath.Join(s.dir, fmt.Sprintf("server%s-%d.log", s.name, life))
 }
 
 // Sleep waits for d, or for the end of ctx, which is its error.

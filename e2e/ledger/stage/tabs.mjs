@@ -8,7 +8,7 @@
 //
 //   {"at":ms,"tab":"t","uid":"u","on":"open"}    the tab begins to connect, and does so again whenever it is disconnected
 //   … "login"               it is connected and asks to be logged in
-//   … "in"                  this connection is logged in, as the server has said
+//   … "in","trail":n        this connection is logged in, as the server has said; 1, it can be recovered; 2, it is the one before, recovered
 //   … "proof","sent":ms     the server has answered this connection again, which it had therefore at some time since "sent"
 //   … "out"                 this connection has ended
 //   … "bye"                 the tab begins to leave
@@ -122,7 +122,7 @@ const script = new Function("window", readFileSync(new URL("../../../web/crier.j
 
 class Tab {
   constructor(book, { tab, uid, lib, url, transports, greet, recovery, hear, page, drop }) {
-    Object.assign(this, { book, tab, uid, greet, page, drop, wire: new Wire(), leaving: false, connections: 0 });
+    Object.assign(this, { book, tab, uid, greet, recovery, page, drop, wire: new Wire(), leaving: false, connections: 0 });
     const options = { forceNew: true, transports, agent: this.wire, timeout: 5000 };
     Object.assign(options, { reconnectionDelay: 100, reconnectionDelayMax: 400 });
     if (greet) Object.assign(options, { auth: { uid }, query: { uid } }); // 4.x take the one, 2.x the other
@@ -164,7 +164,8 @@ class Tab {
   }
 
   loggedIn() {
-    this.note("in");
+    const recovers = this.recovery && this.socket.recovered !== undefined; // clients before 4.6 cannot
+    this.note("in", recovers ? { trail: this.socket.recovered ? 2 : 1 } : {});
     if (this.leaving) return; // it is not to log in again behind its logout
     this.prove();
     this.timer = setInterval(() => this.prove(), PROOF_EVERY);

@@ -11,9 +11,11 @@ import (
 
 // Terms are what any run goes by.
 type Terms struct {
-	Seed    uint64   `json:"seed"`
-	Owed    int      `json:"owed"` // how much there is to do, in what the piece is about
-	Users   int      `json:"users"`
+	Seed  uint64 `json:"seed"`
+	Owed  int    `json:"owed"` // how much there is to do, in what the piece is about
+	Users int    `json:"users"`
+	// Nodes is how many servers there are, which are one through a Redis of their own. 0: one, without Redis.
+	Nodes   int      `json:"nodes,omitempty"`
 	Faults  int      `json:"faults"` // spread over what there is to do
 	Without []string `json:"without,omitempty"`
 	// Drop is to how many there is one that is stolen on its way: the checker has to find that out. 0: none is.

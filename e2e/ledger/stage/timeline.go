@@ -30,7 +30,41 @@ type Timeline struct {
 	mu      sync.Mutex
 	lives   []Life
 	ticks   []Stamp       // answered probes
+	outages []Outage      // of several servers, in their order
 	changed chan struct{} // closed and replaced with each tick
+}
+
+// An Outage is a fault of one of several servers, or of what lies between them.
+type Outage struct {
+	Node     string // "": Redis
+	How      string // the On of the line it began with
+	From, To Stamp  // To is Never while it lasts
+}
+
+// outage takes a line about one of several servers, or Redis, into account; it is called with mu held.
+func (l *Timeline) outage(line Line) {
+	switch line.On {
+	case ServerKill, ServerTerm, ServerStop, LinkCut, LinkBlock, RedisKill, RedisStop:
+		l.outages = append(l.outages, Outage{Node: line.Node, How: line.On, From: line.At, To: Never})
+	case ServerListen, ServerCont, LinkMend, RedisListen:
+		for i, one := range l.outages {
+			if one.Node == line.Node && one.To == Never {
+				l.outages[i].To = line.At
+			}
+		}
+	}
+}
+
+// Outages returns those that were going on at some time in between.
+func (l *Timeline) Outages(from, to Stamp) (all []Outage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.outages {
+		if one.From <= to && one.To >= from {
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // NewTimeline returns an empty one.
@@ -40,7 +74,11 @@ func NewTimeline() *Timeline { return &Timeline{changed: make(chan struct{})} }
 func (l *Timeline) Add(line Line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if line.On == ServerStart {
+	switch {
+	case line.Node != "", line.On == RedisKill, line.On == RedisStop, line.On == RedisListen:
+		l.outage(line)
+		return
+	case line.On == ServerStart:
 		l.lives = append(l.lives, Life{Start: line.At, End: Never, Exit: Never})
 		return
 	}

@@ -105,6 +105,19 @@ func folder(t *testing.T) string {
 	return dir
 }
 
+// NeedsRedis skips the test where redis-server is missing, and fails it in CI.
+func NeedsRedis(t *testing.T) {
+	t.Helper()
+	_, err := exec.LookPath("redis-server")
+	switch {
+	case err == nil:
+	case os.Getenv("CI") == "true":
+		t.Fatal(err)
+	default:
+		t.Skip("several servers need redis-server: apt-get install redis-server")
+	}
+}
+
 func needs(t *testing.T) {
 	t.Helper()
 	_, err := exec.LookPath("node")
