@@ -2,7 +2,9 @@
 # make test         everything that continuous integration checks, but for
 # make test-clients clients in Java and Python, with what they need from Maven and PyPI
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
-# make bench-quick  figures of speed and memory, in about two minutes (docs/BENCHMARKS.md)
+# make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
+# make bench-quick  Crier against the least that a server can do, and a bare handler, in less than two minutes
+# make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
@@ -10,7 +12,7 @@
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb bench-quick ledger fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb bench bench-quick bench-growth ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -50,9 +52,16 @@ test-clients: client
 	e2e/foreign/prepare
 	CI=true $(GO) test -race -timeout 10m -run '^TestForeignClients$$' ./e2e
 
-# Needs nothing but Go. ARGS='-only memory' and the like: go run ./bench/quick -h
+# Needs nothing but Go; bench also npm, for Node's server. WEB_MSG_SENDER=folder also measures that checkout of it. ARGS='-servers crier,node -only push'
+# and the like: go run ./bench/compare -h
+bench:
+	$(GO) run ./bench/compare -warm-up 2s -doc docs/BENCHMARKS.md $(ARGS)
+
 bench-quick:
-	$(GO) run ./bench/quick $(ARGS)
+	$(GO) run ./bench/compare -servers crier,ceiling,handler -only idle,broadcast,paced,push,new,lines,stream,events,churn -rounds 1 -warm-up 2s -duration 2s $(ARGS)
+
+bench-growth:
+	$(GO) run ./bench/compare -growth -doc docs/BENCHMARKS.md $(ARGS)
 
 # BOOK=callbacks is only one of the books; ARGS='-seed 7' repeats a run; -h has the rest.
 ledger: build e2e/node_modules/.stamp
@@ -85,4 +94,4 @@ fmt:
 	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')
 
 clean:
-	rm -rf bin web/node_modules e2e/node_modules e2e/parsers/node_modules e2e/foreign/java/*/lib e2e/foreign/java/*/classes e2e/foreign/python/*/ web/client/4 web/client/2 web/client/.stamp
+	rm -rf bin web/node_modules bench/peers/node/node_modules e2e/node_modules e2e/parsers/node_modules e2e/foreign/java/*/lib e2e/foreign/java/*/classes e2e/foreign/python/*/ web/client/4 web/client/2 web/client/.stamp

@@ -303,7 +303,8 @@ func (a *App) completeAPI(o *api.Options) {
 		return
 	}
 	o.Online, o.Roster = c.attendance.Online, c.memberships
-	o.Pusher, o.Sender, o.Asker, o.Directory, o.Cluster = c.relay, c.relay, c.relay, c.relay, c.figures
+	relay := measuredRelay{c.relay, a.metrics.pushes}
+	o.Pusher, o.Sender, o.Asker, o.Directory, o.Cluster = relay, relay, c.relay, c.relay, c.figures
 	o.IDs = c.ids
 	o.Lead = func() (api.Lead, bool) {
 		r := c.leading.Load()

@@ -4,6 +4,9 @@ import (
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"crier/api/schedule"
+	"crier/api/webhook"
 )
 
 // figures shows as metrics what the parts of a server count.
@@ -41,6 +44,7 @@ func (f figures) Collect(out chan<- prometheus.Metric) {
 	f.store(out)
 	f.inbox(out)
 	f.redis(out)
+	f.others(out)
 }
 
 func (f figures) clients(out chan<- prometheus.Metric) {
@@ -80,14 +84,28 @@ func (f figures) limits(out chan<- prometheus.Metric) {
 }
 
 func (f figures) schedules(out chan<- prometheus.Metric) {
-	gauge("schedules", "Timed pushes to come.").show(out, float64(f.app.schedules.Len()))
+	if book, _ := f.seesTo(); book != nil {
+		gauge("schedules", "Timed pushes to come.").show(out, float64(book.Len()))
+	}
+}
+
+// seesTo returns what this server sees to of the timed pushes and the callbacks: in a cluster it does if it leads.
+func (f figures) seesTo() (book *schedule.Book, sender *webhook.Sender) {
+	if f.app.cluster == nil {
+		return f.app.schedules, f.app.sender
+	}
+	if r := f.app.cluster.leading.Load(); r != nil {
+		return r.book, r.sender
+	}
+	return nil, nil
 }
 
 func (f figures) callbacks(out chan<- prometheus.Metric) {
-	if f.app.sender == nil {
+	_, sender := f.seesTo()
+	if sender == nil {
 		return
 	}
-	s := f.app.sender.Stats()
+	s := sender.Stats()
 	kept := gauge("callbacks", "Callbacks that are kept: to be delivered, or given up.", "state")
 	kept.show(out, float64(s.Waiting), "waiting")
 	kept.show(out, float64(s.Dead), "dead")
@@ -124,6 +142,23 @@ func (f figures) inbox(out chan<- prometheus.Metric) {
 	ends.show(out, float64(s.Confirmed), "confirmed")
 	ends.show(out, float64(s.Expired), "expired")
 	ends.show(out, float64(s.Evicted), "evicted")
+}
+
+func (f figures) others(out chan<- prometheus.Metric) {
+	c := f.app.cluster
+	if c == nil {
+		return
+	}
+	leads := 0.0
+	if c.leading.Load() != nil {
+		leads = 1
+	}
+	gauge("leader", "1 while this server sees to timed pushes and callbacks for all.").show(out, leads)
+	count("cluster_partial", "Pushes of this server that not all servers were given.").show(out, float64(c.relay.Partial()))
+	count("cluster_gaps", "Times that something was missing here that others had pushed.").show(out, float64(c.node.Gaps()))
+	if c.sessions != nil {
+		count("cluster_lost", "Clients that could be recovered, and had to begin anew because of that.").show(out, float64(c.sessions.Lost()))
+	}
 }
 
 func (f figures) redis(out chan<- prometheus.Metric) {

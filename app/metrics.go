@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"crier/io/cluster"
 	"crier/io/hub"
 )
 
@@ -75,6 +76,29 @@ func (m measured) Push(ctx context.Context, p hub.Push) (hub.Result, error) {
 	r, err := m.Hub.Push(ctx, p)
 	m.seconds.Observe(time.Since(begin).Seconds())
 	return r, err
+}
+
+// measuredRelay is a relay whose pushes are measured.
+type measuredRelay struct {
+	*cluster.Relay
+	seconds prometheus.Observer
+}
+
+// Push implements [api.Pusher].
+func (m measuredRelay) Push(ctx context.Context, p hub.Push) (hub.Result, error) {
+	begin := time.Now()
+	r, err := m.Relay.Push(ctx, p)
+	m.seconds.Observe(time.Since(begin).Seconds())
+	return r, err
+}
+
+// Send implements [api.Sender].
+func (m measuredRelay) Send(ctx context.Context, p hub.Push, done func(hub.Result)) error {
+	begin := time.Now()
+	return m.Relay.Send(ctx, p, func(r hub.Result) {
+		m.seconds.Observe(time.Since(begin).Seconds())
+		done(r)
+	})
 }
 
 // profiles are those of the Go runtime.

@@ -51,6 +51,16 @@ func TestWrongUsage(t *testing.T) {
 		{2, []string{"listen", "--uid", "42", "--token", "sesame"}, `^crier: --token: is not a flag, .*: use --token-file, \$CRIER_TOKEN_FILE or \$CRIER_TOKEN$`},
 		{2, []string{"listen", "--uid", "42", "--token-file", "sesame"}, `no such file`},
 		{1, []string{"listen", "--url", nowhere, "--uid", "42"}, `^crier: connecting: .*connection refused: is the server running, and its public port at http://127.0.0.1:1\? \(--url\)$`},
+		{2, []string{"bench"}, `^crier: bench needs what is to be measured: idle, broadcast, `},
+		{2, []string{"bench", "everything"}, `^crier: "everything" is nothing that is measured: idle, `},
+		{2, []string{"bench", "push", "42"}, `^crier: bench push takes no argument$`},
+		{2, []string{"bench", "push", "--key", "sesame"}, `^crier: --key: is not a flag, .*: use --key-file, `},
+		{2, []string{"bench", "push", "--client", "1"}, `^crier: --client: is not a flag of crier bench push; did you mean --clients\?$`},
+		{2, []string{"bench", "push", "--via", "pigeon"}, `^crier: pushes are made by keep-alive, new, batch, lines or stream, not by "pigeon"$`},
+		{2, []string{"bench", "idle", "--server", "apache"}, `^crier: --server "apache" is not known: centrifuge, crier, `},
+		{2, []string{"bench", "idle", "--from", "here"}, `^crier: --from "here" is no address$`},
+		{2, []string{"bench", "idle", "--url", "https://example.com"}, `TLS is not measured`},
+		{2, []string{"bench", "idle", "--eio", "5"}, `^crier: there is no Engine.IO revision 5 here`},
 		{2, []string{"completion"}, `^crier: completion takes a shell: bash, zsh or fish$`},
 		{2, []string{"completion", "csh"}, `^crier: there is no completion for "csh": bash, zsh and fish have one$`},
 	} {
@@ -71,7 +81,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestHelpHasExamples(t *testing.T) {
-	for _, name := range []string{"push", "users", "rooms", "stats", "listen", "token", "completion"} {
+	for _, name := range []string{"push", "users", "rooms", "stats", "listen", "token", "bench", "completion"} {
 		var out, errs strings.Builder
 		if code := Run([]string{"crier", name, "-h"}, &out, &errs); code != exitFine || !strings.Contains(out.String(), "Examples:\n") || errs.Len() > 0 {
 			t.Errorf("%s: exit code %d: %s%s", name, code, out.String(), errs.String())

@@ -3,238 +3,241 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
+	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
 )
 
-// Fleet is many connections that are logged in, or bare ones that are sent the same. One goroutine
-// reads them all, over one epoll descriptor; it answers heartbeats and checks what is delivered.
+// Options say what a fleet is like.
+type Options struct {
+	Target
+	// From are addresses of this machine to connect from, in turn; none leaves it to the kernel, which has about
+	// 28,000 ports for each.
+	From []netip.Addr
+	// Concurrency is how many connections are made at a time, and how many clients have an event under way.
+	Concurrency int
+	// Patience is how long a client may take to be ready.
+	Patience time.Duration
+}
+
+// Fleet is many clients of one server. One goroutine drives them all, over one epoll descriptor.
 type Fleet struct {
 	// static
-	epoll int
-	start time.Time
-	done  chan struct{}
+	o       Options
+	speaker speaker
+	stamp   Stamp
+	epoll   int
+	start   time.Time
+	done    chan struct{}
 
-	stop  atomic.Bool
-	pongs atomic.Int64
+	stop   atomic.Bool
+	gather atomic.Bool
 
-	mu      sync.Mutex
-	members map[int]*member // by descriptor
-	faults  []error
-	arrived int // deliveries since Reset
-	last    time.Time
-	delays  []time.Duration
+	mu        sync.Mutex
+	clients   []*client
+	byFD      []*client
+	todo      []*client // to be connected, in order
+	later     []*client // these when it is time
+	opening   int       // being connected
+	wide      bool      // without regard to Concurrency
+	returning bool      // who is lost comes again
+	dials     int       // so far
+	every     time.Duration
+	beats     []beat // that are due from us, in order
+	turns     turns
+	rounds    map[uint32]*round // broadcasts under way
+	sent      int               // broadcasts
+	counts    Counts
+	faults    []error
+	fatal     error
+	logins    *hdrhistogram.Histogram
+	delays    *hdrhistogram.Histogram // of deliveries, or of acknowledgements
+	last      *hdrhistogram.Histogram // of a broadcast's last delivery
+	lastAt    time.Time               // of a delivery or acknowledgement
 }
 
-// member is one connection, as its reader knows it.
-type member struct {
-	fd      int
-	rest    []byte // the beginning of a frame
-	arrived int    // since Reset, which is also the number of the last delivery
+// Counts are what has happened to a fleet.
+type Counts struct {
+	Ready      int // clients that are logged in
+	Logins     int // since Begin, like all that follow
+	Failed     int // attempts to log in
+	Lost       int // clients that the server has let go of
+	Deliveries int // each message counted once
+	Again      int // messages that had come before
+	Late       int // messages that came after a later one
+	Events     int // that clients have sent
+	Acks       int // of these
+	Beats      int // heartbeats
+	Asleep     int // sleepers that the server still keeps
+	Rounds     int // broadcasts that have not reached everybody yet
 }
 
-// NewFleet returns a fleet without connections. The caller must call [Fleet.Close].
-func NewFleet() (*Fleet, error) {
-	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+// beat is a heartbeat that is due from a client, if that still has the same connection.
+type beat struct {
+	c       *client
+	attempt uint32
+	due     time.Duration
+}
+
+// round is a broadcast.
+type round struct {
+	missing int
+	sent    time.Duration
+}
+
+// NewFleet returns a fleet without clients. The caller must call [Fleet.Close].
+func NewFleet(o Options) (*Fleet, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("making an epoll descriptor: %w", err)
 	}
-	f := &Fleet{epoll: fd, start: time.Now(), done: make(chan struct{}), members: make(map[int]*member)}
+	f := &Fleet{
+		o: o, stamp: NewStamp(), epoll: fd, start: time.Now(), done: make(chan struct{}), rounds: make(map[uint32]*round),
+		logins: newHistogram(), delays: newHistogram(), last: newHistogram(),
+	}
+	f.speaker = newSpeaker(o.Target, f)
 	go f.run()
 	return f, nil
 }
 
-// Add takes over a connection.
-func (f *Fleet) Add(c *Conn) error {
-	if err := syscall.SetNonblock(c.fd, true); err != nil {
-		return fmt.Errorf("making a socket non-blocking: %w", err)
+// newHistogram is one of microseconds up to ten minutes.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, int64(10*time.Minute/time.Microsecond), 3)
+}
+
+// record notes a duration; what is beyond the histogram is in its last bucket.
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	us := min(max(d.Microseconds(), h.LowestTrackableValue()), h.HighestTrackableValue())
+	if err := h.RecordValue(us); err != nil {
+		panic(err) // never: it is within
 	}
+}
+
+// Now is the load's clock, which contents carry.
+func (f *Fleet) Now() time.Duration { return time.Since(f.start) }
+
+// Gather lets deliveries gather for a millisecond. If the load slept in epoll_wait(2), every write of the server
+// would wake it up, which is work that a server whose clients are elsewhere does not have.
+func (f *Fleet) Gather(on bool) { f.gather.Store(on) }
+
+// Counts returns what has happened since Begin.
+func (f *Fleet) Counts() Counts {
 	f.mu.Lock()
-	f.members[c.fd] = &member{fd: c.fd, rest: slices.Clone(c.in)}
-	f.mu.Unlock()
-	event := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(c.fd)}
-	if err := syscall.EpollCtl(f.epoll, syscall.EPOLL_CTL_ADD, c.fd, &event); err != nil {
-		return fmt.Errorf("watching a socket: %w", err)
+	defer f.mu.Unlock()
+	counts := f.counts
+	counts.Rounds = len(f.rounds)
+	return counts
+}
+
+// Begin begins to count anew: the next message to each client is number 1.
+func (f *Fleet) Begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.counts = Counts{Ready: f.counts.Ready, Asleep: f.counts.Asleep}
+	f.sent = 0
+	clear(f.rounds)
+	f.faults = nil
+	for _, h := range []*hdrhistogram.Histogram{f.logins, f.delays, f.last} {
+		h.Reset()
 	}
-	return nil
+	for _, c := range f.clients {
+		c.seq, c.owed, c.event, c.asked = Sequence{}, 0, 0, 0
+	}
+}
+
+// Latency is that of messages, or of acknowledgements, in microseconds; of logins; and of the last delivery of each
+// broadcast.
+func (f *Fleet) Latency() (messages, logins, last *hdrhistogram.Histogram) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return hdrhistogram.Import(f.delays.Export()), hdrhistogram.Import(f.logins.Export()), hdrhistogram.Import(f.last.Export())
+}
+
+// LastAt is when the last delivery or acknowledgement came.
+func (f *Fleet) LastAt() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lastAt
+}
+
+// Faults are up to three of the errors that clients have met since Begin.
+func (f *Fleet) Faults() []error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]error(nil), f.faults...)
+}
+
+// Missing is how many of the messages that are owed to clients have not come. What was owed to a client after
+// the server had let go of it is left out, if they are broadcasts.
+func (f *Fleet) Missing(owed func(user int) int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	missing := 0
+	for i, c := range f.clients {
+		if c.crew != Stay {
+			continue
+		}
+		due := owed(i)
+		if c.lost && f.sent > 0 {
+			due = c.owed
+		}
+		missing += max(due-c.seq.Distinct(), 0)
+	}
+	return missing
+}
+
+// ErrStalled is the end of a wait in which nothing has come for too long.
+var ErrStalled = errors.New("nothing has come for too long")
+
+// Await waits until done says so of the counts. It ends with an error of the fleet's, with ErrStalled when nothing but
+// heartbeats has happened for stall, and with the cause of ctx.
+func (f *Fleet) Await(ctx context.Context, stall time.Duration, done func(Counts) bool) error {
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	last, since := Counts{}, time.Now()
+	for {
+		f.mu.Lock()
+		counts, fatal := f.counts, f.fatal
+		counts.Rounds = len(f.rounds)
+		f.mu.Unlock()
+		counts.Beats = 0
+		switch {
+		case done(counts):
+			return nil
+		case fatal != nil:
+			return fatal
+		case counts != last:
+			last, since = counts, time.Now()
+		case time.Since(since) > stall:
+			return ErrStalled
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
 }
 
 // Close ends every connection.
 func (f *Fleet) Close() error {
 	f.stop.Store(true)
 	<-f.done
-	errs := []error{syscall.Close(f.epoll)}
-	for fd := range f.members {
-		errs = append(errs, reset(fd))
+	errs := []error{unix.Close(f.epoll)}
+	for _, c := range f.byFD {
+		if c != nil {
+			errs = append(errs, reset(c.fd))
+		}
 	}
 	return errors.Join(errs...)
-}
-
-// nap is how long a fleet lets deliveries gather. If it slept in epoll_wait(2), every write of the
-// server would wake it up, which is work that a server whose clients are elsewhere does not have.
-const nap = time.Millisecond
-
-func (f *Fleet) run() {
-	defer close(f.done)
-	events := make([]syscall.EpollEvent, 512)
-	buf := make([]byte, 256<<10)
-	for n := 0; !f.stop.Load(); {
-		if n < len(events) {
-			time.Sleep(nap)
-		}
-		var err error
-		n, err = syscall.EpollWait(f.epoll, events, 0)
-		if err != nil && !errors.Is(err, syscall.EINTR) {
-			f.mu.Lock()
-			f.faults = append(f.faults, fmt.Errorf("waiting for events: %w", err))
-			f.mu.Unlock()
-			return
-		}
-		f.mu.Lock()
-		for i := range max(n, 0) {
-			if m := f.members[int(events[i].Fd)]; m != nil {
-				f.read(m, buf)
-			}
-		}
-		f.mu.Unlock()
-	}
-}
-
-// read reads m once; if something is left, epoll tells again. mu is held.
-func (f *Fleet) read(m *member, buf []byte) {
-	n, err := syscall.Read(m.fd, buf)
-	switch {
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EINTR):
-		return
-	case err == nil && n == 0:
-		err = io.EOF
-	case err == nil:
-		err = f.take(m, buf[:n])
-	}
-	if err == nil {
-		return
-	}
-	f.faults = append(f.faults, fmt.Errorf("a connection ended: %w", err))
-	delete(f.members, m.fd)
-	if err := syscall.Close(m.fd); err != nil {
-		f.faults = append(f.faults, err)
-	}
-}
-
-// take handles the frames in p.
-func (f *Fleet) take(m *member, p []byte) error {
-	if len(m.rest) > 0 {
-		m.rest = append(m.rest, p...)
-		p = m.rest
-	}
-	for {
-		opcode, payload, rest, ok, err := CutFrame(p)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			break
-		}
-		p = rest
-		if opcode == opClose {
-			return errors.New("the server sent a close frame")
-		}
-		if err := f.packet(m, payload); err != nil {
-			return err
-		}
-	}
-	if len(p) == 0 {
-		m.rest = nil
-	} else {
-		m.rest = slices.Clone(p)
-	}
-	return nil
-}
-
-// packet handles one Engine.IO packet: a heartbeat, a delivery, or what does not matter.
-func (f *Fleet) packet(m *member, payload []byte) error {
-	if len(payload) == 1 && payload[0] == '2' {
-		f.pongs.Add(1)
-		if _, err := syscall.Write(m.fd, AppendClientFrame(nil, "3")); err != nil {
-			return fmt.Errorf("answering a heartbeat: %w", err)
-		}
-		return nil
-	}
-	if len(payload) < len(EventPrefix) || string(payload[:len(EventPrefix)]) != EventPrefix {
-		return nil // such as the online count
-	}
-	sent, seq, err := parseContent(payload[len(EventPrefix):])
-	if err != nil {
-		return err
-	}
-	m.arrived++
-	if seq != m.arrived {
-		return fmt.Errorf("delivery %d came when %d was due", seq, m.arrived)
-	}
-	f.arrived++
-	f.last = time.Now()
-	f.delays = append(f.delays, f.last.Sub(f.start)-sent)
-	return nil
-}
-
-// Now is the load's clock, which contents carry.
-func (f *Fleet) Now() time.Duration { return time.Since(f.start) }
-
-// Len is how many connections there are.
-func (f *Fleet) Len() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.members)
-}
-
-// Pongs is how many heartbeats have been answered.
-func (f *Fleet) Pongs() int { return int(f.pongs.Load()) }
-
-// Reset begins to count anew: the next delivery to each connection is number 1.
-func (f *Fleet) Reset() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.arrived, f.delays = 0, f.delays[:0]
-	for _, m := range f.members {
-		m.arrived = 0
-	}
-}
-
-// Await waits until want deliveries have arrived since Reset, and returns when the last one did.
-func (f *Fleet) Await(want int, timeout time.Duration) (last time.Time, err error) {
-	deadline := time.Now().Add(timeout)
-	for {
-		f.mu.Lock()
-		arrived, last := f.arrived, f.last
-		err := errors.Join(f.faults[:min(len(f.faults), 3)]...)
-		f.mu.Unlock()
-		switch {
-		case err != nil:
-			return last, err
-		case arrived > want:
-			return last, fmt.Errorf("%d deliveries came, and %d were sent", arrived, want)
-		case arrived == want:
-			return last, nil
-		case time.Now().After(deadline):
-			return last, fmt.Errorf("%d of %d deliveries did not arrive", want-arrived, want)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// Percentile is that of the time that deliveries took since Reset, such as 0.99.
-func (f *Fleet) Percentile(p float64) time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.delays) == 0 {
-		return 0
-	}
-	slices.Sort(f.delays)
-	return f.delays[int(p*float64(len(f.delays)-1))]
 }

@@ -10,6 +10,8 @@ import (
 const (
 	opText  = 0x1
 	opClose = 0x8
+	opPing  = 0x9
+	opPong  = 0xa
 )
 
 // maxFrame bounds the frames that a client takes: servers that are measured send small ones.

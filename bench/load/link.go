@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,19 +12,32 @@ import (
 	"net/netip"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	linesAtOnce = 64 // pushes that a link sends in one piece
 	window      = 16 // pieces that it sends ahead of the answers
-	// dialLinkTimeout bounds the making of its connection, answerTimeout the wait for the last answers.
+	// dialLinkTimeout bounds the making of its connection.
 	dialLinkTimeout = 10 * time.Second
-	answerTimeout   = 10 * time.Second
 )
+
+// LinkOptions say where a link goes.
+type LinkOptions struct {
+	Addr netip.AddrPort
+	Host string
+	Form Form
+}
 
 // Link is one lasting connection that carries many pushes.
 type Link struct {
+	// Answered are the pushes that the server says it has delivered, and Refused the others.
+	Answered, Refused atomic.Int64
+	// Fault is the first answer of a push that was refused, once Run has returned.
+	Fault error
+
+	form  Form
 	conn  net.Conn
 	in    *bufio.Reader
 	users *Users
@@ -31,10 +45,9 @@ type Link struct {
 	next  func() ([]byte, error)         // the next answer
 }
 
-// DialLines opens POST /v1/push/batch for lines of JSON, in chunks of HTTP.
-func DialLines(addr netip.AddrPort, users *Users) (*Link, error) {
-	l, err := dialLink(addr, users, fmt.Sprintf("POST /v1/push/batch HTTP/1.1\r\nHost: %s\r\n"+
-		"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n", addr))
+// DialLines opens Crier's POST /v1/push/batch for lines of JSON, in chunks of HTTP.
+func DialLines(o LinkOptions, users *Users) (*Link, error) {
+	l, err := dialLink(o, users, "POST /v1/push/batch HTTP/1.1\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n")
 	if err != nil {
 		return nil, err
 	}
@@ -47,10 +60,10 @@ func DialLines(addr netip.AddrPort, users *Users) (*Link, error) {
 	return l, nil
 }
 
-// DialStream opens the WebSocket of GET /v1/stream.
-func DialStream(addr netip.AddrPort, users *Users) (*Link, error) {
-	l, err := dialLink(addr, users, fmt.Sprintf("GET /v1/stream HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", addr))
+// DialStream opens the WebSocket of Crier's GET /v1/stream.
+func DialStream(o LinkOptions, users *Users) (*Link, error) {
+	l, err := dialLink(o, users, "GET /v1/stream HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n")
 	if err != nil {
 		return nil, err
 	}
@@ -59,12 +72,13 @@ func DialStream(addr netip.AddrPort, users *Users) (*Link, error) {
 	return l, nil
 }
 
-func dialLink(addr netip.AddrPort, users *Users, request string) (*Link, error) {
-	conn, err := net.DialTimeout("tcp", addr.String(), dialLinkTimeout)
+func dialLink(o LinkOptions, users *Users, request string) (*Link, error) {
+	conn, err := net.DialTimeout("tcp", o.Addr.String(), dialLinkTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("opening a link: %w", err)
 	}
-	l := &Link{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), users: users}
+	l := &Link{conn: conn, in: bufio.NewReaderSize(conn, 64<<10), users: users, form: o.Form}
+	request += "Host: " + o.Host + "\r\n" + o.Form.Header + "\r\n"
 	if err := l.open(request); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening a link: %w", err), conn.Close())
 	}
@@ -73,6 +87,9 @@ func dialLink(addr netip.AddrPort, users *Users, request string) (*Link, error) 
 
 // open sends the request and reads the head of the answer.
 func (l *Link) open(request string) error {
+	if err := l.conn.SetDeadline(time.Now().Add(dialLinkTimeout)); err != nil {
+		return err
+	}
 	if _, err := io.WriteString(l.conn, request); err != nil {
 		return err
 	}
@@ -112,36 +129,35 @@ func (l *Link) frame() ([]byte, error) {
 	}
 }
 
-// Run pushes for d, waits for the answers and returns how many pushes were answered, each with
-// "delivered to one".
-func (l *Link) Run(d time.Duration) (pushes int, err error) {
+// Run pushes for d, or until ctx ends, and waits for the answers, for patience at most.
+func (l *Link) Run(ctx context.Context, d, patience time.Duration) error {
 	until := time.Now().Add(d)
-	if err := l.conn.SetDeadline(until.Add(answerTimeout)); err != nil {
-		return 0, fmt.Errorf("bounding a link's time: %w", err)
+	if err := l.conn.SetDeadline(until.Add(patience)); err != nil {
+		return fmt.Errorf("bounding a link's time: %w", err)
 	}
 	pieces := make(chan struct{}, window) // sent, or about to be, and not answered
 	sent := make(chan error, 1)
 	go func() {
 		defer close(pieces)
-		sent <- l.send(until, pieces)
+		sent <- l.send(ctx, until, pieces)
 	}()
+	var err error
 	for range pieces {
 		for range linesAtOnce {
-			if err == nil {
-				if err = l.answer(); err != nil {
-					err = errors.Join(err, l.conn.Close()) // which ends send
-					break
-				}
-				pushes++
+			if err != nil {
+				break
+			}
+			if err = l.answer(); err != nil {
+				err = errors.Join(err, l.conn.Close()) // which ends send
 			}
 		}
 	}
-	return pushes, errors.Join(err, <-sent)
+	return errors.Join(err, <-sent)
 }
 
-func (l *Link) send(until time.Time, pieces chan<- struct{}) error {
+func (l *Link) send(ctx context.Context, until time.Time, pieces chan<- struct{}) error {
 	var lines, piece []byte
-	for time.Now().Before(until) {
+	for time.Now().Before(until) && ctx.Err() == nil {
 		lines = lines[:0]
 		for range linesAtOnce {
 			lines = append(l.users.AppendPush(lines), '\n')
@@ -157,11 +173,16 @@ func (l *Link) send(until time.Time, pieces chan<- struct{}) error {
 
 func (l *Link) answer() error {
 	answer, err := l.next()
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("reading from a link: %w", err)
+	case l.form.reached(answer) == 1:
+		l.Answered.Add(1)
+		return nil
 	}
-	if !bytes.Contains(answer, []byte(delivered)) {
-		return fmt.Errorf("the server answered %q", answer)
+	l.Refused.Add(1)
+	if l.Fault == nil {
+		l.Fault = fmt.Errorf("the server answered %q", bytes.TrimSpace(answer))
 	}
 	return nil
 }

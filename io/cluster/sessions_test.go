@@ -105,6 +105,7 @@ func (s *seat) begin(t *testing.T) *seat {
 	if err := s.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
+	await(t, "the sessions to know of Redis", func() bool { return s.sessions.sure.Load() != 0 })
 	return s
 }
 

@@ -1,49 +1,36 @@
 //go:build linux
 
-// Command ceiling is the least that a server can do, which others are measured against. Its first
-// argument says what:
-//
-//	writes N   accepts N connections; for each line of standard input, a payload, it writes a
-//	           WebSocket frame to all of them with write(2), and prints how many took it
-//	unicasts N BYTES
-//	           accepts N connections; for each line of standard input, a number, it writes as
-//	           many frames, each with an event of that size, to random ones, and prints how many
-//	           were taken
-//	pushes     a bare net/http handler that parses the JSON of a push and answers
-//
-// All print their address first.
+// Command ceiling is the least that a server can do, which others are measured against: one thread over epoll, canned
+// handshakes, and write(2) in a loop. It takes what `crier bench` sends and nothing else: a Socket.IO client over a WebSocket
+// that logs in as user-N, heartbeats, events with an acknowledgement, and on a second port POST /v1/push to a user or to all,
+// and the lines of POST /v1/push/batch in chunks.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
-	"strconv"
+	"runtime"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
-	var err error
-	switch {
-	case len(args) == 2 && args[0] == "writes":
-		var conns int
-		if conns, err = strconv.Atoi(args[1]); err == nil {
-			err = writes(conns)
-		}
-	case len(args) == 3 && args[0] == "unicasts":
-		var conns, size int
-		if _, err = fmt.Sscan(args[1]+" "+args[2], &conns, &size); err == nil {
-			err = unicasts(conns, size)
-		}
-	case len(args) == 1 && args[0] == "pushes":
-		err = pushes()
-	default:
-		fmt.Fprintln(os.Stderr, "usage: ceiling writes N | ceiling unicasts N BYTES | ceiling pushes")
+	flags := flag.NewFlagSet("ceiling", flag.ContinueOnError)
+	port := flags.Int("port", 0, "where clients connect on 127.0.0.1")
+	pushPort := flags.Int("push-port", 0, "where is pushed")
+	version := flags.Bool("version", false, "print what it is")
+	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ceiling:", err)
-		return 1
+	if *version {
+		fmt.Println("bare epoll server,", runtime.Version())
+		return 0
 	}
-	return 0
+	s, err := newServer(*port, *pushPort)
+	if err == nil {
+		err = s.run()
+	}
+	fmt.Fprintln(os.Stderr, "ceiling:", err)
+	return 1
 }

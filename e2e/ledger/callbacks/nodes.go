@@ -46,7 +46,7 @@ func (l *timeline) fences(from, to stage.Stamp) (all []interval) {
 // deaf returns the times in between in which servers could not tell Redis of anything. What they tell when it is back bears the times
 // of each of them: they need not agree on when a user, who went from one to another meanwhile, was last there.
 func (l *timeline) deaf(from, to stage.Stamp) (all []interval) {
-	for _, o := range l.Outages(from-l.terms.settling(), to) {
+	for _, o := range l.Outages(from-l.terms.settling(), to+l.delay()) {
 		if o.How != stage.ServerKill && o.How != stage.ServerTerm {
 			all = append(all, interval{o.From - l.delay(), l.settled(o)})
 		}
