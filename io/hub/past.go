@@ -228,6 +228,7 @@ type Beginning struct {
 // once then: not at once, as to somebody who cannot be recovered, and in its turn again.
 func (m *Member) WillTrack() {
 	if r := m.hub.recovery; r != nil && r.Placed {
+		r.expected.Store(true)
 		m.more().turns.Store(true)
 	}
 }

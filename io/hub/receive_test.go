@@ -102,8 +102,7 @@ func TestReceive(t *testing.T) {
 // alone: a push that has found it untracked must not find it tracked later.
 func TestReceiveWhileConnecting(t *testing.T) {
 	h := newHub(t, placedOptions())
-	track(t, h, "somebody", "41")
-	c := &fakeConn{id: "new"}
+	c := &fakeConn{id: "new"} // nobody else can be recovered
 	m := connect(t, h, c)
 	m.WillTrack()
 	if err := m.Login("42"); err != nil {

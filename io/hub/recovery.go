@@ -69,8 +69,9 @@ type recovery struct {
 	ended  atomic.Uint64
 	oldest atomic.Uint64 // of the log
 
-	tracked atomic.Int64  // trails there are, those of clients that are away included
-	moves   atomic.Uint64 // how often somebody has gone away or come back; written with mu held
+	expected atomic.Bool   // [Member.WillTrack] has been called
+	tracked  atomic.Int64  // trails there are, those of clients that are away included
+	moves    atomic.Uint64 // how often somebody has gone away or come back; written with mu held
 
 	mu     sync.Mutex // taken after that of a member, and before no other
 	closed bool
@@ -98,8 +99,8 @@ func (r *recovery) empty() {
 	}
 }
 
-// active tells whether there is a connection that can be recovered. It may be called on a nil recovery.
-func (r *recovery) active() bool { return r != nil && r.tracked.Load() > 0 }
+// active tells whether there is a connection that can be recovered, or may be soon. It may be called on a nil recovery.
+func (r *recovery) active() bool { return r != nil && (r.tracked.Load() > 0 || r.expected.Load()) }
 
 // taken is the position up to which all turns are over; current, that of the one under way, if there is one.
 func (r *recovery) taken() Position {
