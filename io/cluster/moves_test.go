@@ -302,6 +302,7 @@ func TestMembershipsMeanwhile(t *testing.T) {
 type drawer struct {
 	mu      sync.Mutex
 	letters []hub.Letter
+	ends    int // how often somebody has read up to the end
 }
 
 func (d *drawer) Last() uint64                         { return 1 << 60 } // no outbox is behind
@@ -316,7 +317,17 @@ func (d *drawer) Next(_ string, after uint64, n, _ int) ([]hub.Letter, error) {
 			list = append(list, hub.Letter{Place: l.Place, Message: &hub.Message{ID: l.Message.ID, Event: "e"}})
 		}
 	}
+	if len(list) == 0 {
+		d.ends++
+	}
 	return list, nil
+}
+
+// read tells whether somebody has read up to the end.
+func (d *drawer) read() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ends > 0
 }
 
 func (d *drawer) remove(places []uint64) {
@@ -368,6 +379,7 @@ func TestInboxMoves(t *testing.T) {
 			}
 			a.kept(t, g)
 			g.member.Ready()
+			await(t, "all that is stored has been read", d.read) // what is put from now on comes by the stream alone
 			d.put("live", b.publish(t, "live", toUser("42")))
 			g.settled(t, 2)
 			check(t, "given", g.taken(), "old", "live")
