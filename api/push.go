@@ -111,6 +111,7 @@ func (t *ticket) finish(ctx context.Context, dst []byte) ([]byte, *fault) {
 		if !t.duplicate {
 			return dst, t.s.blame(ctx, t.err)
 		}
+		t.order.turns = nil // it has lost its turn, and those of the lines that come are another goroutine's
 		result, f, duplicate, err := t.s.deliver(ctx, t.who, &t.order)
 		switch {
 		case err != nil:
