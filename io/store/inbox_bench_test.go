@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,9 +132,12 @@ func openOften(b *testing.B, path string, journals ...[]byte) {
 		if len(journals) > 0 { // it is changed
 			copied = copyStore(b, path)
 		}
-		out, err := opener(copied).CombinedOutput()
+		var said bytes.Buffer // the log
+		child := opener(copied)
+		child.Stderr = &said
+		out, err := child.Output()
 		if err != nil {
-			b.Fatalf("%v\n%s", err, out)
+			b.Fatalf("%v\n%s%s", err, out, &said)
 		}
 		for i, field := range strings.Fields(string(out)) {
 			v, err := strconv.ParseFloat(field, 64)
