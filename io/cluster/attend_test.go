@@ -141,6 +141,7 @@ func TestDirectoryModel(t *testing.T) {
 		online[uid] = now
 		want = append(want, told{UID: uid, Online: now, Cause: cause})
 	}
+	said := make(map[*clerk]uint64) // the epoch of the last batch: of another one, its number means nothing
 	for range 1500 {
 		c := clerks[random.IntN(len(clerks))]
 		uid := "user " + strconv.Itoa(random.IntN(12))
@@ -149,6 +150,7 @@ func TestDirectoryModel(t *testing.T) {
 		case n < 11: // comes, or has other connections
 			c.say(t, hub.PresenceChange{UID: uid, Online: true, Connections: random.IntN(3), Trails: random.IntN(2) == 0})
 			settle(uid, "", true)
+			said[c] = c.Epoch()
 		case n < 17 && here:
 			c.say(t, hub.PresenceChange{UID: uid, Cause: "logout", Trails: c.here[uid].Trails})
 			if !elsewhere(uid, c) {
@@ -161,6 +163,7 @@ func TestDirectoryModel(t *testing.T) {
 				settle(uid, "", true)
 				settle(uid, "disconnect", false)
 			}
+		case n < 19 && said[c] != c.Epoch():
 		case n < 19: // the same batch again, as after a lost answer
 			c.number--
 			fallthrough
