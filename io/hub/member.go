@@ -287,6 +287,7 @@ func (m *Member) leave(back bool, kept any) {
 		b := m.mail()
 		m.hub.recovery.depart(m, t, b, back && !b.behindhand(), kept)
 		m.more().trail.Store(nil) // what follows is no part of it
+		defer m.hub.recovery.departed(t)
 	}
 	m.unbind(CauseDisconnect)
 	m.closeMailbox(true)

@@ -90,6 +90,7 @@ func (h *Hub) Claim(pid, offset string) *Past {
 	if t == nil {
 		return nil
 	}
+	r.awaitLeave(t)
 	p := &Past{recovery: r, trail: t}
 	var err error
 	r.baton.with(func() {

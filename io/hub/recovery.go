@@ -193,6 +193,7 @@ func (r *recovery) depart(m *Member, t *trail, b *mailbox, back bool, kept any) 
 	r.moves.Add(1)
 	n := 1
 	if back && !t.over {
+		t.leaver = m
 		t.id, t.uid, t.kept, t.left, t.until = m.conn.ID(), m.UID(), kept, r.taken(), time.Now().Add(r.Window)
 		if b.owing() {
 			t.mail = b
@@ -220,6 +221,24 @@ func (r *recovery) depart(m *Member, t *trail, b *mailbox, back bool, kept any) 
 func (r *recovery) share(t *trail) {
 	if r.Shared != nil && !t.unshared && r.away.byPID[t.pid] == t {
 		r.Shared.Save(t.session(), nil)
+	}
+}
+
+// departed says that the member of a trail has left, too. Called with the member's mu held.
+func (r *recovery) departed(t *trail) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.leaver = nil
+}
+
+// awaitLeave waits until the member of a trail has left: its id is free then. Called with no mu held.
+func (r *recovery) awaitLeave(t *trail) {
+	r.mu.Lock()
+	m := t.leaver
+	r.mu.Unlock()
+	if m != nil {
+		m.mu.Lock() // which it holds until then
+		defer m.mu.Unlock()
 	}
 }
 

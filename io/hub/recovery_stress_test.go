@@ -208,3 +208,29 @@ func TestRecoveryStress(t *testing.T) {
 		c.verify()
 	}
 }
+
+// TestComeBackAtOnce has clients come back while their old connection is leaving: its id is theirs as soon as they can claim
+// what it has left behind.
+func TestComeBackAtOnce(t *testing.T) {
+	h := newHub(t, Options{Recovery: recoveryOptions()})
+	for n := range 300 {
+		m, conn, b := track(t, h, fmt.Sprint("conn-", n), "u")
+		for room := range 50 { // which take a while to leave
+			if err := m.Join(fmt.Sprint("room ", room)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var left sync.WaitGroup
+		left.Go(func() { m.Away(nil) })
+		p := h.Claim(b.PID, b.Offset)
+		for ; p == nil; p = h.Claim(b.PID, b.Offset) {
+		}
+		next, err := h.Connect(&lineConn{id: conn.id})
+		if err != nil {
+			t.Fatalf("client %d: %v", n, err)
+		}
+		p.Forget()
+		left.Wait()
+		next.Gone()
+	}
+}

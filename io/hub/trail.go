@@ -40,6 +40,7 @@ type trail struct {
 	uid     string   // "" without a login
 	own     []string // the rooms that it had joined itself
 	kept    any
+	leaver  *Member  // whose connection this was, until it has left all indexes; then nil
 	left    Position // what was pushed up to it has been given to the member, if it was for it
 	until   time.Time
 	claimed bool
