@@ -375,7 +375,7 @@ func TestLinger(t *testing.T) {
 	}{
 		"all have ended":         {takes: 9, ended: 500 * time.Millisecond, ctx: time.Hour, want: 500 * time.Millisecond},
 		"nobody takes anything":  {ended: time.Hour, ctx: time.Hour, want: 2 * time.Second},
-		"somebody takes some":    {takes: 5, ended: time.Hour, ctx: time.Hour, want: 7600 * time.Millisecond},
+		"somebody takes some":    {takes: 5, ended: time.Hour, ctx: time.Hour, want: 7400 * time.Millisecond},
 		"until the context ends": {takes: 99, ended: time.Hour, ctx: 20 * time.Second, want: 20 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

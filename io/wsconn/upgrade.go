@@ -111,8 +111,9 @@ func (u *Upgrader) Stats() Stats {
 }
 
 // Linger waits for done, or until ctx ends, or until nobody has taken anything of
-// what is queued for as long as quiet: that those who close all connections wait
-// for the slow, and not for the dead.
+// what is queued for as long as quiet, or up to a tenth less, as it looks so
+// often: that those who close all connections wait for the slow, and not for the
+// dead.
 func (u *Upgrader) Linger(ctx context.Context, done <-chan struct{}, quiet time.Duration) {
 	const looks = 10 // in that time
 	tick := time.NewTicker(quiet / looks)
@@ -127,7 +128,7 @@ func (u *Upgrader) Linger(ctx context.Context, done <-chan struct{}, quiet time.
 		case <-tick.C:
 		}
 		if now := u.flushed.Load(); now != before {
-			before, left = now, looks+1
+			before, left = now, looks // it was taken up to one look ago
 		}
 	}
 }
