@@ -58,6 +58,7 @@ local function ended(node, epoch, why, delay)
 	redis.call('ZREM', P .. ':nodes', node)
 	redis.call('DEL', P .. ':n:' .. node)
 	redis.call('HSET', P .. ':ended', epoch .. ':' .. node, why .. ' ' .. text(delay))
+	if redis.call('EXISTS', P .. ':ins:' .. epoch .. ':' .. node) == 1 then redis.call('ZADD', P .. ':out', text(now() + delay), epoch .. ':' .. node) end
 end
 `
 
