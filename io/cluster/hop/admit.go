@@ -25,7 +25,7 @@ func (p *Passer) Admit(w http.ResponseWriter, r *http.Request) (as *http.Request
 	}
 	b, status, err := p.admit(w, r)
 	if err != nil {
-		p.log.Warn("refused a request that seemed to come from another server", "remote", r.RemoteAddr, "error", err)
+		p.log.Log(r.Context(), p.seldom(&p.warned), "refused a request that seemed to come from another server", "remote", r.RemoteAddr, "error", err)
 		p.Refuse(w, status, err.Error())
 		return nil, nil, false
 	}

@@ -35,6 +35,8 @@ type Owners interface {
 	// Owner returns the address of the server with that tag, such as http://10.0.0.7:2120, or "" if there is none. It may ask
 	// others, for a moment.
 	Owner(ctx context.Context, tag string) string
+	// Gone says that another server is now where the one with that tag was.
+	Gone(tag string)
 	// Secrets are what badges are signed with, the present one first; none while it is not known.
 	Secrets(ctx context.Context) [][]byte
 }
@@ -76,6 +78,7 @@ type Passer struct {
 	mu      sync.Mutex
 	resting map[string]time.Time  // until when nothing is passed to that tag
 	told    time.Time             // when a failure was logged
+	warned  time.Time             // when a badge was said not to count
 	under   map[*passing]struct{} // requests under way
 	tunnels map[*tunnel]struct{}
 }
@@ -180,14 +183,20 @@ func rewrite(pr *httputil.ProxyRequest) {
 
 // refusal makes an error of an answer that says that the badge does not count.
 func refusal(r *http.Response) error {
-	if why := r.Header.Get(header); why != "" {
+	why := r.Header.Get(header)
+	switch {
+	case why == "":
+		return nil
+	case r.StatusCode == http.StatusMisdirectedRequest:
+		return fmt.Errorf("%w: %s", errMoved, why)
+	default:
 		return fmt.Errorf("%w: %s", errRefused, why)
 	}
-	return nil
 }
 
 var (
 	errRefused = errors.New("it did not take the request")
+	errMoved   = errors.New("another server is there")
 	errUnread  = errors.New("the request has not come in full")
 )
 
@@ -244,6 +253,9 @@ func (p *Passer) answered(w http.ResponseWriter, r *http.Request, x *passing) bo
 	case isDial(err):
 		p.rest(x.tag)
 		p.complain(x.tag, err)
+	case errors.Is(err, errMoved): // it has been started again, most likely
+		p.o.Owners.Gone(x.tag)
+		p.complain(x.tag, err)
 	default:
 		p.complain(x.tag, err)
 	}
@@ -282,18 +294,19 @@ func (p *Passer) rest(tag string) {
 
 // complain logs that a request was not passed on, at most once a minute.
 func (p *Passer) complain(tag string, err error) {
+	p.log.Log(context.Background(), p.seldom(&p.told), "a request could not be passed to the server that it is for", "tag", tag, "error", err)
+}
+
+// seldom is the level of a warning that is to be seen once a minute; last is when it was, guarded by mu.
+func (p *Passer) seldom(last *time.Time) slog.Level {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	quiet := now.Sub(p.told) < time.Minute && !p.told.IsZero()
-	if !quiet {
-		p.told = now
+	if now.Sub(*last) < time.Minute {
+		return slog.LevelDebug
 	}
-	p.mu.Unlock()
-	level := slog.LevelWarn
-	if quiet {
-		level = slog.LevelDebug
-	}
-	p.log.Log(context.Background(), level, "a request could not be passed to the server that it is for", "tag", tag, "error", err)
+	*last = now
+	return slog.LevelWarn
 }
 
 // buffers are those of [httputil.ReverseProxy].
