@@ -264,6 +264,11 @@ func TestNodeGivenUp(t *testing.T) {
 			}
 			awaitHistory(t, server, "stays", "+-node")
 			awaitHistory(t, server, "leaves", "+-node")
+			await(t, "a has been reaped", func() bool { return server.ask(t, "EXISTS", "crier:ended") == int64(0) })
+			at, err := b.Append(t.Context(), "s:a", KindMark, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			leaves.Gone()
 			visit := a.enter(t, "visit")
 			visit.Gone()
@@ -273,6 +278,10 @@ func TestNodeGivenUp(t *testing.T) {
 			awaitHistory(t, server, "comes", "+")
 			if a.Epoch() <= epoch {
 				t.Errorf("epoch %d after %d", a.Epoch(), epoch)
+			}
+			await(t, "a has read on", func() bool { return a.seen.Load() >= uint64(at) })
+			if n := a.Gaps(); n > 0 {
+				t.Errorf("%d gaps, though all is there that came meanwhile", n)
 			}
 			stays.Gone()
 			awaitHistory(t, server, "stays", "+-node+-disconnect")
