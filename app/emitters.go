@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -40,9 +41,17 @@ func (a *App) buildEmitters() error {
 	return err
 }
 
+// ExamineRedis returns what should be said of the settings of the Redis that servers are to share, or why they cannot.
+func ExamineRedis(ctx context.Context, c configs.Cluster) ([]cluster.Advice, error) {
+	redis, err := newRedis(c)
+	if err != nil {
+		return nil, err
+	}
+	return redis.Examine(ctx)
+}
+
 // newRedis is where Redis is.
-func (a *App) newRedis() (*cluster.Redis, error) {
-	c := a.cfg.Cluster
+func newRedis(c configs.Cluster) (*cluster.Redis, error) {
 	secure, err := redisTLS(c.TLS)
 	if err != nil {
 		return nil, err
