@@ -41,15 +41,16 @@ var arrows = map[string][]string{
 		"fallback", "api", "api/auth", "api/fastpath", "api/schedule", "api/webhook", "web", "configs",
 	},
 	"app/doctor": {"app", "configs", "api/outbound"},
+	"app/demo":   {"app", "configs", "web", "api/client", "api/webhook", "io/socketio", "io/socketio/client"},
 	"bench/load": {},
 	"bench/proc": {},
 	"bench":      {"bench/load", "bench/proc"},
-	"app/cli":    {"app", "app/doctor", "bench", "configs", "api/client", "io/socketio", "io/socketio/client"},
+	"app/cli":    {"app", "app/demo", "app/doctor", "bench", "configs", "api/client", "io/socketio", "io/socketio/client"},
 	"":           {"app/cli"}, // main
 }
 
 // outside are folders of packages that nothing of the product imports.
-var outside = []string{"bench/compare", "bench/peers", "e2e", "examples"}
+var outside = []string{"bench/compare", "bench/peers", "docs", "e2e", "examples"}
 
 func TestArrows(t *testing.T) {
 	seen := map[string]bool{}

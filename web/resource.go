@@ -78,7 +78,7 @@ func (res *resource) serve(w http.ResponseWriter, r *http.Request, log *slog.Log
 		return
 	}
 	if _, err := w.Write(body); err != nil {
-		log.Debug("answer not taken", "path", r.URL.Path, "err", err)
+		log.Debug("answer not taken", "path", r.URL.Path, "error", err)
 	}
 }
 

@@ -87,7 +87,7 @@ func commands(stdout, stderr io.Writer) *cli.App {
 					{Name: "print", Usage: "print the effective settings, secrets masked", Flags: flags(), Action: printSettings, OnUsageError: usage, HideHelpCommand: true},
 				},
 			},
-			doctorCommand(), pushCommand(), receiptCommand(), usersCommand(), roomsCommand(), statsCommand(), scheduleCommand(), listenCommand(), tokenCommand(), benchCommand(), completionCommand(),
+			demoCommand(), doctorCommand(), pushCommand(), receiptCommand(), usersCommand(), roomsCommand(), statsCommand(), scheduleCommand(), listenCommand(), tokenCommand(), benchCommand(), completionCommand(),
 		},
 	}
 }

@@ -81,7 +81,7 @@ func TestWrongUsage(t *testing.T) {
 }
 
 func TestHelpHasExamples(t *testing.T) {
-	for _, name := range []string{"push", "users", "rooms", "stats", "listen", "token", "bench", "completion"} {
+	for _, name := range []string{"demo", "push", "users", "rooms", "stats", "listen", "token", "bench", "completion"} {
 		var out, errs strings.Builder
 		if code := Run([]string{"crier", name, "-h"}, &out, &errs); code != exitFine || !strings.Contains(out.String(), "Examples:\n") || errs.Len() > 0 {
 			t.Errorf("%s: exit code %d: %s%s", name, code, out.String(), errs.String())

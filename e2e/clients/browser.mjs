@@ -52,6 +52,16 @@ const commands = {
     await found.waitFor({ timeout: limit });
     return { text: await found.innerText() };
   },
+  // Types into a field, in place of what it has, and presses Enter.
+  async type({ selector, text }) {
+    await page.locator(selector).fill(text);
+    await page.locator(selector).press("Enter");
+    return {};
+  },
+  async click({ selector }) {
+    await page.locator(selector).click();
+    return {};
+  },
   async attribute({ selector, name }) {
     return { text: await page.locator(selector).getAttribute(name) };
   },

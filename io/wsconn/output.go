@@ -181,7 +181,7 @@ func (o *output) abort(cause error) {
 	o.out = nil
 	o.mu.Unlock()
 	if err := o.nc.Close(); err != nil {
-		o.up.o.Logger.Debug("closing websocket", "err", err)
+		o.up.o.Logger.Debug("closing websocket", "error", err)
 	}
 }
 

@@ -46,7 +46,7 @@ func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) 
 	}
 	u.open.Add(1)
 	if err := s.Send(streamHead(header), 0); err != nil {
-		u.o.Logger.Debug("beginning a stream", "err", err) // ended is told
+		u.o.Logger.Debug("beginning a stream", "error", err) // ended is told
 	}
 	return s, nil
 }
