@@ -49,7 +49,7 @@ func (a *App) buildCluster() error {
 	if c.Redis == "" {
 		return nil
 	}
-	redis, err := a.newRedis()
+	redis, err := newRedis(c)
 	if err != nil {
 		return err
 	}

@@ -41,8 +41,7 @@ func (a *App) buildEmitters() error {
 }
 
 // newRedis is where Redis is.
-func (a *App) newRedis() (*cluster.Redis, error) {
-	c := a.cfg.Cluster
+func newRedis(c configs.Cluster) (*cluster.Redis, error) {
 	secure, err := redisTLS(c.TLS)
 	if err != nil {
 		return nil, err
