@@ -123,7 +123,7 @@ func stamp(path string, changed bool) (version string, at time.Time, err error) 
 		}
 	}
 	if at.IsZero() {
-		return "", time.Time{}, errors.New("Go has found no commit here: build in a clone of the repository, with git installed")
+		return "", time.Time{}, errors.New("no commit was found here: build in a clone of the repository, with git installed")
 	}
 	return strings.TrimPrefix(info.Main.Version, "v"), at.UTC(), nil
 }
