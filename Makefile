@@ -2,6 +2,7 @@
 # make test         everything that continuous integration checks, but for
 # make test-clients clients in Java and Python, with what they need from Maven and PyPI
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
+# make dist         programs for Linux, macOS and Windows in bin/dist/, with checksums (docs/DEPLOY.md)
 # make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
 # make bench-quick  Crier against the least that a server can do, and a bare handler, in less than two minutes
 # make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
@@ -12,7 +13,7 @@
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb bench bench-quick bench-growth ledger fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -89,6 +90,10 @@ deb: client
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -o bin/deb/crier .
 	$(GO) run . completion bash >bin/deb/completion.bash
 	ARCH=$(ARCH) VERSION='$(VERSION)' $(GO) run $(NFPM) package --config deploy/nfpm.yaml --packager deb --target $(DEB)
+
+# ARGS=-changed also takes what is not committed.
+dist: client
+	$(GO) run ./deploy/dist $(ARGS)
 
 fmt:
 	$(GO) tool -modfile=.ci/tools/go.mod gofumpt -w $$(git ls-files --cached --others --exclude-standard '*.go')

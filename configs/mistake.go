@@ -8,10 +8,10 @@ import (
 
 // Mistake is one thing that is wrong with the settings.
 type Mistake struct {
-	Key     string // the setting, or what was taken for one
-	Value   string // as it may be shown: quoted, secrets masked; may be empty
-	Problem string // what is allowed
-	Where   string // "default", "file crier.yaml:12", "env CRIER_LISTEN" or "flag --listen"; may be empty
+	Key     string `json:"key"`             // the setting, or what was taken for one
+	Value   string `json:"value,omitempty"` // as it may be shown: quoted, secrets masked; may be empty
+	Problem string `json:"problem"`         // what is allowed
+	Where   string `json:"where,omitempty"` // "default", "file crier.yaml:12", "env CRIER_LISTEN" or "flag --listen"; may be empty
 }
 
 // String is one line: KEY: "VALUE" PROBLEM (WHERE).

@@ -12,11 +12,15 @@ import (
 // Print writes the settings as YAML that Load takes, secrets masked, each with where it comes from.
 func (l *Loaded) Print(w io.Writer) error {
 	var out bytes.Buffer
+	all, err := l.Effective()
+	if err != nil {
+		return err
+	}
 	section := ""
-	for _, s := range settings() {
-		parent, key, nested := strings.Cut(s.key, ".")
+	for _, s := range all {
+		parent, key, nested := strings.Cut(s.Key, ".")
 		if !nested {
-			parent, key = "", s.key
+			parent, key = "", s.Key
 		}
 		if parent != section && nested {
 			fmt.Fprintf(&out, "%s:\n", parent)
@@ -26,16 +30,32 @@ func (l *Loaded) Print(w io.Writer) error {
 		if nested {
 			indent = "  "
 		}
-		text, err := l.yaml(s)
-		if err != nil {
-			return fmt.Errorf("printing %s: %w", s.key, err)
-		}
-		fmt.Fprintf(&out, "%-44s # %s\n", indent+key+": "+text, l.origin(s.key))
+		fmt.Fprintf(&out, "%-44s # %s\n", indent+key+": "+s.Value, s.From)
 	}
 	if _, err := out.WriteTo(w); err != nil {
 		return fmt.Errorf("printing the settings: %w", err)
 	}
 	return nil
+}
+
+// Setting is one that is in effect.
+type Setting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"` // as YAML on one line, secrets masked
+	From  string `json:"from"`  // where it comes from: "default", "file crier.yaml:12", "env CRIER_LISTEN" or "flag --listen"
+}
+
+// Effective returns all settings, in the order of Print.
+func (l *Loaded) Effective() ([]Setting, error) {
+	var all []Setting
+	for _, s := range settings() {
+		text, err := l.yaml(s)
+		if err != nil {
+			return nil, fmt.Errorf("printing %s: %w", s.key, err)
+		}
+		all = append(all, Setting{s.key, text, l.origin(s.key)})
+	}
+	return all, nil
 }
 
 // yaml writes the value of a setting on one line.

@@ -83,8 +83,8 @@ func commands(stdout, stderr io.Writer) *cli.App {
 					return usageError{"config needs a command: check or print"}
 				},
 				Subcommands: []*cli.Command{
-					{Name: "check", Usage: "print ok, or every mistake there is", Flags: flags(), Action: check, OnUsageError: usage, HideHelpCommand: true},
-					{Name: "print", Usage: "print the effective settings, secrets masked", Flags: flags(), Action: printSettings, OnUsageError: usage, HideHelpCommand: true},
+					{Name: "check", Usage: "print ok, or every mistake there is", Flags: append(flags(), jsonFlag()), Action: check, OnUsageError: usage, HideHelpCommand: true},
+					{Name: "print", Usage: "print the effective settings, secrets masked", Flags: append(flags(), jsonFlag()), Action: printSettings, OnUsageError: usage, HideHelpCommand: true},
 				},
 			},
 			demoCommand(), doctorCommand(), pushCommand(), receiptCommand(), usersCommand(), roomsCommand(), statsCommand(), scheduleCommand(), listenCommand(), tokenCommand(), benchCommand(), completionCommand(),
@@ -101,10 +101,20 @@ func version() string {
 }
 
 func check(c *cli.Context) error {
-	if _, err := load(c); err != nil {
+	_, err := load(c)
+	var mistakes configs.Mistakes
+	if c.Bool("json") && (err == nil || errors.As(err, &mistakes)) {
+		for _, one := range mistakes {
+			if err := printJSON(c.App.Writer, one); err != nil {
+				return err
+			}
+		}
 		return err
 	}
-	_, err := fmt.Fprintln(c.App.Writer, "ok")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(c.App.Writer, "ok")
 	return err
 }
 
@@ -113,5 +123,17 @@ func printSettings(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return loaded.Print(c.App.Writer)
+	if !c.Bool("json") {
+		return loaded.Print(c.App.Writer)
+	}
+	all, err := loaded.Effective()
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		if err := printJSON(c.App.Writer, one); err != nil {
+			return err
+		}
+	}
+	return nil
 }

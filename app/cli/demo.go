@@ -29,6 +29,7 @@ func demoCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "listen", Usage: "`HOST:PORT` of the web site; port 0 is a free one", Value: "127.0.0.1:0"},
 			&cli.BoolFlag{Name: "log", DisableDefaultText: true, Usage: "print what the server logs"},
+			jsonFlag(),
 		},
 	}
 }
@@ -48,8 +49,12 @@ func demonstrate(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "open          %s\nbe a device   crier listen --url %s --uid device-7\nwho is there  crier users --url %s\nCtrl-C ends it.\n",
-		d.URL(), d.CrierURL(), d.PushURL())
+	if c.Bool("json") {
+		err = printJSON(c.App.Writer, map[string]string{"site": d.URL(), "public": d.CrierURL(), "push": d.PushURL()})
+	} else {
+		_, err = fmt.Fprintf(c.App.Writer, "open          %s\nbe a device   crier listen --url %s --uid device-7\nwho is there  crier users --url %s\nCtrl-C ends it.\n",
+			d.URL(), d.CrierURL(), d.PushURL())
+	}
 	if err == nil {
 		select {
 		case err = <-d.Err():

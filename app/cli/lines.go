@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -31,6 +32,11 @@ type sent struct {
 
 // tally counts answers.
 type tally struct{ pushed, refused, connections int }
+
+// after says how far a run is that has lasted so long.
+func (t tally) after(since time.Duration) string {
+	return fmt.Sprintf("%s pushed, %d refused, %.0f a second", count(t.pushed, "line"), t.refused, float64(t.pushed)/max(since.Seconds(), 0.001))
+}
 
 // pushLines pushes a message like p for each line of standard input, over one link. data makes a line the data of a message.
 func pushLines(c *cli.Context, p client.Push, data func(line []byte) (any, error)) error {
@@ -96,6 +102,8 @@ func sendLines(ctx context.Context, in io.Reader, link *client.Link, p client.Pu
 
 // report reads the answers to the pending lines, and prints them.
 func report(c *cli.Context, link *client.Link, pending <-chan sent) (t tally, err error) {
+	line := newProgress(terminalOf(c.App.ErrWriter))
+	defer line.clear()
 	for one := range pending {
 		bad := one.err
 		var answer client.Answer
@@ -112,12 +120,15 @@ func report(c *cli.Context, link *client.Link, pending <-chan sent) (t tally, er
 		}
 		if bad != nil {
 			t.refused++
+			line.clear()
 			fmt.Fprintf(c.App.ErrWriter, "crier: line %d: %v\n", one.number, bad)
 			continue
 		}
 		t.pushed++
 		t.connections += answer.Result.Matched.Connections
-		if c.Bool("json") {
+		if !c.Bool("json") {
+			line.say(len(pending) == 0, t.after)
+		} else {
 			if err := printJSON(c.App.Writer, answer.Result); err != nil {
 				return t, err
 			}

@@ -40,7 +40,7 @@ func listenCommand() *cli.Command {
 			&cli.StringFlag{Name: "url", Usage: "the public port's `URL`, with socketio.path if that is not " + socket.DefaultPath, Value: "http://127.0.0.1:2120"},
 			&cli.StringFlag{Name: "token-file", Usage: "`FILE` with a token, read again for every connection; or the token itself in $" + envToken, EnvVars: []string{envTokenFile}, TakesFile: true},
 			&cli.StringSliceFlag{Name: "event", Usage: "print only the `EVENT`; may be repeated"},
-			&cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON, one value a line"},
+			jsonFlag(),
 		},
 	}
 }
@@ -60,10 +60,13 @@ func listen(c *cli.Context) error {
 	ctx, stop := signal.NotifyContext(c.Context, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	l := &listener{
-		out: c.App.Writer, notes: c.App.ErrWriter, url: c.String("url"), uid: who.uid, rooms: c.StringSlice("room"),
+		out: terminalOf(c.App.Writer), notes: c.App.ErrWriter, url: c.String("url"), uid: who.uid, rooms: c.StringSlice("room"),
 		events: c.StringSlice("event"), json: c.Bool("json"),
 	}
-	return socket.Run(ctx, socket.Options{URL: l.url, Auth: who}, l)
+	if err := socket.Run(ctx, socket.Options{URL: l.url, Auth: who}, l); err != nil || !terminalOf(l.notes).live {
+		return err
+	}
+	return l.note(count(l.printed, "event"))
 }
 
 // credentials are what a connection says about itself.
@@ -85,14 +88,16 @@ func (w credentials) MarshalJSON() ([]byte, error) {
 
 // listener prints what arrives. It implements [socket.Handler].
 type listener struct {
-	out, notes io.Writer
-	url, uid   string
-	rooms      []string
-	events     []string // to print; empty: all but countEvent
-	json       bool
+	out      terminal
+	notes    io.Writer
+	url, uid string
+	rooms    []string
+	events   []string // to print; empty: all but countEvent
+	json     bool
 
 	connected bool // there has been a connection
 	joined    int  // rooms of the present one
+	printed   int  // events
 }
 
 // Connected implements [socket.Handler].
@@ -164,10 +169,11 @@ func (l *listener) Event(e *socket.Event) error {
 		}
 		args[i] = text
 	}
+	l.printed++
 	if l.json {
 		return l.printJSON(e.Name, args)
 	}
-	_, err := fmt.Fprintf(l.out, "%s  %s  %s\n", time.Now().Format(time.TimeOnly), printable(e.Name), readable(args))
+	_, err := fmt.Fprintf(l.out.out, "%s  %s  %s\n", l.out.paint(faint, time.Now().Format(time.TimeOnly)), l.out.paint(bold, printable(e.Name)), readable(args))
 	return err
 }
 
@@ -181,7 +187,7 @@ func (l *listener) printJSON(name string, args []json.RawMessage) error {
 	}{name, args}); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(l.out, escapeControls(strings.TrimSuffix(b.String(), "\n")))
+	_, err := fmt.Fprintln(l.out.out, escapeControls(strings.TrimSuffix(b.String(), "\n")))
 	return err
 }
 

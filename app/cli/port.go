@@ -39,8 +39,13 @@ func portFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "url", Usage: "the push port's `URL`", Value: client.DefaultURL, EnvVars: []string{envURL}},
 		&cli.StringFlag{Name: "key-file", Usage: "`FILE` with one of the server's api.keys; or the key itself in $" + envKey, EnvVars: []string{envKeyFile}, TakesFile: true},
-		&cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON, one value a line"},
+		jsonFlag(),
 	}
+}
+
+// jsonFlag makes a command print for programs.
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", DisableDefaultText: true, Usage: "print JSON, one value a line"}
 }
 
 // portUsage is the OnUsageError of those commands.

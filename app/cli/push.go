@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
@@ -71,14 +72,23 @@ func push(c *cli.Context) error {
 	if lines != nil {
 		return pushLines(c, p, lines)
 	}
+	waiting := newProgress(terminalOf(c.App.ErrWriter))
+	if p.Ack > 0 {
+		waiting.say(true, func(time.Duration) string { return fmt.Sprintf("waiting for acknowledgements, %s at most", p.Ack) })
+	}
 	r, err := call(c, p.Ack, func(ctx context.Context, port *client.Client) (client.Result, error) { return port.Push(ctx, p) })
+	waiting.clear()
 	if err != nil {
 		return err
 	}
 	if c.Bool("json") {
 		return printJSON(c.App.Writer, r)
 	}
-	_, err = fmt.Fprintln(c.App.Writer, outcome(r, p.DryRun))
+	text, to := outcome(r, p.DryRun), terminalOf(c.App.Writer)
+	if r.Matched.Connections == 0 && !r.Stored {
+		text = to.paint(yellow, text)
+	}
+	_, err = fmt.Fprintln(to.out, text)
 	return err
 }
 

@@ -29,6 +29,7 @@ func tokenCommand() *cli.Command {
 			&cli.StringFlag{Name: "uid", Usage: "the user (`UID`); required"},
 			&cli.StringSliceFlag{Name: "rooms", Usage: "a `ROOM` that the client may enter, with rooms.client_join token; may be repeated"},
 			&cli.DurationFlag{Name: "expires", Usage: "how long the token is good (`DURATION`)", Value: time.Hour},
+			jsonFlag(),
 		}, tokenSettings()),
 	}
 }
@@ -56,12 +57,16 @@ func token(c *cli.Context) error {
 	if expires < time.Second {
 		return usageError{"--expires takes a second or more"}
 	}
-	signed, err := app.Token(loaded.Config, c.String("uid"), c.StringSlice("rooms"), time.Now().Add(expires))
+	end := time.Now().Add(expires)
+	signed, err := app.Token(loaded.Config, c.String("uid"), c.StringSlice("rooms"), end)
 	switch {
 	case errors.Is(err, app.ErrNoSecret):
 		return err
 	case err != nil:
 		return usageError{err.Error()}
+	}
+	if c.Bool("json") {
+		return printJSON(c.App.Writer, map[string]any{"token": signed, "expires": end.UTC().Truncate(time.Second)})
 	}
 	_, err = fmt.Fprintln(c.App.Writer, signed)
 	return err

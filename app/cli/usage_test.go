@@ -61,8 +61,8 @@ func TestWrongUsage(t *testing.T) {
 		{2, []string{"bench", "idle", "--from", "here"}, `^crier: --from "here" is no address$`},
 		{2, []string{"bench", "idle", "--url", "https://example.com"}, `TLS is not measured`},
 		{2, []string{"bench", "idle", "--eio", "5"}, `^crier: there is no Engine.IO revision 5 here`},
-		{2, []string{"completion"}, `^crier: completion takes a shell: bash, zsh or fish$`},
-		{2, []string{"completion", "csh"}, `^crier: there is no completion for "csh": bash, zsh and fish have one$`},
+		{2, []string{"completion"}, `^crier: completion takes a shell: bash, zsh, fish or powershell$`},
+		{2, []string{"completion", "csh"}, `^crier: there is no completion for "csh": bash, zsh, fish and powershell have one$`},
 	} {
 		t.Run(filepath.Join(c.args...), func(t *testing.T) {
 			var out, errs strings.Builder

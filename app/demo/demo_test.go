@@ -70,7 +70,9 @@ func visit(t *testing.T, d *Demo, uid string) *visitor {
 	v := &visitor{t: t, heard: make(chan heard, 10000), conns: make(chan *socket.Conn, 10)}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- socket.Run(ctx, socket.Options{URL: d.CrierURL(), Auth: map[string]string{"uid": uid}}, v) }()
+	go func() {
+		ended <- socket.Run(ctx, socket.Options{URL: d.CrierURL(), Auth: map[string]string{"uid": uid}}, v)
+	}()
 	v.leave = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {
@@ -86,7 +88,7 @@ func visit(t *testing.T, d *Demo, uid string) *visitor {
 	return v
 }
 
-func (v *visitor) Connected(c *socket.Conn) error { v.conns <- c; return nil }
+func (v *visitor) Connected(c *socket.Conn) error  { v.conns <- c; return nil }
 func (v *visitor) Lost(error, time.Duration) error { return nil }
 func (v *visitor) Event(e *socket.Event) error {
 	text := ""

@@ -116,7 +116,7 @@ func offsetOf(h http.Header, sent, answered time.Time) offset {
 }
 
 func (o offset) finding() Finding {
-	const advice = ": receivers refuse signatures of another time, and tokens end early or late; set the clock, such as by timedatectl set-ntp true"
+	const advice = ": receivers refuse signatures of another time, servers each other's calls, and tokens end early or late; set the clock, such as by timedatectl set-ntp true"
 	apart, side := o.ahead.Round(time.Second), "ahead of"
 	if o.ahead < 0 {
 		apart, side = -apart, "behind"
