@@ -87,7 +87,7 @@ func renderPages(c clientSet, socketPath string, push pushTarget) (map[language]
 	policy := contentSecurityPolicy(c.origins())
 	pages := make(map[language]*resource, 2)
 	for lang, other := range map[language]language{english: chinese, chinese: english} {
-		t, err := loadTexts(lang)
+		t, err := loadTexts(demoFiles, "demo", lang)
 		if err != nil {
 			return nil, err
 		}
@@ -121,8 +121,9 @@ func contentSecurityPolicy(origins []string) string {
 		"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-func loadTexts(lang language) (texts, error) {
-	raw, err := demoFiles.ReadFile("demo/" + string(lang) + ".json")
+// loadTexts reads the words of a folder of pages in one language.
+func loadTexts(files fs.FS, folder string, lang language) (texts, error) {
+	raw, err := fs.ReadFile(files, folder+"/"+string(lang)+".json")
 	if err != nil {
 		return texts{}, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}
@@ -133,30 +134,39 @@ func loadTexts(lang language) (texts, error) {
 	return t, nil
 }
 
-// loadAssets prepares the files next to the page, by their URL path.
+// loadAssets prepares the files next to the demo page, by their URL path.
 func loadAssets() (map[string]*resource, error) {
+	all, err := assets(demoFiles, "demo")
+	if err != nil {
+		return nil, err
+	}
+	icon := all["/demo/icon.svg"]
+	all["/favicon.svg"], all["/favicon.ico"] = icon, icon
+	return all, nil
+}
+
+// assets prepares the scripts, styles and pictures in a folder, by their URL path, which is their name.
+func assets(files fs.FS, folder string) (map[string]*resource, error) {
 	types := map[string]string{
 		".css": "text/css; charset=utf-8",
 		".js":  "text/javascript; charset=utf-8",
 		".svg": "image/svg+xml",
 	}
-	names, err := fs.Glob(demoFiles, "demo/*.*")
+	names, err := fs.Glob(files, folder+"/*.*")
 	if err != nil {
 		return nil, fmt.Errorf("listing: %w", err)
 	}
-	assets := map[string]*resource{}
+	all := map[string]*resource{}
 	for _, name := range names {
 		contentType, served := types[path.Ext(name)]
 		if !served {
 			continue
 		}
-		body, err := demoFiles.ReadFile(name)
+		body, err := fs.ReadFile(files, name)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
-		assets["/"+name] = newResource(body, "", map[string]string{"Content-Type": contentType, "Cache-Control": "no-cache"})
+		all["/"+name] = newResource(body, "", map[string]string{"Content-Type": contentType, "Cache-Control": "no-cache"})
 	}
-	icon := assets["/demo/icon.svg"]
-	assets["/favicon.svg"], assets["/favicon.ico"] = icon, icon
-	return assets, nil
+	return all, nil
 }
