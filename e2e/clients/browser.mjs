@@ -39,6 +39,7 @@ const commands = {
     await page.setViewportSize({ width, height });
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("dialog", (dialog) => dialog.accept());
     await page.goto(url);
     return {};
   },
@@ -51,6 +52,24 @@ const commands = {
     const found = page.locator(selector).filter({ hasText: text ?? "" }).first();
     await found.waitFor({ timeout: limit });
     return { text: await found.innerText() };
+  },
+  // Types into a field, in place of what it has, and presses Enter.
+  async type({ selector, text }) {
+    await page.locator(selector).fill(text);
+    await page.locator(selector).press("Enter");
+    return {};
+  },
+  async fill({ selector, text }) {
+    await page.locator(selector).first().fill(text);
+    return {};
+  },
+  async forgive() {
+    complaints.length = 0;
+    return {};
+  },
+  async click({ selector }) {
+    await page.locator(selector).first().click();
+    return {};
   },
   async attribute({ selector, name }) {
     return { text: await page.locator(selector).getAttribute(name) };
