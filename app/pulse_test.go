@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,15 +14,12 @@ import (
 // Samples are taken often while somebody watches, seldom otherwise, and who comes later gets those of before.
 func TestPulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		taken := 0
-		p := newPulse(func() *api.Sample {
-			taken++
-			return &api.Sample{Time: time.Now(), Users: taken}
-		})
+		var taken atomic.Int64
+		p := newPulse(func() *api.Sample { return &api.Sample{Time: time.Now(), Users: int(taken.Add(1))} })
 		defer p.close()
 		time.Sleep(10*pulseAlone + time.Millisecond)
-		if synctest.Wait(); taken != 10 {
-			t.Errorf("%d samples while nobody watched", taken)
+		if synctest.Wait(); taken.Load() != 10 {
+			t.Errorf("%d samples while nobody watched", taken.Load())
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var seen []int
@@ -42,10 +40,10 @@ func TestPulse(t *testing.T) {
 		}
 		time.Sleep(pulseWatched)
 		synctest.Wait()
-		before := taken
+		before := taken.Load()
 		time.Sleep(pulseAlone)
-		if synctest.Wait(); taken != before+1 {
-			t.Errorf("%d samples after the watcher had gone", taken-before)
+		if synctest.Wait(); taken.Load() != before+1 {
+			t.Errorf("%d samples after the watcher had gone", taken.Load()-before)
 		}
 	})
 }
