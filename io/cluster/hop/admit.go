@@ -60,7 +60,7 @@ func (p *Passer) admit(w http.ResponseWriter, r *http.Request) (b badge, status 
 
 // read reads the body of a request, or so much of it that it is seen to be too large, puts it back, and returns its hash.
 func (p *Passer) read(w http.ResponseWriter, r *http.Request, kind Kind) (sum [sha256.Size]byte, err error) {
-	if r.Body == nil || r.Body == http.NoBody || r.Header.Get("Upgrade") != "" {
+	if r.Body == nil || r.Body == http.NoBody || kind == Visit && r.Header.Get("Upgrade") != "" { // that is carried, and has none
 		return sha256.Sum256(nil), nil
 	}
 	most := p.o.MaxPayload
