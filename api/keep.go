@@ -72,7 +72,7 @@ func (s *Server) keep(ctx context.Context, who *caller, o *order, land func(outc
 			Wait: o.ack,
 			Keep: o.keep,
 			Done: func(a hub.Answers) { // behind Done of k
-				result.acked = who.answers(&a, keep)
+				result.acked, result.partial = who.answers(&a, keep), result.partial || a.Pushed.Partial
 				s.note(who, a.Pushed, now, &a)
 				land(result, nil)
 			},

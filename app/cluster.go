@@ -37,7 +37,8 @@ type clustered struct {
 	inbox       *cluster.Inbox
 	ids         *cluster.IDs
 	relay       *cluster.Relay
-	sessions    *cluster.Sessions // nil if nobody can recover
+	sessions    *cluster.Sessions     // nil if nobody can recover
+	rooms       *cluster.RoomPresence // nil without presence.room_events
 	emitted     *cluster.Emitted
 
 	leading atomic.Pointer[reign] // nil while another server leads
@@ -87,6 +88,11 @@ func (a *App) buildCluster() error {
 			return err
 		}
 	}
+	if a.cfg.Presence.RoomEvents {
+		if made.rooms, err = cluster.NewRoomPresence(cluster.RoomPresenceOptions{Node: node, Push: roomPush, Logger: a.log}); err != nil {
+			return err
+		}
+	}
 	a.cluster = made
 	a.log.Info("this server is one of those that share a Redis, which keeps what must not be lost: store.path is not opened", "node", a.node)
 	return nil
@@ -100,6 +106,9 @@ func (a *App) joinCluster() error {
 	}
 	if c.sessions != nil {
 		c.sessions.Start(a.hub)
+	}
+	if c.rooms != nil {
+		c.rooms.Start(a.hub)
 	}
 	c.node.OnReached(a.hub.Reached)
 	first := true
@@ -208,6 +217,9 @@ func (a *App) leaveCluster(ctx context.Context) error {
 	c.attendance.Close()
 	if c.memberships != nil {
 		c.memberships.Close()
+	}
+	if c.rooms != nil {
+		c.rooms.Close()
 	}
 	if c.ids != nil {
 		c.ids.Close()

@@ -163,7 +163,9 @@ func (a *App) hubOptions() (hub.Options, error) {
 		Logger:       a.log,
 	}
 	if a.cfg.Presence.RoomEvents {
-		o.RoomPresence = a.tellRoom
+		if o.RoomPresence = a.tellRoom; a.cluster != nil {
+			o.RoomPresence = a.cluster.rooms.Tell
+		}
 	}
 	if a.store != nil {
 		o.Memberships = a.store

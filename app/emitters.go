@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -38,6 +39,15 @@ func (a *App) buildEmitters() error {
 		Redis: a.cluster.redis, Prefix: a.cfg.Cluster.EmitterPrefix, Sockets: sockets, MaxPayload: a.cfg.SocketIO.MaxPayload, Logger: a.log,
 	})
 	return err
+}
+
+// ExamineRedis returns what should be said of the settings of the Redis that servers are to share, or why they cannot.
+func ExamineRedis(ctx context.Context, c configs.Cluster) ([]cluster.Advice, error) {
+	redis, err := newRedis(c)
+	if err != nil {
+		return nil, err
+	}
+	return redis.Examine(ctx)
 }
 
 // newRedis is where Redis is.

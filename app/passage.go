@@ -1,14 +1,10 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,10 +20,7 @@ import (
 // answerSlack is how much longer than a poll waits another server may take to answer it.
 const answerSlack = 10 * time.Second
 
-var (
-	errNoLeader = errors.New("no server leads, or it cannot be reached")
-	errChanged  = errors.New("the body is not the one that the other server has passed on")
-)
+var errNoLeader = errors.New("no server leads, or it cannot be reached")
 
 // passage passes requests to the servers of the cluster that can answer them: clients that poll come to any of them.
 type passage struct {
@@ -48,6 +41,7 @@ func (a *App) buildPassage() error {
 	p.passer, err = hop.New(hop.Options{
 		Tag: p.tag, Owners: p.owners, Poller: a.poller, Certificate: a.ownCertificate, Logger: a.log,
 		AnswerTimeout: a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout + answerSlack,
+		MaxPayload:    int64(a.cfg.SocketIO.MaxPayload), MaxCall: int64(a.cfg.API.MaxBody),
 	})
 	a.passage = p
 	return err
@@ -171,12 +165,6 @@ func (p *passage) release(ctx context.Context) {
 	p.passer.Close()
 }
 
-// introduction is what goes with a call that is passed to the leader.
-type introduction struct {
-	Caller api.Introduction `json:"caller"`
-	Body   []byte           `json:"body"` // its hash
-}
-
 // Pass implements [api.Leader].
 func (p *passage) Pass(w http.ResponseWriter, r *http.Request, as api.Introduction) error {
 	name, known, err := p.app.cluster.leader.Where(r.Context())
@@ -190,12 +178,7 @@ func (p *passage) Pass(w http.ResponseWriter, r *http.Request, as api.Introducti
 	if tag == "" {
 		return errNoLeader
 	}
-	body, err := p.read(r)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(body)
-	extra, err := json.Marshal(introduction{as, sum[:]})
+	extra, err := json.Marshal(as)
 	if err != nil {
 		return err
 	}
@@ -205,29 +188,12 @@ func (p *passage) Pass(w http.ResponseWriter, r *http.Request, as api.Introducti
 	return nil
 }
 
-// read reads the body of a call, or so much of it that it is seen to be too large, and puts it back.
-func (p *passage) read(r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, p.app.cfg.API.MaxBody+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the body of a call: %w", err)
-	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return body, nil
-}
-
 // answer answers a call that another server has passed on.
 func (p *passage) answer(w http.ResponseWriter, r *http.Request, passed *hop.Passed) {
-	var of introduction
-	body, err := p.read(r)
-	if err == nil {
-		err = json.Unmarshal([]byte(passed.Extra), &of)
-	}
-	if sum := sha256.Sum256(body); err == nil && !bytes.Equal(of.Body, sum[:]) {
-		err = errChanged
-	}
-	if err != nil {
+	var as api.Introduction
+	if err := json.Unmarshal([]byte(passed.Extra), &as); err != nil {
 		p.passer.Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	p.app.api.ServeIntroduced(w, r, of.Caller)
+	p.app.api.ServeIntroduced(w, r, as)
 }

@@ -15,16 +15,22 @@ type roomEvent struct {
 	Event string `json:"event"` // "join" or "leave"
 }
 
-// tellRoom tells the others in a room that a user has come into it or left it.
-func (a *App) tellRoom(c hub.RoomChange) {
+// roomPush tells the others in a room that a user has come into it or left it.
+func roomPush(c hub.RoomChange) (hub.Push, error) {
 	event := roomEvent{Room: c.Room, UID: c.UID, Event: "leave"}
 	if c.Joined {
 		event.Event = "join"
 	}
 	m, err := socketio.NewMessage("presence", socketio.JSON(event))
+	others := hub.Audience{Rooms: []string{c.Room}, Except: &hub.Audience{Users: []string{c.UID}}}
+	return hub.Push{To: others, Message: m}, err
+}
+
+// tellRoom pushes it, where there is one server.
+func (a *App) tellRoom(c hub.RoomChange) {
+	p, err := roomPush(c)
 	if err == nil {
-		others := hub.Audience{Rooms: []string{c.Room}, Except: &hub.Audience{Users: []string{c.UID}}}
-		_, err = a.hub.Push(context.Background(), hub.Push{To: others, Message: m})
+		_, err = a.hub.Push(context.Background(), p)
 	}
 	if err != nil && !errors.Is(err, hub.ErrClosed) {
 		a.log.Warn("a room was not told who came or left", "error", err)

@@ -279,6 +279,32 @@ func TestSeveralServersWithoutRedis(t *testing.T) {
 	await(t, "ready", func() bool { return a.fetch("/readyz") == "ok" })
 }
 
+// TestSeveralServersRoomEvents has rooms told of users who are on several servers.
+func TestSeveralServersRoomEvents(t *testing.T) {
+	redis := startRedis(t)
+	told := func(c *configs.Config) {
+		mayStore(c)
+		c.Presence.RoomEvents, c.Presence.OfflineDelay = true, 0
+	}
+	a, b := redis.node("a", told), redis.node("b", told)
+	watcher := a.openAs("w")
+	same(t, "joined", watcher.ack(`["subscribe","r"]`).OK, true)
+	one, two := a.openAs("u"), b.openAs("u")
+	for _, pg := range []*page{one, two} {
+		same(t, "joined", pg.ack(`["subscribe","r"]`).OK, true)
+	}
+	watcher.want(`42["presence",{"room":"r","uid":"u","event":"join"}]`)
+	third := b.openAs("v")
+	same(t, "joined", third.ack(`["subscribe","r"]`).OK, true)
+	watcher.want(`42["presence",{"room":"r","uid":"v","event":"join"}]`)
+	one.leave()
+	same(t, "left", third.ack(`["unsubscribe","r"]`).OK, true)
+	watcher.want(`42["presence",{"room":"r","uid":"v","event":"leave"}]`)
+	two.leave()
+	watcher.want(`42["presence",{"room":"r","uid":"u","event":"leave"}]`)
+	watcher.wantNothing()
+}
+
 // TestServerLeaves has one of several servers end: its client goes, the others go on.
 func TestServerLeaves(t *testing.T) {
 	redis := startRedis(t)

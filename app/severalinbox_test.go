@@ -39,6 +39,14 @@ func TestSeveralServersStore(t *testing.T) {
 	if text := c.fetch("/v1/stats"); !strings.Contains(text, `"confirmed":3`) {
 		t.Errorf("the figures: %s", text)
 	}
+	asked := a.post(`{"id":"2a","to":{"rooms":["r"]},"data":"2a","store":true,"ack":"20s"}`).body
+	if !strings.HasPrefix(asked, `{"id":"2a","matched":{"users":2,"connections":2},"stored":true,"acked":{"users":2,"connections":2,"answers":[`) ||
+		!strings.Contains(asked, `"uid":"u","args":["one"]`) || !strings.Contains(asked, `"uid":"v","args":["two"]`) {
+		t.Errorf("acknowledged: %s", asked)
+	}
+	await(t, "the receipt of what was acknowledged", func() bool {
+		return strings.Contains(b.fetch("/v1/messages/2a"), `"delivered":2,"acked":{"users":2,"connections":2},"stored":2,"waiting":0,"confirmed":2`)
+	})
 	redis.kill()
 	got := a.post(`{"id":"3","to":{"users":["u"]},"data":"3","store":true}`)
 	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"code":"redis_away"`) {

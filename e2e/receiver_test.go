@@ -22,7 +22,8 @@ type receiver struct {
 
 	mu       sync.Mutex
 	got      []callback
-	failures []int // what to answer to the next ones, before answering 204
+	failures []int         // what to answer to the next ones, before answering 204
+	held     chan struct{} // the next one is answered when it is closed; nil: at once
 	changed  chan struct{}
 }
 
@@ -35,26 +36,40 @@ func startReceiver(t *testing.T) *receiver {
 		if err != nil || q.Method != http.MethodPost {
 			t.Errorf("a callback was not received: %s, %v", q.Method, err)
 		}
-		w.WriteHeader(r.take(callback{q.Header.Clone(), body}))
+		status, held := r.take(callback{q.Header.Clone(), body})
+		if held != nil {
+			<-held
+		}
+		w.WriteHeader(status)
 	}))
 	t.Cleanup(server.Close)
 	r.url = server.URL + "/callback"
 	return r
 }
 
-// take files a callback and returns what to answer.
-func (r *receiver) take(c callback) int {
+// take files a callback and returns what to answer, and when, unless that is nil.
+func (r *receiver) take(c callback) (status int, held <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.got = append(r.got, c)
 	close(r.changed)
 	r.changed = make(chan struct{})
+	held, r.held = r.held, nil
 	if len(r.failures) == 0 {
-		return http.StatusNoContent
+		return http.StatusNoContent, held
 	}
-	status := r.failures[0]
+	status = r.failures[0]
 	r.failures = r.failures[1:]
-	return status
+	return status, held
+}
+
+// hold has the next callback answered when release is called, which must be.
+func (r *receiver) hold() (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := make(chan struct{})
+	r.held = held
+	return sync.OnceFunc(func() { close(held) })
 }
 
 // fail has the next callbacks answered by statuses.

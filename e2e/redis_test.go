@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // A redisServer is a running redis-server that keeps nothing.
@@ -80,3 +82,29 @@ func (s *redisServer) kill(t *testing.T) {
 func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
 func (s *redisServer) url() string { return "redis://" + s.address() }
+
+// await waits until Redis answers a command so.
+func (s *redisServer) await(t *testing.T, what string, want any, command string, args ...any) {
+	t.Helper()
+	c, err := redis.Dial("tcp", s.address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		got, err := c.Do(command, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == want {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}

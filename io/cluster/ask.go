@@ -26,7 +26,7 @@ func (r *Relay) Ask(ctx context.Context, p hub.Push, q hub.Question) (hub.Result
 	part := hub.Question{Wait: q.Wait, Keep: q.Keep, Done: func(a hub.Answers) { one.wait.join(appendAnswers(nil, &a)) }}
 	own, err := r.hub.AskPart(0, p, hub.Untracked, part)
 	if err != nil {
-		r.waits.forget(one.wait)
+		one.wait.forget()
 		return hub.Result{}, err
 	}
 	one.own, one.users, one.most = own, onlyUsers(&p.To), q.Wait+answerWait
@@ -47,7 +47,7 @@ func (r *Relay) Ask(ctx context.Context, p hub.Push, q hub.Question) (hub.Result
 // receiveAsk carries out a push of another node whose clients are to acknowledge it.
 func (r *Relay) receiveAsk(e Entry, p *pushed) {
 	_, err := r.hub.AskPart(e.At, p.Push, hub.Everyone, hub.Question{Wait: p.Ask, Keep: p.Keep, Done: func(a hub.Answers) {
-		r.acknowledge(e, &a)
+		r.acknowledge(e.Origin, e.Number, &a)
 	}})
 	if err != nil {
 		r.log.Warn("clients could not be asked what another server wants to know", "node", e.Origin, "error", err)
@@ -59,9 +59,26 @@ func (r *Relay) await(number uint64, q hub.Question) *wait {
 	return r.waits.add(number, func(w *wait) { q.Done(w.acknowledgements(q.Keep)) })
 }
 
-// acknowledge tells the origin of an entry what the clients here have acknowledged it with. It does not wait.
-func (r *Relay) acknowledge(e Entry, a *hub.Answers) {
-	r.reply(e.Origin, appendReply(nil, e.Number, appendAnswers(nil, a)))
+// acknowledge tells the origin of a question what the clients here have answered. It does not wait.
+func (r *Relay) acknowledge(origin string, number uint64, a *hub.Answers) {
+	r.reply(origin, appendReply(nil, number, appendAnswers(nil, a)))
+}
+
+// inquire begins to wait for what the clients of all nodes answer, those here included: until heard is told what these have.
+func (r *Relay) inquire(q hub.Question) (*wait, error) {
+	one := &parcel{}
+	if err := r.reserve(one); err != nil {
+		return nil, err
+	}
+	w := r.await(one.number, q)
+	w.part()
+	return w, nil
+}
+
+// heard is told what the clients here have answered, and waits on for those nodes as long as their clients have time, until then.
+func (w *wait) heard(a *hub.Answers, nodes []string, until time.Time) {
+	w.join(appendAnswers(nil, a))
+	w.expect(nodes, max(time.Until(until), 0)+answerWait)
 }
 
 // acknowledgements puts together what the nodes have answered, of which keep bytes are wanted; 0: all.

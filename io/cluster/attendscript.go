@@ -58,6 +58,7 @@ local function ended(node, epoch, why, delay)
 	redis.call('ZREM', P .. ':nodes', node)
 	redis.call('DEL', P .. ':n:' .. node)
 	redis.call('HSET', P .. ':ended', epoch .. ':' .. node, why .. ' ' .. text(delay))
+	if redis.call('EXISTS', P .. ':ins:' .. epoch .. ':' .. node) == 1 then redis.call('ZADD', P .. ':out', text(now() + delay), epoch .. ':' .. node) end
 end
 `
 
@@ -139,9 +140,23 @@ var fenceScript = nodeScript("fence", directory+`
 	return {#gone / 2, redis.call('HLEN', P .. ':ended'), users, connections}
 `)
 
+// streams is forgetStreams(), for scripts: the entries of a node's stream are counted as long as it can come back to that and read on, as one
+// does that has stood still; those of nodes that have gone for good, no longer.
+const streams = `
+local function forgetStreams()
+	for _, stream in ipairs(redis.call('HKEYS', P .. ':count')) do
+		local node = string.match(stream, '^s:(.*)$')
+		if node and redis.call('EXISTS', P .. ':' .. stream, P .. ':n:' .. node) == 0 then
+			redis.call('HDEL', P .. ':count', stream)
+			redis.call('HDEL', P .. ':seq', node)
+		end
+	end
+end
+`
+
 // releaseScript takes users from a node that has gone: the window in microseconds, and how many. It answers how many it has
 // taken, or whether there are none left.
-var releaseScript = nodeScript("release", directory+`
+var releaseScript = nodeScript("release", directory+streams+`
 	local window, most = tonumber(ARGV[4]), tonumber(ARGV[5])
 	local name = redis.call('HRANDFIELD', P .. ':ended')
 	if not name then return 0 end
@@ -164,10 +179,7 @@ var releaseScript = nodeScript("release", directory+`
 	finish()
 	if #uids == 0 then
 		redis.call('HDEL', P .. ':ended', name)
-		if redis.call('EXISTS', P .. ':n:' .. node) == 0 then
-			redis.call('HDEL', P .. ':count', 's:' .. node)
-			redis.call('HDEL', P .. ':seq', node)
-		end
+		forgetStreams()
 	end
 	return 1
 `)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 
@@ -53,33 +54,72 @@ func texts(reply any) map[string]string {
 	return about
 }
 
-// Advise warns of settings of Redis by which it can lose what it was given, and says what that costs. What Redis does not
-// tell, it passes over.
-func (n *Node) Advise(ctx context.Context) {
-	is := func(name string) string {
-		pair, err := redis.Strings(n.client.Command(ctx, "CONFIG", "GET", name))
-		if err != nil || len(pair) != 2 {
-			n.log.Debug("Redis does not tell a setting", "name", name, "error", err)
-			return ""
-		}
-		return pair[1]
-	}
+// Advice is what should be said of a setting by which Redis can lose what it was given: what that costs, and what to do.
+type Advice struct {
+	Level slog.Level
+	Text  string
+	Attrs []any // the settings, as slog has them
+}
+
+// advise returns what should be said; is returns what a setting is, and nothing if Redis does not tell.
+func advise(is func(name string) string) (all []Advice) {
 	if is("appendonly") == "no" {
-		n.log.Warn("Redis keeps nothing, or only a copy of now and then (appendonly no): when it ends, stored messages, memberships, timed pushes, " +
-			"callbacks that are owed and who is online are lost or as they were; set appendonly yes in redis.conf, and appendfsync always to lose nothing even when its machine fails")
+		all = append(all, Advice{slog.LevelWarn, "Redis keeps nothing, or only a copy of now and then (appendonly no): when it ends, stored messages, memberships, timed pushes, " +
+			"callbacks that are owed and who is online are lost or as they were; set appendonly yes in redis.conf, and appendfsync always to lose nothing even when its machine fails", nil})
 	} else if fsync := is("appendfsync"); fsync == "everysec" || fsync == "no" {
-		n.log.Info("when the machine of Redis fails, the last second of what it was given, or more, is lost; appendfsync always keeps that, and costs an fsync for each batch",
-			"appendfsync", fsync)
+		all = append(all, Advice{
+			slog.LevelInfo, "when the machine of Redis fails, the last second of what it was given, or more, is lost; appendfsync always keeps that, and costs an fsync for each batch",
+			[]any{"appendfsync", fsync},
+		})
 	}
 	policy, memory := is("maxmemory-policy"), is("maxmemory")
-	if policy == "" || policy == "noeviction" {
-		return
-	}
 	attrs := []any{"maxmemory-policy", policy, "maxmemory", memory}
-	if strings.HasPrefix(policy, "volatile") {
-		n.log.Warn("Redis may remove keys that have a time to live when its memory is full: clients that come back can then miss messages; set maxmemory-policy noeviction", attrs...)
-		return
+	switch {
+	case policy == "" || policy == "noeviction":
+		return all
+	case strings.HasPrefix(policy, "volatile"):
+		return append(all, Advice{slog.LevelWarn, "Redis may remove keys that have a time to live when its memory is full: clients that come back can then miss messages; set maxmemory-policy noeviction", attrs})
+	default:
+		return append(all, Advice{slog.LevelWarn, "Redis may remove any key when its memory is full: stored messages, memberships, timed pushes, callbacks and who is online would be lost without a word; " +
+			"set maxmemory-policy noeviction, or give Crier a Redis of its own", attrs})
 	}
-	n.log.Warn("Redis may remove any key when its memory is full: stored messages, memberships, timed pushes, callbacks and who is online would be lost without a word; "+
-		"set maxmemory-policy noeviction, or give Crier a Redis of its own", attrs...)
+}
+
+// setting asks Redis for one; it is empty, beside the reason, if Redis does not tell.
+func setting(reply any, err error) (string, error) {
+	pair, err := redis.Strings(reply, err)
+	if err != nil || len(pair) != 2 {
+		return "", fmt.Errorf("asking for a setting: %v, %w", pair, err)
+	}
+	return pair[1], nil
+}
+
+// Advise logs what should be said of the settings of Redis.
+func (n *Node) Advise(ctx context.Context) {
+	all := advise(func(name string) string {
+		value, err := setting(n.client.Command(ctx, "CONFIG", "GET", name))
+		if err != nil {
+			n.log.Debug("Redis does not tell a setting", "name", name, "error", err)
+		}
+		return value
+	})
+	for _, a := range all {
+		n.log.Log(ctx, a.Level, a.Text, a.Attrs...)
+	}
+}
+
+// Examine connects once, and returns what should be said of the settings of Redis; or why servers cannot share it.
+func (r *Redis) Examine(ctx context.Context) ([]Advice, error) {
+	c, _, err := r.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if err := examine(c.Do); err != nil {
+		return nil, err
+	}
+	return advise(func(name string) string {
+		value, _ := setting(c.Do("CONFIG", "GET", name)) // forbidden to us, perhaps
+		return value
+	}), nil
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -68,6 +69,32 @@ func TestAdvise(t *testing.T) {
 			if got := log.String(); !strings.Contains(got, tc.want) || strings.Contains(got, tc.never) {
 				t.Errorf("the log has %q, want %q, never %q", got, tc.want, tc.never)
 			}
+			all, err := w.Node.options.Redis.Examine(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := &logBook{}
+			for _, a := range all {
+				slog.New(slog.NewTextHandler(again, nil)).Log(t.Context(), a.Level, a.Text, a.Attrs...)
+			}
+			if withoutTimes(again.String()) != withoutTimes(log.String()) {
+				t.Errorf("looked at by itself, Redis is advised %q instead of %q", again, log)
+			}
 		})
+	}
+}
+
+// withoutTimes is a log without the times.
+func withoutTimes(log string) string {
+	return regexp.MustCompile(`time=\S+ `).ReplaceAllString(log, "")
+}
+
+func TestExamineNoRedis(t *testing.T) {
+	r, err := NewRedis(RedisOptions{URL: "redis://:p4ssw0rd@127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Examine(t.Context()); err == nil || strings.Contains(err.Error(), "p4ssw0rd") {
+		t.Errorf("where nobody is: %v", err)
 	}
 }

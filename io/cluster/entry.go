@@ -24,6 +24,7 @@ const (
 	KindTaken      Kind = 10 // a session is a node's from now on
 	KindMark       Kind = 11 // nothing, so that positions go on
 	KindEmitted    Kind = 12 // a message of an emitter, for the connections that can be recovered
+	KindNews       Kind = 13 // a message for connections that nobody has been given yet, its origin's included
 )
 
 // Entry is one entry of a stream.

@@ -26,7 +26,7 @@ const (
 
 // Arriver has the connections of this node. *hub.Hub is one.
 type Arriver interface {
-	Arrive(a hub.Arrival) hub.Result
+	Arrive(a hub.Arrival) (hub.Result, error)
 	Occupants(to *hub.Audience) (hub.Occupants, error)
 }
 

@@ -1,9 +1,9 @@
 -- put keeps messages, one after the other, and gives them to the nodes that want to know of their users.
 -- ARGV[5] and [6] are the bounds of one user's messages and of all bytes; [7] how many messages follow. Each of them is: mid, nonce,
--- time to live in ms, what it counts in bytes, 1 if it is for every node, how many connections it is for that are none of its
--- users', the head of the entry, the letter, the number of users, and these.
+-- time to live in ms, what it counts in bytes, 1 if it is for every node, 1 if it has to be known which get it, how many connections it
+-- is for that are none of its users', the head of the entry, the letter, the number of users, and these.
 -- For each it returns the place, 1 if the message is known, for how many users it is kept, the users and connections that
--- are online, and 1 if this node gets the entry, 2 if that is not known any more.
+-- are online, 1 if this node gets the entry, 2 if that is not known any more; and the nodes that get it, if that has to be known.
 
 local perUser, most = tonumber(ARGV[5]), tonumber(ARGV[6])
 local bytes = tonumber(redis.call('HGET', K .. 'tot', 'by') or 0)
@@ -45,19 +45,32 @@ local function keep(mid, place, expires, letter, size, first, until_)
   end
 end
 
+-- list returns the nodes that get an entry, if asked: those of a set, or all.
+local function list(nodes, everywhere, asked)
+  local names = {}
+  if not asked then return names end
+  if everywhere then return redis.call('ZRANGEBYSCORE', K .. 'nodes', '(' .. text(now()), '+inf') end
+  for node in pairs(nodes) do names[#names + 1] = node end
+  return names
+end
+
 local answers, i = {}, 8
 for _ = 1, tonumber(ARGV[7]) do
   local mid, nonce, ttl, size = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
-  local everywhere, connections, head, letter, n = ARGV[i + 4] == '1', tonumber(ARGV[i + 5]), ARGV[i + 6], ARGV[i + 7], tonumber(ARGV[i + 8])
-  local first = i + 9
+  local everywhere, asked, connections = ARGV[i + 4] == '1', ARGV[i + 5] == '1', tonumber(ARGV[i + 6])
+  local head, letter, n, nodes = ARGV[i + 7], ARGV[i + 8], tonumber(ARGV[i + 9]), {}
+  local first = i + 10
   i = first + n
   local m = K .. 'm:' .. mid
   local known = redis.call('HMGET', m, 'no', 'pl', 'st', 'us', 'cn')
   if known[4] then
     local again = known[1] == nonce -- this call has been made before, and its answer was lost
-    answers[#answers + 1] = {known[2] or '0', again and 0 or 1, tonumber(known[3] or 0), tonumber(known[4]), tonumber(known[5]), 2}
+    for j = first, asked and again and i - 1 or 0 do online(ARGV[j], tonumber(known[2]), nodes) end -- about those that got it
+    answers[#answers + 1] = {
+      known[2] or '0', again and 0 or 1, tonumber(known[3] or 0), tonumber(known[4]), tonumber(known[5]), 2, list(nodes, everywhere, asked)
+    }
   else
-    local at, matched, nodes = position(), 0, {}
+    local at, matched = position(), 0
     local place, expires = text(at), text(ms + ttl)
     for j = first, i - 1 do
       local c = online(ARGV[j], at, nodes)
@@ -77,7 +90,7 @@ for _ = 1, tonumber(ARGV[7]) do
     else
       for node in pairs(nodes) do append('s:' .. node, head .. letter, at) end
     end
-    answers[#answers + 1] = {place, 0, n, matched, connections, (everywhere or nodes[NODE]) and 1 or 0}
+    answers[#answers + 1] = {place, 0, n, matched, connections, (everywhere or nodes[NODE]) and 1 or 0, list(nodes, everywhere, asked)}
   end
 end
 account()

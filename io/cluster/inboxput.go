@@ -37,7 +37,16 @@ type put struct {
 	head, letter []byte
 	size         int
 	since        time.Time
+	asking       *wait // for what the clients of all nodes answer; nil if they are not asked
 	stored       func(hub.Deposited)
+}
+
+// end tells what became of it.
+func (p *put) end(d hub.Deposited) {
+	if p.asking != nil && (d.Err != nil || d.Known) {
+		p.asking.forget()
+	}
+	p.stored(d)
 }
 
 // midOf names a message: see Inbox.
@@ -53,7 +62,6 @@ func midOf(scope, id string) string {
 func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
 	p := &put{Deposit: d, mid: midOf(d.Scope, d.Message.ID), nonce: rand.Text()[:10], since: time.Now(), stored: stored}
 	p.letter = encodeLetter(d.Message)
-	p.head = q.frame(p)
 	p.size = len(p.letter) + letterCost + len(d.Users)*addresseeCost
 	switch {
 	case len(d.Users) > maxAddressees:
@@ -63,10 +71,18 @@ func (q *Inbox) Put(d hub.Deposit, stored func(hub.Deposited)) {
 		stored(hub.Deposited{Err: hub.ErrTooMuch})
 		return
 	}
+	if d.Ask != nil {
+		var err error
+		if p.asking, err = q.relay.inquire(*d.Ask); err != nil {
+			stored(hub.Deposited{Err: err})
+			return
+		}
+	}
+	p.head = q.frame(p)
 	q.putting.RLock()
 	defer q.putting.RUnlock()
 	if q.ended {
-		stored(hub.Deposited{Err: errInboxClosed})
+		p.end(hub.Deposited{Err: errInboxClosed})
 		return
 	}
 	q.puts <- p // it is taken: putForever goes on until nobody puts any more
@@ -116,7 +132,7 @@ func (q *Inbox) keep(group []*put) {
 		switch {
 		case err == nil:
 			for i, p := range group {
-				p.stored(list[i])
+				p.end(list[i])
 			}
 			return
 		case errors.Is(err, ErrInDoubt):
@@ -129,7 +145,7 @@ func (q *Inbox) keep(group []*put) {
 		}
 		if doubt == nil && !errors.Is(err, ErrFenced) || time.Since(group[0].since) > inboxPatience || q.run.Err() != nil {
 			for _, p := range group {
-				p.stored(hub.Deposited{Err: err})
+				p.end(hub.Deposited{Err: err})
 			}
 			return
 		}
@@ -144,12 +160,9 @@ func (q *Inbox) keep(group []*put) {
 func (q *Inbox) tryKeep(group []*put) ([]hub.Deposited, error) {
 	args := []any{q.MaxPerUser, q.MaxBytes, len(group)}
 	for _, p := range group {
-		everywhere := 0
-		if len(p.To.Rooms) > 0 {
-			everywhere = 1
-		}
 		ttl := max(time.Until(p.Expires).Milliseconds(), 1)
-		args = append(args, p.mid, p.nonce, ttl, p.size, everywhere, p.Strangers, p.head, p.letter, len(p.Users))
+		everywhere, asked := len(p.To.Rooms) > 0, p.asking != nil // as 1 or 0
+		args = append(args, p.mid, p.nonce, ttl, p.size, everywhere, asked, p.Strangers, p.head, p.letter, len(p.Users))
 		for _, uid := range p.Users {
 			args = append(args, uid)
 		}
@@ -163,14 +176,34 @@ func (q *Inbox) tryKeep(group []*put) ([]hub.Deposited, error) {
 	}
 	list := make([]hub.Deposited, len(group))
 	for i, answer := range answers {
-		n, err := redis.Int64s(answer, nil)
-		if err != nil || len(n) != 6 {
-			return nil, fmt.Errorf("keeping messages: Redis answers otherwise than expected (%d numbers): %w", len(n), err)
-		}
-		list[i] = hub.Deposited{
-			Place: uint64(n[0]), Known: n[1] == 1, Users: int(n[2]), Online: int(n[3]), Connections: int(n[4]),
-			Comes: n[5] != 0,
+		if list[i], err = q.kept(group[i], answer); err != nil {
+			return nil, fmt.Errorf("keeping messages: Redis answers %v, %w", answer, err)
 		}
 	}
 	return list, nil
+}
+
+// kept reads what putScript has answered about one message.
+func (q *Inbox) kept(p *put, answer any) (d hub.Deposited, err error) {
+	parts, err := redis.Values(answer, nil)
+	if err != nil || len(parts) != 7 {
+		return d, errNotAnswer
+	}
+	n, err := redis.Int64s(parts[:6], nil)
+	if err != nil {
+		return d, err
+	}
+	nodes, err := redis.Strings(parts[6], nil)
+	if err != nil {
+		return d, err
+	}
+	d = hub.Deposited{
+		Place: uint64(n[0]), Known: n[1] == 1, Users: int(n[2]), Online: int(n[3]), Connections: int(n[4]),
+		Comes: n[5] != 0,
+	}
+	if p.asking != nil {
+		others, until := q.relay.others(nodes), time.Now().Add(p.Ask.Wait)
+		d.Answer = func(a hub.Answers) { p.asking.heard(&a, others, until) }
+	}
+	return d, nil
 }

@@ -27,6 +27,7 @@ type office struct {
 	hub         *hub.Hub
 	attendance  *Attendance
 	memberships *Memberships
+	rooms       *RoomPresence
 	log         *logBook
 	dead        bool
 }
@@ -56,10 +57,16 @@ func newOffice(t *testing.T, o officeOptions) *office {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.hub, err = hub.New(hub.Options{Attendance: f.attendance, PresenceTick: time.Millisecond, OfflineDelay: o.delay, Logger: log})
+	if f.rooms, err = NewRoomPresence(RoomPresenceOptions{Node: f.Node, Push: tellRoom, Interval: 50 * time.Millisecond, Logger: log}); err != nil {
+		t.Fatal(err)
+	}
+	f.hub, err = hub.New(hub.Options{
+		Attendance: f.attendance, PresenceTick: time.Millisecond, OfflineDelay: o.delay, RoomPresence: f.rooms.Tell, Logger: log,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.rooms.Start(f.hub)
 	f.memberships = NewMemberships(f.Node, f.hub, log)
 	f.OnReached(f.hub.Reached)
 	first := true
@@ -104,6 +111,7 @@ func (f *office) close(t *testing.T, politely bool) {
 		}
 		f.attendance.Close()
 		f.memberships.Close()
+		f.rooms.Close()
 		brief, cancelBrief := context.WithTimeout(context.Background(), time.Millisecond)
 		defer cancelBrief()
 		if err := f.hub.Close(brief); err != nil { // what it would tell, nobody hears
@@ -117,6 +125,7 @@ func (f *office) close(t *testing.T, politely bool) {
 	}
 	f.attendance.Close()
 	f.memberships.Close()
+	f.rooms.Close()
 	if err := f.Close(ctx); err != nil && !errors.Is(err, ErrAway) {
 		t.Error(err)
 	}
@@ -255,6 +264,11 @@ func TestNodeGivenUp(t *testing.T) {
 			}
 			awaitHistory(t, server, "stays", "+-node")
 			awaitHistory(t, server, "leaves", "+-node")
+			await(t, "a has been reaped", func() bool { return server.ask(t, "EXISTS", "crier:ended") == int64(0) })
+			at, err := b.Append(t.Context(), "s:a", KindMark, 0, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
 			leaves.Gone()
 			visit := a.enter(t, "visit")
 			visit.Gone()
@@ -264,6 +278,10 @@ func TestNodeGivenUp(t *testing.T) {
 			awaitHistory(t, server, "comes", "+")
 			if a.Epoch() <= epoch {
 				t.Errorf("epoch %d after %d", a.Epoch(), epoch)
+			}
+			await(t, "a has read on", func() bool { return a.seen.Load() >= uint64(at) })
+			if n := a.Gaps(); n > 0 {
+				t.Errorf("%d gaps, though all is there that came meanwhile", n)
 			}
 			stays.Gone()
 			awaitHistory(t, server, "stays", "+-node+-disconnect")

@@ -35,7 +35,6 @@ type Owners struct {
 // nodeAddress is where a node is reached.
 type nodeAddress struct {
 	url  string
-	name string
 	seen time.Time
 }
 
@@ -62,14 +61,20 @@ func (o *Owners) Owner(ctx context.Context, tag string) string {
 	return at.url
 }
 
-// Tag returns the tag of the node with that name, or "".
+// Tag returns the tag of the node with that name, or "". Redis is asked each time: a node that was started again has another one.
 func (o *Owners) Tag(ctx context.Context, name string) string {
-	tag := o.named(name)
-	if tag == "" {
-		o.look(ctx)
-		tag = o.named(name)
+	tag, err := redis.String(o.node.client.Command(ctx, "HGET", o.node.Key("n", name), "tag"))
+	if err != nil {
+		return ""
 	}
 	return tag
+}
+
+// Gone says that another node is now where the one with that tag was.
+func (o *Owners) Gone(tag string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.nodes, tag)
 }
 
 // Secrets are what proves one node to another, the present one first: one, or two when Redis has lost its data. Redis is asked
@@ -100,19 +105,6 @@ func (o *Owners) known(tag string) (nodeAddress, bool) {
 	return at, found
 }
 
-// named returns the tag of the node of that name that was seen last.
-func (o *Owners) named(name string) (tag string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	var last time.Time
-	for t, at := range o.nodes {
-		if at.name == name && at.seen.After(last) {
-			tag, last = t, at.seen
-		}
-	}
-	return tag
-}
-
 // look asks Redis who is there, unless somebody has done so since the call began.
 func (o *Owners) look(ctx context.Context) {
 	called := time.Now()
@@ -139,8 +131,8 @@ func (o *Owners) look(ctx context.Context) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.looked = now
-	for i := 0; i+2 < len(reply); i += 3 {
-		o.nodes[reply[i]] = nodeAddress{url: reply[i+1], name: reply[i+2], seen: now}
+	for i := 0; i+1 < len(reply); i += 2 {
+		o.nodes[reply[i]] = nodeAddress{url: reply[i+1], seen: now}
 	}
 	if err == nil {
 		for tag, at := range o.nodes {
@@ -169,8 +161,7 @@ func (o *Owners) learn(ctx context.Context) {
 	o.secrets = append([][]byte{secret}, o.secrets[:min(1, len(o.secrets))]...)
 }
 
-// ownersScript answers of each node under a lease its tag, its address and its name, one behind the other; not of nodes that
-// cannot be reached.
+// ownersScript answers of each node under a lease its tag and its address, one behind the other; not of nodes that cannot be reached.
 var ownersScript = NewScript("nodes", `
 	local found = {}
 	for _, name in ipairs(redis.call('ZRANGE', KEYS[1] .. ':nodes', 0, -1)) do
@@ -178,7 +169,6 @@ var ownersScript = NewScript("nodes", `
 		if known[1] and known[2] and known[2] ~= '' then
 			table.insert(found, known[1])
 			table.insert(found, known[2])
-			table.insert(found, name)
 		end
 	end
 	return found

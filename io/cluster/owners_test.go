@@ -39,6 +39,21 @@ func TestOwners(t *testing.T) {
 	if got := known.Tag(ctx, "nobody"); got != "" {
 		t.Errorf("the tag of nobody: %q", got)
 	}
+	// One that is started again has another tag, and where the old one led to nobody is found any more.
+	old := second
+	second = newWitness(t, server, "second")
+	second.Advertise("http://10.0.0.2:2120")
+	second.begin(t)
+	if got := known.Tag(ctx, "second"); got != second.Tag() || got == old.Tag() {
+		t.Errorf("the tag of the second that was started again: %q, want %q", got, second.Tag())
+	}
+	if got := known.Owner(ctx, second.Tag()); got != "http://10.0.0.2:2120" {
+		t.Errorf("its address: %q", got)
+	}
+	known.Gone(old.Tag())
+	if got := known.Owner(ctx, old.Tag()); got != "" {
+		t.Errorf("the address of who is not there any more: %q", got)
+	}
 	await(t, "the secret", func() bool { return len(known.Secrets(ctx)) == 1 && len(others.Secrets(ctx)) == 1 })
 	if a, b := known.Secrets(ctx)[0], others.Secrets(ctx)[0]; !bytes.Equal(a, b) || len(a) < 32 {
 		t.Errorf("secrets %q and %q", a, b)

@@ -55,7 +55,7 @@ func (r *Relay) fanOut(ctx context.Context, kind Kind, body []byte) ([][]byte, e
 	reply, err := r.node.Run(ctx, questionScript, appendEntry(nil, kind, r.node.Name(), one.number, body))
 	nodes, err := redis.Strings(reply, err)
 	if err != nil {
-		r.waits.forget(w)
+		w.forget()
 		return nil, fmt.Errorf("asking the other servers: %w", err)
 	}
 	w.expect(r.others(nodes), answerWait)

@@ -199,16 +199,19 @@ func (q *Queue) next(fn func(jobs.Job) error) (int, error) {
 }
 
 // Follow calls take with the jobs that others have added since Each, in order, until the term or ctx ends. It is for one
-// goroutine; failed is told of errors, after which it goes on.
+// goroutine; failed is told of errors, once a minute; it goes on.
 func (q *Queue) Follow(ctx context.Context, take func(jobs.Job), failed func(error)) {
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
+	var said time.Time // when failed was told the last time
 	for {
 		n, err := q.next(func(job jobs.Job) error {
 			take(job)
 			return nil
 		})
-		if err != nil && ctx.Err() == nil && !errors.Is(err, ErrAway) && !errors.Is(err, ErrDeposed) {
+		known := errors.Is(err, ErrAway) || errors.Is(err, ErrFenced) || errors.Is(err, ErrDeposed)
+		if err != nil && ctx.Err() == nil && !known && time.Since(said) >= awayInterval {
+			said = time.Now()
 			failed(err)
 		}
 		if n == queueRead {

@@ -301,7 +301,7 @@ var surveyScript = nodeScript("survey", `
 // readEntry reads what is for those who come back.
 func readEntry(e Entry) (*hub.Message, hub.Audience, *hub.Change, error) {
 	switch e.Kind {
-	case KindPush, KindEmitted:
+	case KindPush, KindNews, KindEmitted:
 		body := e.Body
 		if e.Kind == KindEmitted {
 			body = body[min(len(sum{}), len(body)):]

@@ -13,6 +13,7 @@ type waits struct {
 	mu      sync.Mutex
 	open    map[uint64]*wait
 	silent  map[string]bool // nodes that did not answer the last time
+	closed  bool            // nobody is waited for any more
 	pending sync.WaitGroup  // timers
 }
 
@@ -67,7 +68,7 @@ func (w *wait) expect(nodes []string, most time.Duration) {
 	for _, name := range nodes {
 		switch {
 		case w.early[name]:
-		case ws.silent[name]:
+		case ws.silent[name], ws.closed:
 			w.passed = true
 		default:
 			w.expected[name] = true
@@ -176,19 +177,22 @@ func (ws *waits) answer(node string, number uint64, body []byte) {
 }
 
 // forget ends a wait that nobody has any more: over is not called.
-func (ws *waits) forget(w *wait) {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
+func (w *wait) forget() {
+	w.waits.mu.Lock()
+	defer w.waits.mu.Unlock()
 	w.ended = true
-	delete(ws.open, w.number)
+	delete(w.waits.open, w.number)
 }
 
-// end ends everything that is waited for.
+// end ends everything that is waited for. A wait of which it is not known yet whom it is for ends when that is.
 func (ws *waits) end() {
 	ws.mu.Lock()
+	ws.closed = true
 	open := make([]*wait, 0, len(ws.open))
 	for _, w := range ws.open {
-		open = append(open, w)
+		if w.known {
+			open = append(open, w)
+		}
 	}
 	ws.mu.Unlock()
 	for _, w := range open {

@@ -46,9 +46,12 @@ type Deposit struct {
 	Online, Connections int
 	// What follows is for a [SharedInbox], which hands it back with [Hub.Arrive]. To is the audience, which may have more than
 	// those users; Strangers is how many connections of it are not logged in; Number is not 0, and another one for each.
+	// Ask, if not nil, is what the clients on the other hubs are asked ([Arrival]), too; its Done is called when they and those on
+	// this one ([Deposited.Answer]) have answered or the time is up, and not at all unless the message is kept.
 	To        Audience
 	Strangers int
 	Number    uint64
+	Ask       *Question
 }
 
 // Deposited says what became of a [Deposit].
@@ -63,6 +66,8 @@ type Deposited struct {
 	// Comes says, of a [SharedInbox], that the message comes to this hub, or may. Online and Connections are those of all
 	// hubs together then.
 	Comes bool
+	// Answer, if not nil, is to be called once, with what the clients of this hub have answered the Ask of the Deposit with.
+	Answer func(Answers)
 	// Err, if not nil, is why it is not kept.
 	Err error
 }

@@ -31,7 +31,11 @@ func (h *Hub) Store(ctx context.Context, p Push, k Keep) error {
 	one := &stored{push: p, keep: k, users: h.usernames(&p.To, elsewhere.Rooms).list()}
 	one.resolve(h, sc)
 	if k.Ask != nil {
-		if one.ask, err = h.newAsk(p.Message, *k.Ask, len(sc.list)); err != nil {
+		q := *k.Ask
+		if h.shared != nil {
+			q.Done = one.heardHere
+		}
+		if one.ask, err = h.newAsk(p.Message, q, len(sc.list)); err != nil {
 			return fmt.Errorf("storing a message: %w", err)
 		}
 	}
@@ -46,6 +50,9 @@ func (h *Hub) Store(ctx context.Context, p Push, k Keep) error {
 	if h.shared != nil {
 		h.outbox.expect(one)
 		d.To, d.Number, d.Strangers = p.To, one.number, sc.strangers()+elsewhere.Strangers
+		if k.Ask != nil {
+			d.Ask = &Question{Wait: k.Ask.Wait, Keep: k.Ask.Keep, Done: one.acknowledged}
+		}
 	}
 	h.inbox.Put(d, func(d Deposited) { h.outbox.add(h, one, d) })
 	return nil

@@ -91,29 +91,37 @@ type Arrival struct {
 	Users []string
 	// Number is that of the [Deposit], if this hub has put it; 0 on others.
 	Number uint64
+	// Ask, if not nil, is what the clients here are asked, of a message that another hub has put.
+	Ask *Question
 }
 
 // Arrive delivers a message of a [SharedInbox] to everybody here whom it is for. It is called as [Hub.Receive] is, by the same
-// goroutine.
-func (h *Hub) Arrive(a Arrival) Result {
+// goroutine. With the error [ErrTooManyAsked] it has been delivered, but nobody has been asked.
+func (h *Hub) Arrive(a Arrival) (Result, error) {
 	one := h.outbox.expected(a.Number)
+	var err error
 	if one == nil {
 		one = &stored{push: a.Push, users: a.Users}
+		if a.Ask != nil {
+			one.ask, err = h.newAsk(a.Push.Message, *a.Ask, 0)
+		}
 	}
 	m := one.push.Message
 	m.place, m.ask = uint64(a.At), one.ask
 	sc := h.newScratch()
 	defer h.release(sc)
-	one.result = h.giveAt(a.At, &one.push, sc, Everyone, func() {
+	r := h.giveAt(a.At, &one.push, sc, Everyone, func() {
 		h.outbox.begun.Store(m.place) // who logs in from now on is found by resolve
 		one.resolve(h, sc)
 		one.ask.recount(len(sc.list))
 	})
 	h.outbox.pass(m.place)
-	if one.came != nil {
-		close(one.came)
+	if one.result = r; one.came != nil {
+		close(one.came) // it is its sender's from now on
+	} else {
+		one.ask.start(r)
 	}
-	return one.result
+	return r, err
 }
 
 // expect has the hub know a message again when it comes.
@@ -175,8 +183,25 @@ func (s *stored) finishShared(h *Hub) {
 	r := s.result
 	r.ID, r.Users, r.Connections = s.push.Message.ID, d.Online, d.Connections
 	r.Partial = r.Partial || d.Comes && !came
+	s.result = r
 	s.tell(Kept{Result: r, Stored: len(s.users)})
 	s.ask.start(r)
+}
+
+// heardHere is told what the clients of this hub have acknowledged the message with, and acknowledged what those of all have.
+func (s *stored) heardHere(a Answers) {
+	if s.did.Answer != nil {
+		s.did.Answer(a)
+		return
+	}
+	s.acknowledged(a) // nobody knows of the others
+}
+
+func (s *stored) acknowledged(a Answers) {
+	partial := a.Pushed.Partial
+	a.Pushed = s.result
+	a.Pushed.Partial = a.Pushed.Partial || partial
+	s.keep.Ask.Done(a)
 }
 
 // reached notes that everything up to a position that comes from several hubs has been carried out.

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -222,13 +223,23 @@ func refuse(w http.ResponseWriter, r *http.Request) error {
 	case r.Header.Get("Sec-WebSocket-Version") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		status, text = http.StatusUpgradeRequired, "only WebSocket version 13 is supported"
-	case len(r.Header.Get("Sec-WebSocket-Key")) != 24:
+	case !soundKey(r.Header["Sec-Websocket-Key"]):
 		text = "Sec-WebSocket-Key is missing or malformed"
 	default:
 		return nil
 	}
 	http.Error(w, text, status)
 	return errors.New(text)
+}
+
+// soundKey reports whether there is one key, of 16 bytes in base64 (RFC 6455 §4.2.1).
+func soundKey(values []string) bool {
+	if len(values) != 1 || len(values[0]) != 24 {
+		return false
+	}
+	var key [18]byte
+	n, err := base64.StdEncoding.Decode(key[:], []byte(values[0]))
+	return err == nil && n == 16
 }
 
 // hasToken looks for a token in a comma-separated header, whatever its case.

@@ -153,6 +153,9 @@ func TestUpgradeRefuses(t *testing.T) {
 		{"no version", [2]string{"Sec-WebSocket-Version: 13\r\n", ""}, 426, [2]string{"Sec-WebSocket-Version", "13"}},
 		{"no key", [2]string{"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""}, 400, [2]string{}},
 		{"short key", [2]string{"dGhlIHNhbXBsZSBub25jZQ==", "abc"}, 400, [2]string{}},
+		{"key that is not base64", [2]string{"dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZSBub25j!!=="}, 400, [2]string{}},
+		{"key of 17 bytes", [2]string{"dGhlIHNhbXBsZSBub25jZQ==", "AAAAAAAAAAAAAAAAAAAAAAA="}, 400, [2]string{}},
+		{"two keys", [2]string{"Sec-WebSocket-Version", "Sec-WebSocket-Key: x3JJHMbDL1EzLkh9GBhXDw==\r\nSec-WebSocket-Version"}, 400, [2]string{}},
 		{"POST", [2]string{"GET /ws", "POST /ws"}, 405, [2]string{"Allow", "GET"}},
 		{"HTTP/1.0", [2]string{"HTTP/1.1", "HTTP/1.0"}, 400, [2]string{}},
 	}

@@ -33,21 +33,28 @@ var (
 	errBadge  = errors.New("the badge was not made by a server that shares this one's Redis and cluster.prefix, or not for this request")
 	errClock  = errors.New("the badge is more than a minute old, or from the future: the clocks of the servers differ")
 	errTarget = errors.New("the request was meant for another server: cluster.advertise of that one leads here")
+	errAgain  = errors.New("the badge has been used already: somebody repeats what the servers pass to one another")
+	errBody   = errors.New("the body is not the one that the other server has passed on")
 )
 
 // badge proves that a request comes from a server of the cluster: it is signed with the secret that they have in Redis, for
 // this one request.
 type badge struct {
-	kind  Kind
-	to    string // the tag of the server that it is for
-	at    time.Time
-	peer  string // RemoteAddr of the request that is passed on: host:port
-	extra string // what else is to be believed; any text
+	kind   Kind
+	to     string // the tag of the server that it is for
+	at     time.Time
+	peer   string            // RemoteAddr of the request that is passed on: host:port
+	extra  string            // what else is to be believed; any text
+	from   string            // the tag of the server that passes it on
+	number uint64            // no other badge of that server has it
+	body   [sha256.Size]byte // the hash of the body
 }
 
-// fields are the badge without its signature: five words.
+// fields are the badge without its signature: eight words.
 func (b badge) fields() string {
-	return fmt.Sprintf("%s %s %d %s %s", b.kind, b.to, b.at.UnixMilli(), b.peer, base64.RawURLEncoding.EncodeToString([]byte(b.extra))+".")
+	base := base64.RawURLEncoding
+	return fmt.Sprintf("%s %s %d %s %s. %s %d %s", b.kind, b.to, b.at.UnixMilli(), b.peer, base.EncodeToString([]byte(b.extra)),
+		b.from, b.number, base.EncodeToString(b.body[:]))
 }
 
 // sign returns the header of a badge for a request with that method, host and target.
@@ -64,35 +71,48 @@ func sum(secret []byte, parts ...string) []byte {
 	return mac.Sum(nil)
 }
 
-// check reads the badge of a request. Any of the secrets may have signed it.
+// check reads the badge of a request, whose body it does not look at. Any of the secrets may have signed it.
 func check(secrets [][]byte, r *http.Request, now time.Time) (badge, error) {
 	values := r.Header[header]
 	if len(values) != 1 {
 		return badge{}, errBadge
 	}
 	words := strings.Split(values[0], " ")
-	if len(words) != 6 {
+	if len(words) != 9 {
 		return badge{}, errBadge
 	}
-	signature, err := base64.RawURLEncoding.DecodeString(words[5])
+	signature, err := base64.RawURLEncoding.DecodeString(words[8])
 	if err != nil {
 		return badge{}, errBadge
 	}
-	fields, good := strings.TrimSuffix(values[0], " "+words[5]), false
+	fields, good := strings.TrimSuffix(values[0], " "+words[8]), false
 	for _, secret := range secrets {
 		good = hmac.Equal(signature, sum(secret, fields, r.Method, r.Host, r.RequestURI)) || good
 	}
-	milli, err := strconv.ParseInt(words[2], 10, 64)
-	if !good || err != nil {
+	if !good {
 		return badge{}, errBadge
 	}
-	extra, err := base64.RawURLEncoding.DecodeString(strings.TrimSuffix(words[4], "."))
+	b, err := parseFields(words)
 	if err != nil {
 		return badge{}, errBadge
 	}
-	b := badge{kind: Kind(words[0]), to: words[1], at: time.UnixMilli(milli), peer: words[3], extra: string(extra)}
 	if now.Sub(b.at).Abs() > maxSkew {
 		return badge{}, errClock
 	}
 	return b, nil
+}
+
+// parseFields undoes fields, of which words are the parts.
+func parseFields(words []string) (badge, error) {
+	milli, errTime := strconv.ParseInt(words[2], 10, 64)
+	number, errNumber := strconv.ParseUint(words[6], 10, 64)
+	extra, errExtra := base64.RawURLEncoding.DecodeString(strings.TrimSuffix(words[4], "."))
+	body, errHash := base64.RawURLEncoding.DecodeString(words[7])
+	if err := errors.Join(errTime, errNumber, errExtra, errHash); err != nil || len(body) != sha256.Size {
+		return badge{}, errBadge
+	}
+	return badge{
+		kind: Kind(words[0]), to: words[1], at: time.UnixMilli(milli), peer: words[3], extra: string(extra),
+		from: words[5], number: number, body: [sha256.Size]byte(body),
+	}, nil
 }

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +13,10 @@ import (
 func TestBadge(t *testing.T) {
 	now := time.Now()
 	secret, old := []byte("present"), []byte("before")
-	made := badge{kind: Visit, to: "abcdef", at: now, peer: "203.0.113.7:4711", extra: `{"a":"b c"}`}
+	made := badge{
+		kind: Visit, to: "abcdef", at: now, peer: "203.0.113.7:4711", extra: `{"a":"b c"}`,
+		from: "ghijkl", number: 4711, body: sha256.Sum256([]byte("packets")),
+	}
 	request := func(header ...string) *http.Request {
 		r := httptest.NewRequest(http.MethodPost, "http://shop.example/socket.io/?sid=x&t=1", nil)
 		r.Header["Crier-Hop"] = header
@@ -25,7 +29,8 @@ func TestBadge(t *testing.T) {
 	good := sign(made, secret)
 	for name, key := range map[string][]byte{"the present secret": secret, "the one before": old} {
 		got, err := check([][]byte{secret, old}, request(sign(made, key)), now)
-		if err != nil || got.kind != made.kind || got.to != made.to || got.peer != made.peer || got.extra != made.extra {
+		if err != nil || got.kind != made.kind || got.to != made.to || got.peer != made.peer || got.extra != made.extra ||
+			got.from != made.from || got.number != made.number || got.body != made.body {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -44,12 +49,15 @@ func TestBadge(t *testing.T) {
 		"another kind":   {request(strings.Replace(good, "visit", "call", 1)), now, errBadge},
 		"another server": {request(strings.Replace(good, "abcdef", "abcdeg", 1)), now, errBadge},
 		"another peer":   {request(strings.Replace(good, "203.0.113.7", "127.0.0.1", 1)), now, errBadge},
+		"another origin": {request(strings.Replace(good, "ghijkl", "ghijkm", 1)), now, errBadge},
+		"another number": {request(strings.Replace(good, " 4711 ", " 4712 ", 1)), now, errBadge},
+		"no number":      {request(strings.Replace(good, " 4711 ", " x ", 1)), now, errBadge},
 		"too old":        {request(good), now.Add(maxSkew + time.Second), errClock},
 		"too young":      {request(good), now.Add(-maxSkew - time.Second), errClock},
 		"two":            {request(good, good), now, errBadge},
 		"empty":          {request(""), now, errBadge},
 		"words missing":  {request("visit abcdef"), now, errBadge},
-		"no base64":      {request(strings.Repeat("! ", 5) + "!"), now, errBadge},
+		"no base64":      {request(strings.Repeat("! ", 8) + "!"), now, errBadge},
 		"another method": {func() *http.Request { r := request(good); r.Method = http.MethodGet; return r }(), now, errBadge},
 		"another host":   {func() *http.Request { r := request(good); r.Host = "bank.example"; return r }(), now, errBadge},
 		"another path":   {func() *http.Request { r := request(good); r.RequestURI += "&x"; return r }(), now, errBadge},

@@ -37,6 +37,12 @@ func (o *town) Owner(_ context.Context, tag string) string {
 	return o.owners[tag]
 }
 
+func (o *town) Gone(tag string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.owners, tag)
+}
+
 func (o *town) Secrets(context.Context) [][]byte {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -2,6 +2,7 @@ package hop
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/io/netpoll"
@@ -33,6 +35,8 @@ type Owners interface {
 	// Owner returns the address of the server with that tag, such as http://10.0.0.7:2120, or "" if there is none. It may ask
 	// others, for a moment.
 	Owner(ctx context.Context, tag string) string
+	// Gone says that another server is now where the one with that tag was.
+	Gone(tag string)
 	// Secrets are what badges are signed with, the present one first; none while it is not known.
 	Secrets(ctx context.Context) [][]byte
 }
@@ -45,8 +49,11 @@ type Options struct {
 	Owners Owners
 	// Poller has the WebSockets that go through this server. Required.
 	Poller *netpoll.Poller
-	// AnswerTimeout is how long an answer may take to begin: longer than a poll waits. Zero: a minute.
+	// AnswerTimeout is how long an answer may take to begin, and a body to come: longer than a poll waits. Zero: a minute.
 	AnswerTimeout time.Duration
+	// MaxPayload and MaxCall are how many bytes the body of a Visit and of a Call may have: of a larger one so much is passed on that
+	// the other server sees that it is. Zero: 1,000,000, and 16 MiB.
+	MaxPayload, MaxCall int64
 	// Certificate returns this server's own, or nil: another server is trusted that has the same, or one for a name in it. Nil:
 	// there is none.
 	Certificate func() *x509.Certificate
@@ -65,9 +72,13 @@ type Passer struct {
 	dialer  net.Dialer
 	secure  *tls.Config
 
+	number atomic.Uint64 // of the last badge
+	used   used
+
 	mu      sync.Mutex
 	resting map[string]time.Time  // until when nothing is passed to that tag
 	told    time.Time             // when a failure was logged
+	warned  time.Time             // when a badge was said not to count
 	under   map[*passing]struct{} // requests under way
 	tunnels map[*tunnel]struct{}
 }
@@ -79,6 +90,12 @@ func New(o Options) (*Passer, error) {
 	}
 	if o.AnswerTimeout == 0 {
 		o.AnswerTimeout = time.Minute
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = 1_000_000
+	}
+	if o.MaxCall == 0 {
+		o.MaxCall = 16 << 20
 	}
 	if o.Certificate == nil {
 		o.Certificate = func() *x509.Certificate { return nil }
@@ -114,6 +131,7 @@ func New(o Options) (*Passer, error) {
 
 // passing is a request that is passed on.
 type passing struct {
+	passer *Passer
 	to     *url.URL
 	tag    string
 	badge  badge
@@ -138,13 +156,15 @@ func (p *Passer) begin(r *http.Request, tag string, b badge) *passing {
 		p.complain(tag, fmt.Errorf("its address is %q", address))
 		return nil
 	}
-	b.to, b.at, b.peer = tag, time.Now(), r.RemoteAddr
-	return &passing{to: to, tag: tag, badge: b, secret: secrets[0], sent: r}
+	b.to, b.from, b.peer = tag, p.o.Tag, r.RemoteAddr
+	return &passing{passer: p, to: to, tag: tag, badge: b, secret: secrets[0], sent: r}
 }
 
-// sign gives a request that is sent the badge.
+// sign gives a request that is sent a badge of its own.
 func (x *passing) sign(out *http.Request) {
-	out.Header.Set(header, x.badge.sign(x.secret, out.Method, out.Host, out.URL.RequestURI()))
+	b := x.badge
+	b.at, b.number = time.Now(), x.passer.number.Add(1)
+	out.Header.Set(header, b.sign(x.secret, out.Method, out.Host, out.URL.RequestURI()))
 }
 
 // rewrite leaves a request as it came, but for the badge.
@@ -163,13 +183,22 @@ func rewrite(pr *httputil.ProxyRequest) {
 
 // refusal makes an error of an answer that says that the badge does not count.
 func refusal(r *http.Response) error {
-	if why := r.Header.Get(header); why != "" {
+	why := r.Header.Get(header)
+	switch {
+	case why == "":
+		return nil
+	case r.StatusCode == http.StatusMisdirectedRequest:
+		return fmt.Errorf("%w: %s", errMoved, why)
+	default:
 		return fmt.Errorf("%w: %s", errRefused, why)
 	}
-	return nil
 }
 
-var errRefused = errors.New("it did not take the request")
+var (
+	errRefused = errors.New("it did not take the request")
+	errMoved   = errors.New("another server is there")
+	errUnread  = errors.New("the request has not come in full")
+)
 
 // Pass passes the request of a client to the server with that tag. It reports false, and has not answered, if that server is
 // not there (any more): nobody has the session then.
@@ -179,6 +208,7 @@ func (p *Passer) Pass(w http.ResponseWriter, r *http.Request, tag string) bool {
 		return false
 	}
 	if r.Header.Get("Upgrade") != "" {
+		x.badge.body = sha256.Sum256(nil)
 		p.carry(w, r, x)
 	} else {
 		p.serve(w, r, x)
@@ -199,6 +229,10 @@ func (p *Passer) Call(w http.ResponseWriter, r *http.Request, tag, extra string)
 
 // serve passes a request on and the answer back; x has the error if there is none.
 func (p *Passer) serve(w http.ResponseWriter, r *http.Request, x *passing) {
+	if x.badge.body, x.err = p.read(w, r, x.badge.kind); x.err != nil {
+		x.err = fmt.Errorf("%w: %w", errUnread, x.err)
+		return
+	}
 	p.enter(x)
 	defer p.leave(x)
 	p.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), passingKey{}, x)))
@@ -209,12 +243,18 @@ func (p *Passer) answered(w http.ResponseWriter, r *http.Request, x *passing) bo
 	switch err := x.err; {
 	case err == nil, r.Context().Err() != nil: // the client has gone
 		return true
+	case errors.Is(err, errUnread):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return true
 	case isTimeout(err):
 		p.complain(x.tag, err)
 		http.Error(w, "the server of the cluster that this request is for does not answer", http.StatusGatewayTimeout)
 		return true
 	case isDial(err):
 		p.rest(x.tag)
+		p.complain(x.tag, err)
+	case errors.Is(err, errMoved): // it has been started again, most likely
+		p.o.Owners.Gone(x.tag)
 		p.complain(x.tag, err)
 	default:
 		p.complain(x.tag, err)
@@ -254,18 +294,19 @@ func (p *Passer) rest(tag string) {
 
 // complain logs that a request was not passed on, at most once a minute.
 func (p *Passer) complain(tag string, err error) {
+	p.log.Log(context.Background(), p.seldom(&p.told), "a request could not be passed to the server that it is for", "tag", tag, "error", err)
+}
+
+// seldom is the level of a warning that is to be seen once a minute; last is when it was, guarded by mu.
+func (p *Passer) seldom(last *time.Time) slog.Level {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	quiet := now.Sub(p.told) < time.Minute && !p.told.IsZero()
-	if !quiet {
-		p.told = now
+	if now.Sub(*last) < time.Minute {
+		return slog.LevelDebug
 	}
-	p.mu.Unlock()
-	level := slog.LevelWarn
-	if quiet {
-		level = slog.LevelDebug
-	}
-	p.log.Log(context.Background(), level, "a request could not be passed to the server that it is for", "tag", tag, "error", err)
+	*last = now
+	return slog.LevelWarn
 }
 
 // buffers are those of [httputil.ReverseProxy].

@@ -1,0 +1,82 @@
+package doctor
+
+import (
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	"crier/configs"
+)
+
+// startRedis runs a redis-server until the test ends, and returns where it listens.
+func startRedis(t *testing.T, args ...string) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("there is no redis-server (apt-get install redis-server)")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		if cmd.Wait() == nil {
+			t.Error("redis-server has ended by itself")
+		}
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return addr
+		}
+		if time.Now().After(end) {
+			t.Fatalf("redis-server does not listen: %v", err)
+		}
+	}
+}
+
+func TestRedis(t *testing.T) {
+	cfg := configs.Default()
+	only(t, redis(t.Context(), cfg))
+	cfg.Cluster.Redis = "redis://:" + canary + "@127.0.0.1:1"
+	only(t, redis(t.Context(), cfg), Finding{Wrong, "cluster.redis", "connection refused"})
+	const about = "cluster.redis"
+	there := Finding{Fine, about, "can be reached"}
+	for name, test := range map[string]struct {
+		args []string
+		want []Finding
+	}{
+		"nothing to say":      {[]string{"--appendonly", "yes", "--appendfsync", "always"}, []Finding{there}},
+		"a second":            {[]string{"--appendonly", "yes"}, []Finding{there, {Fine, about, "appendfsync always"}}},
+		"everything, at once": {[]string{"--maxmemory-policy", "allkeys-lru"}, []Finding{there, {Warning, about, "appendonly no"}, {Warning, about, "(maxmemory-policy allkeys-lru)"}}},
+		"another password":    {[]string{"--requirepass", "other"}, []Finding{{Wrong, about, "does not take this user and password"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := configs.Default()
+			cfg.Cluster.Redis = "redis://" + startRedis(t, test.args...)
+			if name == "another password" {
+				cfg.Cluster.Redis = "redis://:" + canary + "@" + cfg.Cluster.Redis[len("redis://"):]
+			}
+			only(t, redis(t.Context(), cfg), test.want...)
+		})
+	}
+}

@@ -1,0 +1,10 @@
+// A server of npm's ws that sends back what it gets. It prints {"Addr"}, and ends when its input does.
+import { WebSocketServer } from 'ws';
+
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, maxPayload: 1_000_000, perMessageDeflate: false });
+server.on('connection', (socket) => {
+  socket.on('error', () => {}); // the close frame tells
+  socket.on('message', (data, binary) => socket.send(data, { binary }));
+});
+server.on('listening', () => console.log(JSON.stringify({ Addr: `127.0.0.1:${server.address().port}` })));
+process.stdin.on('end', () => process.exit()).resume();

@@ -1,0 +1,137 @@
+package rfc6455
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"crier/app"
+	"crier/configs"
+)
+
+// mirror is the envelope of a server that sends back what it gets: none.
+type mirror struct{}
+
+func (mirror) Message(_ int, content []byte, _ bool) (message []byte, at int, ok bool) {
+	return content, 0, true
+}
+
+func (mirror) Sized(_, size int, _ bool) (message []byte, ok bool) {
+	return bytes.Repeat([]byte("*"), size), true
+}
+
+func (mirror) Answered(_ int, message []byte, binary bool, answer []byte, answerBinary bool) bool {
+	return binary == answerBinary && bytes.Equal(message, answer)
+}
+
+// inside puts content between what comes before and behind it; n is in both the message and the answer, as the number of
+// an acknowledgement. The content has to be fit for a JSON string.
+type inside struct {
+	before, behind, answer string
+	binary                 bool // it may come in binary frames, too
+}
+
+func (e inside) Message(n int, content []byte, binary bool) (message []byte, at int, ok bool) {
+	message = fmt.Appendf(nil, e.before, n)
+	at = len(message)
+	message = append(append(message, content...), e.behind...)
+	unfit := bytes.ContainsFunc(content, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
+	return message, at, (e.binary || !binary) && !unfit
+}
+
+func (e inside) Sized(n, size int, binary bool) (message []byte, ok bool) {
+	least, _, ok := e.Message(n, nil, binary)
+	if size < len(least) || !ok {
+		return bytes.Repeat([]byte("*"), size), false
+	}
+	message, _, ok = e.Message(n, bytes.Repeat([]byte("*"), size-len(least)), binary)
+	return message, ok
+}
+
+func (e inside) Answered(n int, _ []byte, _ bool, answer []byte, answerBinary bool) bool {
+	return !answerBinary && strings.HasPrefix(string(answer), fmt.Sprintf(e.answer, n))
+}
+
+// crier is a server of this tree, and what of it speaks WebSocket.
+func crier(t *testing.T) map[string]Target {
+	t.Helper()
+	cfg := configs.Default()
+	cfg.Listen, cfg.API.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Presence.CountEvent, cfg.Store.Path = "off", ""
+	a, err := app.New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), Patience)
+		defer cancel()
+		if err := a.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := a.Start(); err != nil {
+		t.Fatal(err)
+	}
+	event := inside{`42%d["login","`, `"]`, `43%d[`, false}
+	return map[string]Target{
+		"ws":         {Addr: a.Addr(), Path: "/ws", Wrap: inside{`{"ack":%d,"event":"x","args":["`, `"]}`, `{"ack":%d,`, true}},
+		"socketio":   {Addr: a.Addr(), Path: "/socket.io/?EIO=4&transport=websocket", Wrap: event, Hello: []string{"40"}, Welcome: 2},
+		"socketio-3": {Addr: a.Addr(), Path: "/socket.io/?EIO=3&transport=websocket", Wrap: event, Welcome: 2},
+	}
+}
+
+// npmWS is a server of npm's ws that sends back what it gets.
+func npmWS(t *testing.T) Target {
+	t.Helper()
+	missing := func(what string) {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(what)
+		}
+		t.Skip(what)
+	}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		missing("node is missing: apt-get install nodejs npm")
+	}
+	if _, err := os.Stat(filepath.Join("..", "node_modules", "ws")); err != nil {
+		missing("the npm packages are missing: run npm ci in e2e/")
+	}
+	cmd := exec.Command(node, "mirror.mjs")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe() // it ends with this
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stdin.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	var hello struct{ Addr string }
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &hello)
+	}
+	if err != nil {
+		t.Fatalf("mirror.mjs printed %q: %v", line, err)
+	}
+	return Target{Addr: hello.Addr, Path: "/", Wrap: mirror{}}
+}
