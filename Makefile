@@ -21,8 +21,8 @@ run: build
 build: client
 	$(GO) build -trimpath -o bin/crier .
 
-# The official browser client, embedded by the build. Without npm the build
-# works too: pages then load the client from a public CDN.
+# The official browser client and the charts of the dashboard, embedded by the build. Without npm the
+# build works too: pages then load the client from a public CDN, and there are no charts.
 client:
 	@.ci/setup run
 	@if command -v $(NPM) >/dev/null; then $(MAKE) --no-print-directory web/client/.stamp; \

@@ -171,11 +171,14 @@ func errWrongKey() *problem {
 }
 
 // byAddress says whether q may call without a key: nil, or why not.
-func (r *rules) byAddress(q *http.Request) *problem {
+func (r *rules) byAddress(q *http.Request) *problem { return r.byAddressIf(q, fromBrowser) }
+
+// byAddressIf is byAddress with another guard against browsers.
+func (r *rules) byAddressIf(q *http.Request, guard func(q *http.Request, hosts map[string]struct{}) *problem) *problem {
 	peer := r.peer(q)
 	switch {
 	case within(r.allow, peer):
-		return fromBrowser(q, r.hosts)
+		return guard(q, r.hosts)
 	case len(r.keys) > 0 || len(r.allow) > 0:
 		return forbid(fmt.Sprintf("Calls from %s need a key of api.keys, as \"Authorization: Bearer KEY\", "+
 			"\"X-Api-Key: KEY\" or key=KEY; or put that address in api.allow.", show(peer)))
@@ -186,7 +189,7 @@ func (r *rules) byAddress(q *http.Request) *problem {
 		return forbid(fmt.Sprintf("The call came through a proxy, as its %s header shows: "+
 			"set api.keys and send a key, or set trusted_proxies and api.allow.", name))
 	}
-	return fromBrowser(q, r.hosts)
+	return guard(q, r.hosts)
 }
 
 // forwardedBy returns the name of a header that only a proxy adds, or "" if there is none.
@@ -206,6 +209,14 @@ func forwardedBy(h http.Header) string {
 // fromBrowser guards a caller without a key against being a browser that somebody else's page drives: the page could
 // have rebound its own name to our address, post a form, or load an image.
 func fromBrowser(q *http.Request, hosts map[string]struct{}) *problem {
+	if refused := fromElsewhere(q, hosts); refused != nil || !strings.HasPrefix(q.Header.Get("User-Agent"), "Mozilla/") {
+		return refused
+	}
+	return fromSite(q.Header.Get("Sec-Fetch-Site"))
+}
+
+// fromElsewhere looks at what every browser says: the name in the address, and the page's origin.
+func fromElsewhere(q *http.Request, hosts map[string]struct{}) *problem {
 	host := hostname(q.Host)
 	if _, listed := hosts[host]; !listed && host != "localhost" {
 		if _, err := netip.ParseAddr(host); err != nil {
@@ -219,10 +230,12 @@ func fromBrowser(q *http.Request, hosts map[string]struct{}) *problem {
 			return forbid(fmt.Sprintf("The page of origin %.100q may not call %.100q: send a key of api.keys.", origin, q.Host))
 		}
 	}
-	if !strings.HasPrefix(q.Header.Get("User-Agent"), "Mozilla/") {
-		return nil
-	}
-	switch site := q.Header.Get("Sec-Fetch-Site"); site {
+	return nil
+}
+
+// fromSite looks at what a browser says of where its page is from.
+func fromSite(site string) *problem {
+	switch site {
 	case "same-origin", "same-site", "none":
 		return nil
 	default:

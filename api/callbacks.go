@@ -23,6 +23,9 @@ type Callbacks interface {
 	// Replay sends some of them again and returns how many there were. It fails, for all, with jobs.ErrFull or
 	// jobs.ErrClosed, or because they cannot be stored.
 	Replay(ids ...uint64) (int, error)
+	// Tries returns the latest tries, the newest first: up to limit of those whose Number is less than before, or all if that
+	// is 0; and whether there are more.
+	Tries(before uint64, limit int) (tries []jobs.Try, more bool)
 }
 
 // The answers about callbacks, as JSON.
@@ -37,6 +40,20 @@ type (
 		Attempts int             `json:"attempts"`
 		Error    string          `json:"error"`
 		Parked   time.Time       `json:"parked"`
+	}
+	attemptList struct {
+		Attempts []attempt `json:"attempts"`
+		Next     string    `json:"next,omitempty"`
+	}
+	attempt struct {
+		Callback string    `json:"callback"`
+		Type     string    `json:"type"`
+		UID      string    `json:"uid"`
+		Time     time.Time `json:"time"`
+		Seconds  float64   `json:"seconds"`
+		Attempt  int       `json:"attempt"`
+		Result   string    `json:"result"`
+		Error    string    `json:"error,omitempty"`
 	}
 	replayed struct {
 		Replayed int      `json:"replayed"`

@@ -24,6 +24,8 @@ type fakeCallbacks struct {
 	mu   sync.Mutex
 	dead []jobs.Job
 	sent []uint64
+
+	tries []jobs.Try // by Number, from 1 on
 }
 
 // newCallbacks returns n of user-0, user-1, …, with the ids msg_0, msg_1, …
@@ -71,6 +73,23 @@ func (f *fakeCallbacks) Replay(ids ...uint64) (int, error) {
 	n := len(f.dead)
 	f.dead = slices.DeleteFunc(f.dead, func(j jobs.Job) bool { return slices.Contains(ids, j.ID) })
 	return n - len(f.dead), nil
+}
+
+func (f *fakeCallbacks) Tries(before uint64, limit int) ([]jobs.Try, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := uint64(len(f.tries))
+	if before > 0 {
+		n = min(n, before-1)
+	}
+	var page []jobs.Try
+	for ; n > 0; n-- {
+		if len(page) == limit {
+			return page, true
+		}
+		page = append(page, f.tries[n-1])
+	}
+	return page, false
 }
 
 func TestDead(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	codeForbidden       code = "forbidden"
 	codeWrongKey        code = "wrong_key"
 	codeNoRight         code = "no_right"
+	codeSignedOut       code = "signed_out"
+	codeWrongToken      code = "wrong_token"
 	codeAudienceDenied  code = "audience_denied"
 	codeNotFound        code = "not_found"
 	codeNoSchedule      code = "schedule_not_found"
@@ -51,7 +53,7 @@ const (
 // codes returns all codes, in the order in which docs/API.md lists them.
 func codes() []code {
 	return []code{
-		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeAudienceDenied, codeNotFound,
+		codeBadJSON, codeBodyIncomplete, codeForbidden, codeWrongKey, codeNoRight, codeSignedOut, codeWrongToken, codeAudienceDenied, codeNotFound,
 		codeNoSchedule, codeNoMessage, codeBadMethod, codeBodyTooLarge, codeLineTooLong, codeMessageTooLarge, codeMissingField, codeUnknownField,
 		codeInvalidField, codeInvalidBinary, codeInvalidCursor, codeReservedEvent, codeTooMany, codeUnsupported,
 		codeManyAttempts, codeRateLimited, codeInternal, codeTableFull,
@@ -74,6 +76,10 @@ func (c code) about() (status int, title string) {
 		return http.StatusForbidden, "The key lacks the right"
 	case codeAudienceDenied:
 		return http.StatusForbidden, "Outside the key's audience"
+	case codeSignedOut:
+		return http.StatusForbidden, "Not signed in at the dashboard"
+	case codeWrongToken:
+		return http.StatusForbidden, "Not a page of the dashboard"
 	case codeNotFound:
 		return http.StatusNotFound, "No such call"
 	case codeNoSchedule:

@@ -39,7 +39,7 @@ func follower(t *testing.T, access Access) (*Server, *fakeLeader) {
 	t.Helper()
 	l := &fakeLeader{to: wholeServer(t, Access{Keys: []string{"of the leader alone"}})}
 	return newServer(t, Options{
-		Pusher: realHub(t), Access: access, Leader: l, Lead: func() (Lead, bool) { return Lead{}, false },
+		Pusher: realHub(t), Mail: &fakeMail{}, Pulse: threeSamples(), Access: access, Leader: l, Lead: func() (Lead, bool) { return Lead{}, false },
 	}), l
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"crier/io/hub"
@@ -152,7 +153,7 @@ type InboxFigures struct {
 
 // users answers GET /v1/users.
 func (s *Server) users(w http.ResponseWriter, r *http.Request, who *caller) {
-	page, bad := s.page(r, who)
+	page, bad := s.namesPage(r, who)
 	if bad != nil {
 		s.refuseV1(w, r, bad)
 		return
@@ -205,7 +206,7 @@ func (s *Server) kick(w http.ResponseWriter, r *http.Request, who *caller) {
 
 // rooms answers GET /v1/rooms.
 func (s *Server) rooms(w http.ResponseWriter, r *http.Request, who *caller) {
-	page, bad := s.page(r, who)
+	page, bad := s.namesPage(r, who)
 	if bad != nil {
 		s.refuseV1(w, r, bad)
 		return
@@ -310,6 +311,30 @@ func (s *Server) page(r *http.Request, who *caller) (hub.Page, *fault) {
 		return hub.Page{}, errBadQuery()
 	}
 	return pageOf(query, who)
+}
+
+// namesPage reads the parameters of a list of names: those of every list, and what the names have to begin with.
+func (s *Server) namesPage(r *http.Request, who *caller) (hub.Page, *fault) {
+	if s.directory == nil {
+		return hub.Page{}, pushFault(errNoDirectory)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return hub.Page{}, errBadQuery()
+	}
+	prefix := query["prefix"]
+	if len(prefix) == 1 {
+		delete(query, "prefix")
+	}
+	p, bad := pageOf(query, who)
+	if bad != nil || len(prefix) == 0 || strings.HasPrefix(who.audience, prefix[0]) {
+		return p, bad
+	}
+	if !who.sees(prefix[0]) {
+		return p, who.denied("the users and rooms have to begin with the audience of the key").fault()
+	}
+	p.Prefix = prefix[0]
+	return p, nil
 }
 
 // errBadQuery is the fault of parameters that cannot be told apart.

@@ -30,6 +30,7 @@ func calls() []struct {
 		{"POST", "/v1/push/batch", `[{"to":{"users":["shop:1"]},"data":1}]`, RightPush},
 		{"GET", "/v1/users", "", RightRead},
 		{"GET", "/v1/users/shop:1", "", RightRead},
+		{"GET", "/v1/users/shop:1/messages", "", RightRead},
 		{"DELETE", "/v1/users/shop:1", "", RightAdmin},
 		{"GET", "/v1/rooms", "", RightRead},
 		{"GET", "/v1/rooms/shop:r", "", RightRead},
@@ -42,9 +43,11 @@ func calls() []struct {
 		{"POST", "/v1/schedules/made/pause", "", RightPush},
 		{"POST", "/v1/schedules/made/resume", "", RightPush},
 		{"DELETE", "/v1/schedules/made", "", RightPush},
+		{"GET", "/v1/webhooks/attempts", "", RightRead},
 		{"GET", "/v1/webhooks/dead", "", RightRead},
 		{"POST", "/v1/webhooks/replay", `{"all":true}`, RightAdmin},
 		{"GET", "/v1/stats", "", RightRead},
+		{"GET", "/v1/stats/live", "", RightRead},
 		{"GET", "/openapi.json", "", 0},
 	}
 }
@@ -52,7 +55,9 @@ func calls() []struct {
 // wholeServer returns a server that answers all calls.
 func wholeServer(t *testing.T, access Access) *Server {
 	t.Helper()
-	s, _ := withSchedules(t, Options{Pusher: realHub(t), Callbacks: newCallbacks(1), Access: access}, schedule.Options{})
+	s, _ := withSchedules(t, Options{
+		Pusher: realHub(t), Callbacks: newCallbacks(1), Mail: &fakeMail{}, Pulse: threeSamples(), Access: access,
+	}, schedule.Options{})
 	spec := schedule.Spec{Push: json.RawMessage(`{"to":{"users":["shop:1"]},"data":1}`), Every: "1h"}
 	if _, err := s.bookOf(t).Put(t.Context(), "made", spec, 1, s.maySchedule(&caller{})); err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,6 +101,16 @@ type Options struct {
 	// that those paths are like any other.
 	Metrics, Profiles http.Handler
 
+	// Dashboard answers /admin/ and what is under it, but for the session and the calls that its pages make, to anybody: it
+	// says nothing that is secret. Nil means that there is no dashboard, and those paths are like any other.
+	Dashboard http.Handler
+
+	// Pulse has the samples of GET /v1/stats/live. Nil means that there are none.
+	Pulse Pulse
+
+	// Mail shows what is stored for users. Nil means that nothing is.
+	Mail Mail
+
 	// Callbacks are listed and sent again by the calls under /v1/webhooks. Nil means that there are none.
 	Callbacks Callbacks
 
@@ -154,6 +165,10 @@ type Server struct {
 	docs       http.Handler     // may be nil
 	metrics    http.Handler     // may be nil
 	profiles   http.Handler     // may be nil
+	dashboard  http.Handler     // may be nil
+	pulse      Pulse            // may be nil
+	mail       Mail             // may be nil
+	doorToken  string           // of who needs no session
 	lead       func() (Lead, bool)
 	online     func() (users, connections int)      // may be nil
 	store      func() StoreFigures                  // may be nil
@@ -164,6 +179,7 @@ type Server struct {
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
 	passed     *http.ServeMux // of calls in it that another server has passed on
+	dashed     *http.ServeMux // of those that pages of the dashboard make
 	leader     Leader         // may be nil
 	maxBody    int64
 	maxContent int64
@@ -178,6 +194,7 @@ type Server struct {
 
 	rules     atomic.Pointer[rules]
 	throttle  *throttle
+	sessions  sessions
 	crowd     atomic.Int64 // bytes of the bodies of strangers
 	repeats   *repeats
 	links     links
@@ -218,6 +235,10 @@ func New(o Options) (*Server, error) {
 		docs:        o.Docs,
 		metrics:     o.Metrics,
 		profiles:    o.Profiles,
+		dashboard:   o.Dashboard,
+		pulse:       o.Pulse,
+		mail:        o.Mail,
+		doorToken:   rand.Text(),
 		lead:        o.Lead,
 		online:      o.Online,
 		cluster:     o.Cluster,
@@ -231,7 +252,7 @@ func New(o Options) (*Server, error) {
 		throttle:    newThrottle(),
 		repeats:     newRepeats(maxRepeats),
 	}
-	s.mux, s.passed = s.newMux(s.authorize), s.newMux(vouched)
+	s.mux, s.passed, s.dashed = s.newMux(s.authorize), s.newMux(vouched), s.newMux(s.admit)
 	s.works.New = func() any { return new(work) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {
@@ -315,6 +336,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.mux.ServeHTTP(w, r)
 		case s.docs != nil && (r.URL.Path == "/docs" || strings.HasPrefix(r.URL.Path, "/docs/")):
 			s.docs.ServeHTTP(w, r)
+		case s.dashboard != nil && (r.URL.Path == "/admin" || strings.HasPrefix(r.URL.Path, dashboardPath)):
+			s.serveDashboard(w, r)
 		case s.metrics != nil && r.URL.Path == "/metrics":
 			s.show(w, r, RightRead, s.metrics)
 		case s.profiles != nil && strings.HasPrefix(r.URL.Path, "/debug/pprof/"):

@@ -30,6 +30,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/v1/messages/{id}", RightRead, s.receipt},
 		{http.MethodGet, "/v1/users", RightRead, s.users},
 		{http.MethodGet, "/v1/users/{uid}", RightRead, s.user},
+		{http.MethodGet, "/v1/users/{uid}/messages", RightRead, s.waiting},
 		{http.MethodDelete, "/v1/users/{uid}", RightAdmin, s.kick},
 		{http.MethodGet, "/v1/rooms", RightRead, s.rooms},
 		{http.MethodGet, "/v1/rooms/{room}", RightRead, s.room},
@@ -42,9 +43,11 @@ func (s *Server) routes() []route {
 		{http.MethodDelete, "/v1/schedules/{id}", RightPush, s.led(s.removeSchedule, false)},
 		{http.MethodPost, "/v1/schedules/{id}/pause", RightPush, s.led(s.pauseSchedule, false)},
 		{http.MethodPost, "/v1/schedules/{id}/resume", RightPush, s.led(s.resumeSchedule, false)},
+		{http.MethodGet, "/v1/webhooks/attempts", RightRead, s.led(s.attempts, false)},
 		{http.MethodGet, "/v1/webhooks/dead", RightRead, s.led(s.dead, false)},
 		{http.MethodPost, "/v1/webhooks/replay", RightAdmin, s.led(s.replay, false)},
 		{http.MethodGet, "/v1/stats", RightRead, s.stats},
+		{http.MethodGet, "/v1/stats/live", RightRead, s.live},
 		{http.MethodGet, "/openapi.json", 0, s.openAPI},
 	}
 }

@@ -74,6 +74,7 @@ type App struct {
 	crowd     *crowd
 	files     int // descriptors that the process may have; 0: no bound
 	metrics   *metrics
+	pulse     *pulse
 	emitters  *cluster.Emitters // nil without cluster.redis
 	api       *api.Server
 	counter   *counter
@@ -183,13 +184,20 @@ func (a *App) buildAPI() error {
 	if err != nil {
 		return err
 	}
+	dashboard, err := web.NewDashboard(web.DashboardOptions{Logger: a.log})
+	if err != nil {
+		return err
+	}
 	a.metrics = newMetrics(a)
+	a.pulse = newPulse((&sampler{app: a}).take)
 	options := api.Options{
 		Pusher:     measured{a.hub, a.metrics.pushes},
 		Metrics:    a.metrics.handler(),
 		Profiles:   profiles(),
 		Directory:  a.directory(),
 		Docs:       docs,
+		Dashboard:  dashboard,
+		Pulse:      a.pulse,
 		Upgrader:   upgrader,
 		Access:     access,
 		MaxBody:    a.cfg.API.MaxBody,
@@ -359,6 +367,9 @@ func (a *App) hangUp(ctx context.Context) error {
 	}
 	a.gate.stop()
 	a.closeForwarder(sessions)
+	if a.pulse != nil {
+		a.pulse.close()
+	}
 	if a.api != nil {
 		a.api.Close()
 	}

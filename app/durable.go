@@ -77,6 +77,9 @@ func (a *App) keeping(o *api.Options) {
 	o.Receipts, o.TTL, o.ShowIDs = a.receipts, a.cfg.Inbox.TTL, a.cfg.Inbox.MessageID
 	if o.WhyNotKept = a.whyNotKept(); o.WhyNotKept == "" {
 		o.Keeper, o.Inbox = a.hub, a.inboxFigures
+		if o.Mail = a.inbox; a.cluster != nil {
+			o.Mail = a.cluster.inbox
+		}
 	}
 }
 

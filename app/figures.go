@@ -1,10 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"crier/api"
 	"crier/api/schedule"
 	"crier/api/webhook"
 )
@@ -52,14 +56,34 @@ func (f figures) clients(out chan<- prometheus.Metric) {
 	gauge("users", "Users who are online.").show(out, float64(s.Users))
 	gauge("connections", "Connections that are logged in.").show(out, float64(s.Connections))
 	sockets := gauge("sockets", "Connections, logged in or not, by transport and by the revision of Engine.IO.", "transport", "revision")
-	for kind, n := range f.app.sockets.Engine().Census() {
-		sockets.show(out, float64(n), kind.Transport, fmt.Sprint(kind.Revision))
+	for _, c := range f.app.census() {
+		revision := ""
+		if c.Revision > 0 {
+			revision = fmt.Sprint(c.Revision)
+		}
+		sockets.show(out, float64(c.Count), c.Transport, revision)
 	}
-	for transport, n := range f.app.fallbacks.Census() {
-		sockets.show(out, float64(n), transport, "")
-	}
+	gauge("queue_bytes", "Bytes that wait for clients to read.").show(out, float64(f.app.backlog()))
 	count("upgrades", "Sessions that moved from polling to a WebSocket.").show(out, float64(f.app.sockets.Engine().Stats().Upgrades))
 }
+
+// census counts the connections by kind. It looks at each of them.
+func (a *App) census() []api.SocketCount {
+	all := []api.SocketCount{}
+	for kind, n := range a.sockets.Engine().Census() {
+		all = append(all, api.SocketCount{Transport: kind.Transport, Revision: int(kind.Revision), Count: n})
+	}
+	for transport, n := range a.fallbacks.Census() {
+		all = append(all, api.SocketCount{Transport: transport, Count: n})
+	}
+	slices.SortFunc(all, func(a, b api.SocketCount) int {
+		return cmp.Or(strings.Compare(a.Transport, b.Transport), a.Revision-b.Revision)
+	})
+	return all
+}
+
+// backlog is how many bytes wait for clients to read. It looks at each of them.
+func (a *App) backlog() int { return a.sockets.Engine().Backlog() + a.fallbacks.Backlog() }
 
 func (f figures) deliveries(out chan<- prometheus.Metric) {
 	s := f.app.hub.Stats()

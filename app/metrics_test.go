@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,6 +72,20 @@ func TestMetrics(t *testing.T) {
 		"crier_redis_up": "",
 	} {
 		same(t, name, got[name], want)
+	}
+}
+
+// What waits for a client that does not poll is counted.
+func TestBacklog(t *testing.T) {
+	p := start(t, nil)
+	same(t, "comet", p.knock(t, "/comet", "uid=2&wait=0", nil), http.StatusOK)
+	before := p.backlog()
+	same(t, "a push", p.push("2", strings.Repeat("x", 1000)), "ok")
+	if n := p.backlog() - before; n < 1000 || n > 2000 {
+		t.Errorf("%d bytes are said to wait", n)
+	}
+	if got, want := p.series()["crier_queue_bytes"], fmt.Sprint(p.backlog()); got != want {
+		t.Errorf("/metrics says %s", got)
 	}
 }
 

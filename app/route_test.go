@@ -88,6 +88,7 @@ func TestTwoPorts(t *testing.T) {
 		{"a push by GET shows the page", "GET", "/?type=publish&to=7&content=hi", "", "", 200, pageStart},
 		{"other paths", "GET", "/nothing", "", "", 404, "the demo page is at /"},
 		{"the manual is of the other port", "GET", "/docs", "", "", 404, ""},
+		{"and so is the dashboard", "GET", "/admin/", "", "", 404, ""},
 	}, both...))
 	pg.wantNothing()
 	p.routes(t, p.PushAddr(), []route{
@@ -97,6 +98,8 @@ func TestTwoPorts(t *testing.T) {
 		{"push by POST", "POST", "/any/path", "type=publish&to=7&content=2", formType, 200, "ok"},
 		{"manual", "GET", "/docs", "", "", 200, "/v1/push"},
 		{"manual's files", "GET", "/docs/docs.css", "", "", 200, "--paper"},
+		{"dashboard", "GET", "/admin/", "", "", 200, "/admin/admin.js"},
+		{"dashboard's session", "GET", "/admin/session", "", "", 200, `"by":"address"`},
 		{"no page", "GET", "/", "", "", 200, "fail"},
 		{"no Socket.IO", "GET", "/socket.io/?EIO=4&transport=polling", "", "", 200, "fail"},
 	})
@@ -109,6 +112,9 @@ func TestOnePort(t *testing.T) {
 	same(t, "push address", p.PushAddr(), p.Addr())
 	pg := p.openAs("7")
 	p.routes(t, p.Addr(), append([]route{
+		{"dashboard", "GET", "/admin/", "", "", 200, "/admin/admin.js"},
+		{"dashboard's session", "GET", "/admin/session", "", "", 200, `"by":""`},
+		{"dashboard's calls", "GET", "/admin/api/users", "", "", 403, "signed_out"},
 		{"push by GET", "GET", "/?type=publish&to=7&content=1&key=right", "", "", 200, "ok"},
 		{"push by POST", "POST", "/", "type=publish&to=7&content=2&key=right", formType, 200, "ok"},
 		{"push on any path", "POST", "/push.php", "type=publish&to=7&content=3&key=right", formType, 200, "ok"},

@@ -62,6 +62,18 @@ func (b *browser) enter(t *testing.T, selector, text string) {
 	b.do(t, map[string]any{"do": "type", "selector": selector, "text": text})
 }
 
+// fill puts text into a field, in place of what it has.
+func (b *browser) fill(t *testing.T, selector, text string) {
+	t.Helper()
+	b.do(t, map[string]any{"do": "fill", "selector": selector, "text": text})
+}
+
+// forgive forgets what the browser has complained of.
+func (b *browser) forgive(t *testing.T) {
+	t.Helper()
+	b.do(t, map[string]any{"do": "forgive"})
+}
+
 // click clicks on an element.
 func (b *browser) click(t *testing.T, selector string) {
 	t.Helper()

@@ -4,14 +4,23 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"syscall"
 	"testing"
 )
 
-// connect has a user come to a server by an event stream; the end of it, at the latest that of the test, has him leave.
-func (s *server) connect(t *testing.T, uid string) (leave func()) {
+// A listener is a user who is there by an event stream.
+type listener struct {
+	leave func()
+	got   *logbook      // what came
+	ended chan struct{} // closed when nothing comes any more
+}
+
+// listen has a user come to a server until he leaves, at the latest at the end of the test.
+func (s *server) listen(t *testing.T, uid string) *listener {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
@@ -23,15 +32,22 @@ func (s *server) connect(t *testing.T, uid string) (leave func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := resp.Body.Close(); err != nil {
-			t.Error(err)
+	l := &listener{cancel, newLogbook(), make(chan struct{})}
+	go func() {
+		defer close(l.ended)
+		_, err := io.Copy(l.got, resp.Body)
+		if err = errors.Join(err, resp.Body.Close()); err != nil && ctx.Err() == nil {
+			t.Errorf("the stream of %s: %v", uid, err)
 		}
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-l.ended
 	})
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("the stream of %s was answered %d", uid, resp.StatusCode)
 	}
-	return cancel
+	return l
 }
 
 // pause has a server stand still until wake is called, at the latest at the end of the test.
@@ -57,7 +73,8 @@ func (s *server) pause(t *testing.T) (wake func()) {
 
 // TestLeaderStandsStill stops the server that leads for longer than its lease, with a callback on the wire. Another one takes over and
 // tells that again, and what comes behind it; when the first one wakes, what it has been answered changes nothing any more, and it says
-// anew who is with it. Online and offline of each user alternate, with growing versions.
+// anew who is with it. Online and offline of each user alternate, with growing versions. Who is with it has kept his connection, and gets
+// what was pushed meanwhile.
 func TestLeaderStandsStill(t *testing.T) {
 	t.Parallel()
 	receiver := startReceiver(t)
@@ -70,23 +87,25 @@ func TestLeaderStandsStill(t *testing.T) {
 	is := func(uid string, online bool, changes int) func(map[string]told) bool {
 		return func(users map[string]told) bool { return users[uid].online == online && users[uid].changes == changes }
 	}
-	first.connect(t, "stays")
+	stays := first.listen(t, "stays")
 	awaitTold(t, receiver, "stays has come", is("stays", true, 1))
 
 	release := receiver.hold()
 	t.Cleanup(release)
-	leave := second.connect(t, "moves")
+	moves := second.listen(t, "moves")
 	awaitTold(t, receiver, "moves has come", is("moves", true, 1)) // and the first one waits for the answer
 	before := len(receiver.callbacks())
 	wake := first.pause(t)
-	leave()
+	moves.leave()
 	store.await(t, "moves is offline", int64(0), "HEXISTS", "crier:u:moves", "on")
-	leave = second.connect(t, "moves")
+	moves = second.listen(t, "moves")
+	second.publish(t, "stays", "while nobody knows")
 	second.log.await(t, second.exited, "this server leads")
 	awaitTold(t, receiver, "moves is told of by the other server", is("moves", true, 3))
 	awaitTold(t, receiver, "stays has gone with his server", func(users map[string]told) bool {
 		return is("stays", false, 2)(users) && users["stays"].cause == "node"
 	})
+	second.publish(t, "stays", "when everybody knows")
 	if again := receiver.callbacks()[before].event(t); again.Data.UID != "moves" || again.Type != "user.online" {
 		t.Errorf("the other server begins with %+v instead of what had not been answered", again)
 	}
@@ -95,11 +114,13 @@ func TestLeaderStandsStill(t *testing.T) {
 	wake()
 	first.log.await(t, first.exited, "this server does not lead any more")
 	awaitTold(t, receiver, "stays is there still", is("stays", true, 3))
-	leave()
+	stays.got.await(t, stays.ended, "while nobody knows")
+	stays.got.await(t, stays.ended, "when everybody knows")
+	moves.leave()
 	awaitTold(t, receiver, "moves has left", is("moves", false, 4))
 	for n := range 5 { // whatever the first server would tell by mistake comes before or with these
 		uid := fmt.Sprintf("last-%d", n)
-		first.connect(t, uid)
+		first.listen(t, uid)
 		awaitTold(t, receiver, uid+" has come", is(uid, true, 1))
 	}
 	times := map[string]int{}

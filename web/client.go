@@ -22,24 +22,26 @@ var cdns = [...]string{
 	"https://unpkg.com/socket.io-client@%s/dist/%s",
 }
 
-// release is one npm release of socket.io-client, as release.json has it.
+// release is one npm release, as release.json has it.
 type release struct {
 	Version string            `json:"version"`
 	Files   map[string]string `json:"files"` // name → "sha384-…" (Subresource Integrity)
 }
 
 // releases are the two lines that are served: the current one, and the last
-// that JSONP polling still works with.
+// that JSONP polling still works with; and the charts of the dashboard.
 type releases struct {
-	V4 release `json:"4"`
-	V2 release `json:"2"`
+	V4     release `json:"4"`
+	V2     release `json:"2"`
+	Charts release `json:"uplot"`
 }
 
 // clientSet is the client script as it will be served.
 type clientSet struct {
 	releases
 	embedded bool
-	v4, v2   map[string]*resource // by file name; empty unless embedded
+	// by file name; empty unless embedded
+	v4, v2, charts map[string]*resource
 }
 
 // loadClient reads the client from fsys, or, when fsys has no release.json,
@@ -63,16 +65,19 @@ func loadClient(fsys fs.FS) (clientSet, error) {
 	if !embedded {
 		return c, nil
 	}
-	if c.v4, err = loadRelease(fsys, "4", c.V4); err != nil {
+	if c.v4, err = loadRelease(fsys, "4", c.V4, clientHeader); err != nil {
 		return clientSet{}, err
 	}
-	if c.v2, err = loadRelease(fsys, "2", c.V2); err != nil {
+	if c.v2, err = loadRelease(fsys, "2", c.V2, clientHeader); err != nil {
+		return clientSet{}, err
+	}
+	if c.charts, err = loadRelease(fsys, "uplot", c.Charts, chartsHeader); err != nil {
 		return clientSet{}, err
 	}
 	return c, nil
 }
 
-func loadRelease(fsys fs.FS, dir string, rel release) (map[string]*resource, error) {
+func loadRelease(fsys fs.FS, dir string, rel release, header func(name string) map[string]string) (map[string]*resource, error) {
 	out := make(map[string]*resource, len(rel.Files))
 	for name, integrity := range rel.Files {
 		body, err := fs.ReadFile(fsys, dir+"/"+name)
@@ -83,20 +88,29 @@ func loadRelease(fsys fs.FS, dir string, rel release) (map[string]*resource, err
 		if got := "sha384-" + base64.StdEncoding.EncodeToString(sum[:]); got != integrity {
 			return nil, fmt.Errorf("%w: %s/%s is not the file of release %s; run npm run build in web/", ErrOptions, dir, name, rel.Version)
 		}
-		out[name] = newResource(body, `"`+rel.Version+`"`, clientHeader())
+		out[name] = newResource(body, `"`+rel.Version+`"`, header(name))
 	}
 	return out, nil
 }
 
 // clientHeader is what the Node server sends with the client, and leave for
 // pages of any origin to import it: the file is public.
-func clientHeader() map[string]string {
+func clientHeader(string) map[string]string {
 	return map[string]string{
 		"Content-Type":                 "application/javascript; charset=utf-8",
 		"Cache-Control":                "public, max-age=0",
 		"Access-Control-Allow-Origin":  "*",
 		"Cross-Origin-Resource-Policy": "cross-origin",
 	}
+}
+
+// chartsHeader is for files that only our own pages load.
+func chartsHeader(name string) map[string]string {
+	kind := "text/javascript; charset=utf-8"
+	if strings.HasSuffix(name, ".css") {
+		kind = "text/css; charset=utf-8"
+	}
+	return map[string]string{"Content-Type": kind, "Cache-Control": "no-cache"}
 }
 
 // HasClient reports whether the build embedded the client script. Without it,

@@ -87,7 +87,7 @@ func renderPages(c clientSet, socketPath string, push pushTarget) (map[language]
 	policy := contentSecurityPolicy(c.origins())
 	pages := make(map[language]*resource, 2)
 	for lang, other := range map[language]language{english: chinese, chinese: english} {
-		t, err := loadTexts(lang)
+		t, err := loadTexts(demoFiles, "demo", lang)
 		if err != nil {
 			return nil, err
 		}
@@ -121,8 +121,9 @@ func contentSecurityPolicy(origins []string) string {
 		"object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-func loadTexts(lang language) (texts, error) {
-	raw, err := demoFiles.ReadFile("demo/" + string(lang) + ".json")
+// loadTexts reads the words of a folder of pages in one language.
+func loadTexts(files fs.FS, folder string, lang language) (texts, error) {
+	raw, err := fs.ReadFile(files, folder+"/"+string(lang)+".json")
 	if err != nil {
 		return texts{}, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}

@@ -276,11 +276,11 @@ func TestWords(t *testing.T) {
 			used["script"] += string(raw)
 		}
 	}
-	en, err := loadTexts(english)
+	en, err := loadTexts(demoFiles, "demo", english)
 	if err != nil {
 		t.Fatal(err)
 	}
-	zh, err := loadTexts(chinese)
+	zh, err := loadTexts(demoFiles, "demo", chinese)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package web holds the pages that Crier embeds: the demo page at "/", and the
-// official Socket.IO browser client that pages load from Crier itself, with a
+// Package web holds the pages that Crier embeds: the demo page at "/", the
+// dashboard at "/admin/", the manual at "/docs", and the official Socket.IO browser client that pages load from Crier itself, with a
 // helper for it.
 //
 // Everything is rendered and hashed once, in [New], and compressed when first asked
@@ -121,7 +121,7 @@ func newHelper(shown bool) *resource {
 	if !shown {
 		body = bytes.Replace(body, []byte("var shown = true;"), []byte("var shown = false;"), 1)
 	}
-	return newResource(body, "", clientHeader())
+	return newResource(body, "", clientHeader(""))
 }
 
 // ServeHTTP answers the demo page and its files.
@@ -130,7 +130,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/" {
-		s.page(r).serve(w, r, s.log)
+		pickPage(s.pages, r).serve(w, r, s.log)
 		return
 	}
 	if asset := s.assets[r.URL.Path]; asset != nil {
@@ -138,15 +138,6 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Error(w, "nothing is here; the demo page is at /, and Socket.IO answers at "+s.path+" (setting `socketio.path`)", http.StatusNotFound)
-}
-
-// page picks the prepared page: by the query ?lang=en or ?lang=zh, else by
-// Accept-Language.
-func (s *Site) page(r *http.Request) *resource {
-	if p := s.pages[language(r.URL.Query().Get("lang"))]; p != nil {
-		return p
-	}
-	return s.pages[chooseLanguage(r.Header.Values("Accept-Language"))]
 }
 
 // checkPath refuses paths that could not be a prefix in a URL as they stand.

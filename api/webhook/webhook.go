@@ -225,6 +225,11 @@ func (s *Sender) Dead(after uint64, limit int) (dead []jobs.Job, more bool, err 
 // Replay sends callbacks that were given up once more, with the same ids; see jobs.Runner.Replay.
 func (s *Sender) Replay(numbers ...uint64) (int, error) { return s.runner.Replay(numbers...) }
 
+// Tries returns the latest tries, newest first; see jobs.Runner.Tries. A Try's Payload is the callback as JSON, its Key the uid.
+func (s *Sender) Tries(before uint64, limit int) (latest []jobs.Try, more bool) {
+	return s.runner.Tries(before, limit)
+}
+
 // Close takes no more callbacks. Without an Outbox or a Queue it delivers what is pending until ctx ends; see jobs.Runner.Close for
 // which are tried again. The error says how many were left, and wraps ErrUndelivered. With one, it lets the requests under
 // way end; the rest is delivered after the next start, or by who has the Queue then.

@@ -34,7 +34,9 @@ const patience = 10 * time.Second
 // the ports for a moment, writes a file beside the store and removes it, sends HEAD to the addresses of the
 // settings, and asks Redis and the servers that share it. It should run as the user that the server runs as.
 func Examine(ctx context.Context, cfg *configs.Config) []Finding {
-	return slices.Concat(ports(ctx, cfg), exposed(cfg), certificate(cfg.TLS, time.Now()), limits(), place(cfg), keys(cfg), addresses(ctx, cfg), redis(ctx, cfg), servers(ctx, cfg))
+	return slices.Concat(
+		ports(ctx, cfg), exposed(cfg), certificate(cfg.TLS, time.Now()), limits(), place(cfg), keys(cfg), addresses(ctx, cfg), redis(ctx, cfg), servers(ctx, cfg),
+	)
 }
 
 // Running asks the server that runs with cfg, on this machine, whether it is ready.

@@ -39,6 +39,7 @@ const commands = {
     await page.setViewportSize({ width, height });
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("dialog", (dialog) => dialog.accept());
     await page.goto(url);
     return {};
   },
@@ -58,8 +59,16 @@ const commands = {
     await page.locator(selector).press("Enter");
     return {};
   },
+  async fill({ selector, text }) {
+    await page.locator(selector).first().fill(text);
+    return {};
+  },
+  async forgive() {
+    complaints.length = 0;
+    return {};
+  },
   async click({ selector }) {
-    await page.locator(selector).click();
+    await page.locator(selector).first().click();
     return {};
   },
   async attribute({ selector, name }) {

@@ -116,8 +116,9 @@ type Runner struct {
 	halt    context.CancelFunc // ends what is being tried
 	wake    chan struct{}      // has a token when the scheduler should look again
 	stopped chan struct{}      // closed when every goroutine has ended
-	tries   sync.WaitGroup
+	trying  sync.WaitGroup
 	trouble trouble
+	tries   tries
 
 	mu      sync.Mutex // guards what follows
 	lines   map[string]*line

@@ -36,7 +36,7 @@ func (r *Runner) schedule(ctx context.Context) {
 		case <-timer.C:
 		}
 	}
-	r.tries.Wait()
+	r.trying.Wait()
 }
 
 // dispatch starts what is due. It returns how long until more is, 0 if only a call of look can change anything.
@@ -55,7 +55,7 @@ func (r *Runner) dispatch(ctx context.Context) (wait time.Duration, done bool) {
 		heap.Pop(&r.waiting)
 		r.stats.Running++
 		first, ids := l.jobs[0], l.ids(l.take(r.batchMax(), now))
-		r.tries.Go(func() { r.try(ctx, l, first, ids) })
+		r.trying.Go(func() { r.try(ctx, l, first, ids) })
 	}
 	return 0, r.closing && r.stats.Running == 0 && r.adding == 0 && len(r.waiting) == 0
 }

@@ -33,14 +33,31 @@ func (r *Runner) try(ctx context.Context, l *line, first entry, ids []uint64) {
 			return
 		}
 	}
+	begun := time.Now()
 	retry, err := r.handle(ctx, jobs)
 	switch {
 	case err == nil:
+		r.noteTry(jobs, begun, nil)
 		r.finish(l, ids)
 	case ctx.Err() != nil: // it was we who broke it off
 		r.release(l, 0, nil)
 	default:
-		r.failed(l, ids, jobs, retry, err)
+		r.failed(l, ids, jobs, begun, retry, err)
+	}
+}
+
+// noteTry remembers what became of a try of jobs, whose Attempts count it if it failed.
+func (r *Runner) noteTry(jobs []Job, begun time.Time, err error) {
+	took := time.Since(begun)
+	for i := range jobs {
+		job := &jobs[i]
+		one := Try{Key: job.Key, Payload: job.Payload, Begun: begun, Took: took, Attempt: job.Attempts, Last: !job.Parked.IsZero()}
+		if err != nil {
+			one.Error = err.Error()
+		} else {
+			one.Attempt++
+		}
+		r.tries.note(one)
 	}
 }
 
@@ -100,7 +117,7 @@ func (r *Runner) finish(l *line, ids []uint64) {
 }
 
 // failed records a failed try of the jobs and says what comes next for them.
-func (r *Runner) failed(l *line, ids []uint64, jobs []Job, retry bool, err error) {
+func (r *Runner) failed(l *line, ids []uint64, jobs []Job, begun time.Time, retry bool, err error) {
 	now := time.Now()
 	var expires time.Time // of the youngest, none of them is given up before
 	never := false
@@ -128,6 +145,7 @@ func (r *Runner) failed(l *line, ids []uint64, jobs []Job, retry bool, err error
 			job.Due = now.Add(wait)
 		}
 	}
+	r.noteTry(jobs, begun, err)
 	if err := r.opts.Queue.Save(jobs...); err != nil {
 		r.trouble.failed("the failure of a job could not be stored, so it may be repeated after a restart", "job", ids[0], "error", err)
 	}

@@ -1,5 +1,5 @@
-// Copies the pinned Socket.IO browser clients from node_modules into client/,
-// where the Go build embeds them.
+// Copies the pinned Socket.IO browser clients, and the charts of the dashboard,
+// from node_modules into client/, where the Go build embeds them.
 //
 //   npm ci && npm run build   copies; refuses files that release.json does not know
 //   npm run pin               after a version change: rewrites release.json, then copies
@@ -27,6 +27,10 @@ const releases = {
     package: "socket.io-client-2",
     files: { "socket.io.js": "socket.io.js" },
   },
+  uplot: {
+    package: "uplot",
+    files: { "uPlot.iife.min.js": "uPlot.iife.min.js", "uPlot.min.css": "uPlot.min.css" },
+  },
 };
 
 const json = async (path) => JSON.parse(await readFile(new URL(path, root), "utf8"));
@@ -36,17 +40,17 @@ async function collect() {
   const lock = await json("package-lock.json");
   const manifest = {};
   const contents = new Map();
-  for (const [major, { package: name, files }] of Object.entries(releases)) {
+  for (const [key, { package: name, files }] of Object.entries(releases)) {
     const { version } = await json(`node_modules/${name}/package.json`);
     const locked = lock.packages[`node_modules/${name}`].version;
     if (version !== locked) {
       throw new Error(`node_modules holds ${name} ${version}, package-lock.json says ${locked}: run npm ci`);
     }
-    manifest[major] = { version, files: {} };
+    manifest[key] = { version, files: {} };
     for (const [as, file] of Object.entries(files)) {
       const body = await readFile(new URL(`node_modules/${name}/dist/${file}`, root));
-      manifest[major].files[as] = "sha384-" + createHash("sha384").update(body).digest("base64");
-      contents.set(`${major}/${as}`, body);
+      manifest[key].files[as] = "sha384-" + createHash("sha384").update(body).digest("base64");
+      contents.set(`${key}/${as}`, body);
     }
   }
   return { manifest, contents };
@@ -71,10 +75,10 @@ async function main() {
   if (process.argv.includes("--pin")) {
     await writeFile(new URL("release.json", root), print(manifest));
   } else if (print(manifest) !== print(await json("release.json"))) {
-    throw new Error("the installed clients differ from release.json: after a wanted version change run npm run pin, else npm ci");
+    throw new Error("the installed packages differ from release.json: after a wanted version change run npm run pin, else npm ci");
   }
   await replaceClient(manifest, contents);
-  for (const { version } of Object.values(manifest)) console.log(`client/: socket.io-client ${version}`);
+  for (const [key, { version }] of Object.entries(manifest)) console.log(`client/: ${releases[key].package} ${version}`);
 }
 
 try {

@@ -1,0 +1,44 @@
+package fallback
+
+// queued is a line, or a stream, that knows how many bytes wait in it. Where the kernel or an HTTP/2 stream takes everything at
+// once, nothing does.
+type queued interface{ Queued() int }
+
+// Backlog is how many bytes wait for clients to read. It looks at each of them.
+func (s *Server) Backlog() int {
+	sum := 0
+	for _, c := range s.list() {
+		if q, knows := c.line.(queued); knows {
+			sum += q.Queued()
+		}
+	}
+	return sum
+}
+
+// Queued implements engineio's census.
+func (p *polling) Queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
+func (l *socket) Queued() int { return l.conn.Queued() }
+
+func (l *events) Queued() int {
+	if q, knows := l.out.(queued); knows {
+		return q.Queued()
+	}
+	return 0
+}
+
+func (l *comet) Queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.box.bytes
+}
+
+func (l *sockSession) Queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.box.bytes
+}
