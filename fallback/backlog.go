@@ -15,11 +15,11 @@ func (s *Server) Backlog() int {
 	return sum
 }
 
-// Queued implements engineio's census.
-func (p *polling) Queued() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.bytes
+// Queued is how many bytes wait for the next GET; [engineio.Server.Backlog] asks for it.
+func (t *polling) Queued() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bytes
 }
 
 func (l *socket) Queued() int { return l.conn.Queued() }

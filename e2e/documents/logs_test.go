@@ -55,6 +55,11 @@ func logged(t *testing.T) (keys, warnings []string) {
 					keys = append(keys, pairs(n.Elts)...)
 				}
 			}
+			if of, ok := n.Type.(*ast.Ident); ok && of.Name == "Advice" && len(n.Elts) > 1 { // {slog.LevelWarn, "message", …}
+				if level, ok := n.Elts[0].(*ast.SelectorExpr); ok && level.Sel.Name == "LevelWarn" {
+					warnings = append(warnings, literal(n.Elts[1]))
+				}
+			}
 		case *ast.CallExpr:
 			if called(n) == "append" && len(n.Args) > 2 {
 				if to, ok := n.Args[0].(*ast.Ident); ok && to.Name == "attrs" {

@@ -60,7 +60,7 @@ export class Chart {
     const colour = (name) => style().getPropertyValue(name).trim();
     const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: `11px ${colour("--sans")}` };
     this.#plot = new window.uPlot({
-      width: this.#box.clientWidth, height, padding: [8, 12, 0, 0],
+      width: this.#box.clientWidth, height, padding: [8, 28, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.08, this.#least)] } },

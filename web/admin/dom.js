@@ -91,7 +91,7 @@ export function field(label, input, hint) {
 export function table(caption, heads, rows) {
   for (const line of rows) [...line.cells].forEach((cell, i) => (cell.dataset.head = heads[i]));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
-    el("table", { role: "table", class: heads.length > 3 && "wide" },
+    el("table", { role: "table", class: heads.length > 2 && "wide" },
       el("caption", { class: "unseen" }, caption),
       el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads.map((head) => el("th", { scope: "col", role: "columnheader" }, head)))),
       el("tbody", { role: "rowgroup" }, rows)));
