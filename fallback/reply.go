@@ -54,7 +54,8 @@ func (t *polling) replyLocked(x exchange, stamp uint64) (re reply) {
 	size := t.bytes
 	queue, binary := t.takeLocked(t.session.MaxPackets())
 	size -= t.bytes
-	if t.ending && len(t.queue) == 0 {
+	// The close packet comes alone: official clients would put messages beside it off until they are back, and then get them twice.
+	if t.ending && len(t.queue) == 0 && (len(queue) == 0 || t.left || t.session.BreaksOff()) {
 		re.last, t.ended = true, true
 	}
 	nudged := t.nudged
