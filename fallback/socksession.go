@@ -285,7 +285,8 @@ func (l *sockSession) endSend() {
 }
 
 // send implements [line].
-func (l *sockSession) send(w *wire, volatile bool) error {
+func (l *sockSession) send(p placed, volatile bool) error {
+	w := p.own()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.stream
@@ -422,4 +423,20 @@ func (l *sockSession) Tick(now time.Time) time.Time {
 		l.forgetLocked()
 	}
 	return time.Time{}
+}
+
+// poll is a request that waits for messages. It is guarded by its session.
+type poll struct {
+	wake  chan struct{} // closed when there is something to answer
+	woken bool
+}
+
+func newPoll() *poll { return &poll{wake: make(chan struct{})} }
+
+// answer wakes the poll, if there is one.
+func (p *poll) answer() {
+	if p != nil && !p.woken {
+		p.woken = true
+		close(p.wake)
+	}
 }

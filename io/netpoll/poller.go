@@ -32,6 +32,9 @@ var (
 	// ErrWouldBlock says that the kernel's send buffer is full, or that the
 	// connection has no non-blocking write at all.
 	ErrWouldBlock = errors.New("write would block")
+	// ErrDetached is what Data returns when the connection is somebody else's: see
+	// Conn.Detach.
+	ErrDetached = errors.New("connection was given away")
 	// ErrPollerClosed is returned by Add after Close.
 	ErrPollerClosed = errors.New("poller is closed")
 )
@@ -40,9 +43,10 @@ var (
 // at a time, from a goroutine of the poller.
 type Handler interface {
 	// Data gets bytes just read. The handler may change p, which is valid only
-	// during the call. An error closes the connection and is passed to Closed.
+	// during the call. An error closes the connection and is passed to Closed, but
+	// for ErrDetached.
 	Data(p []byte) error
-	// Closed is called exactly once, after the last Data: with io.EOF when the
+	// Closed is called exactly once, unless Data has detached the connection, after the last Data: with io.EOF when the
 	// peer ended the stream, net.ErrClosed after Close, os.ErrDeadlineExceeded
 	// (wrapped) after a read deadline, Data's own error, or a network error.
 	Closed(err error)

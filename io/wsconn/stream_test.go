@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -21,7 +22,7 @@ func startStream(t *testing.T, u *Upgrader, server net.Conn, late bool) (*Stream
 		t.Fatal(err)
 	}
 	if !late {
-		s.Start()
+		s.Start(nil)
 	}
 	return s, ended
 }
@@ -86,7 +87,7 @@ func TestStreamClosedEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	s.Start()
+	s.Start(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || string(body) != big {
 		t.Errorf("%d bytes, %v", len(body), err)
@@ -111,7 +112,7 @@ func TestStreamAbortedBeforeStart(t *testing.T) {
 	server, _ := tcpPair(t)
 	s, ended := startStream(t, u, server, true)
 	s.Abort()
-	s.Start()
+	s.Start(nil)
 	wantEnded(t, ended, net.ErrClosed)
 }
 
@@ -128,6 +129,26 @@ func TestStreamSlow(t *testing.T) {
 	s.Abort()
 	wantEnded(t, ended, net.ErrClosed)
 	client.Close()
+}
+
+// What is given to SendCopy may change after it, whether the kernel takes it or not.
+func TestStreamCopies(t *testing.T) {
+	u := newUpgrader(t, Options{QueueBytes: 8 << 20})
+	server, client := tcpPair(t)
+	s, _ := startStream(t, u, server, false)
+	want := bytes.Repeat([]byte("ab"), 2<<20) // more than the kernel takes
+	for range 2 {
+		piece := bytes.Clone(want)
+		if err := s.SendCopy(piece, 1); err != nil {
+			t.Fatal(err)
+		}
+		clear(piece)
+	}
+	s.Close()
+	body, err := io.ReadAll(readHead(t, client).Body)
+	if err != nil || !bytes.Equal(body, append(want, want...)) {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
 }
 
 // Where net/http keeps the connection, nothing happens.
