@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,11 +17,8 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request, who *caller) {
 		bad = none
 	}
 	var before uint64
-	if bad == nil && page.Cursor != "" {
-		var err error
-		if before, err = strconv.ParseUint(page.Cursor, 36, 64); err != nil || before == 0 {
-			bad = &fault{code: codeInvalidCursor, detail: "The cursor is not one of this list: begin again without one."}
-		}
+	if bad == nil {
+		before, bad = numberOf(page.Cursor)
 	}
 	if bad != nil {
 		s.refuseV1(w, r, bad)
@@ -37,7 +33,7 @@ func (s *Server) attempts(w http.ResponseWriter, r *http.Request, who *caller) {
 				continue
 			}
 			if len(answer.Attempts) == page.Limit {
-				answer.Next = strconv.FormatUint(before, 36)
+				answer.Next = cursorOf(before)
 				break
 			}
 			before = one.Number

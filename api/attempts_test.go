@@ -59,8 +59,6 @@ func TestAttempts(t *testing.T) {
 	if rest := get("?limit=3&cursor="+list.Next, "k"); len(rest.Attempts) != 2 || rest.Next != "" {
 		t.Errorf("and then %+v", rest)
 	}
-	for _, cursor := range []string{"-", "0"} {
-		checkProblem(t, do(s, "GET", "/v1/webhooks/attempts?cursor="+cursor, "", "", header("X-Api-Key", "all")), codeInvalidCursor)
-	}
+	checkProblem(t, do(s, "GET", "/v1/webhooks/attempts?cursor=-", "", "", header("X-Api-Key", "all")), codeInvalidCursor)
 	checkProblem(t, do(newServer(t, Options{Pusher: realHub(t)}), "GET", "/v1/webhooks/attempts", "", ""), codeUnsupported)
 }

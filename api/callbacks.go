@@ -78,11 +78,8 @@ func (s *Server) dead(w http.ResponseWriter, r *http.Request, who *caller) {
 		bad = none
 	}
 	var after uint64
-	if bad == nil && page.Cursor != "" {
-		var err error
-		if after, err = strconv.ParseUint(page.Cursor, 36, 64); err != nil {
-			bad = &fault{code: codeInvalidCursor, detail: "The cursor is not one of this list: begin again without one."}
-		}
+	if bad == nil {
+		after, bad = numberOf(page.Cursor)
 	}
 	if bad != nil {
 		s.refuseV1(w, r, bad)
@@ -94,7 +91,7 @@ func (s *Server) dead(w http.ResponseWriter, r *http.Request, who *caller) {
 			return true
 		}
 		if len(answer.Dead) == page.Limit {
-			answer.Next = strconv.FormatUint(after, 36)
+			answer.Next = cursorOf(after)
 			return false
 		}
 		after = job.ID

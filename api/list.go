@@ -364,6 +364,21 @@ func pageOf(query url.Values, who *caller) (hub.Page, *fault) {
 	return p, nil
 }
 
+// cursorOf returns the cursor of a list that is in the order of numbers, none of which is 0.
+func cursorOf(number uint64) string { return strconv.FormatUint(number, 36) }
+
+// numberOf undoes cursorOf; 0 stands for no cursor.
+func numberOf(cursor string) (uint64, *fault) {
+	if cursor == "" {
+		return 0, nil
+	}
+	number, err := strconv.ParseUint(cursor, 36, 64)
+	if err != nil {
+		return 0, &fault{code: codeInvalidCursor, detail: "The cursor is not one of this list: begin again without one."}
+	}
+	return number, nil
+}
+
 // answer sends v as JSON, or what to say about err.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
 	var body []byte

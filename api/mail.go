@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"crier/io/hub"
 )
@@ -47,11 +46,8 @@ func (s *Server) waiting(w http.ResponseWriter, r *http.Request, who *caller) {
 		bad = invalid("uid:", hub.ErrBadUID.Error())
 	}
 	var after uint64
-	if bad == nil && page.Cursor != "" {
-		var err error
-		if after, err = strconv.ParseUint(page.Cursor, 36, 64); err != nil {
-			bad = &fault{code: codeInvalidCursor, detail: "The cursor is not one of this list: begin again without one."}
-		}
+	if bad == nil {
+		after, bad = numberOf(page.Cursor)
 	}
 	if bad != nil {
 		s.refuseV1(w, r, bad)
@@ -84,7 +80,7 @@ func (s *Server) mailOf(uid string, after uint64, limit int) (mailList, error) {
 	last := letters[len(letters)-1].Place
 	more, err := s.mail.Next(uid, last, 1, 1)
 	if len(more) > 0 {
-		list.Next = strconv.FormatUint(last, 36)
+		list.Next = cursorOf(last)
 	}
 	return list, err
 }

@@ -44,9 +44,16 @@ type clientSet struct {
 	v4, v2, charts map[string]*resource
 }
 
-// loadClient reads the client from fsys, or, when fsys has no release.json,
-// only learns from the committed one which release a CDN should give.
+// loadClient reads the client from fsys, nil for what the build embedded, or,
+// when that has no release.json, only learns from the committed one which
+// release a CDN should give.
 func loadClient(fsys fs.FS) (clientSet, error) {
+	if fsys == nil {
+		var err error
+		if fsys, err = fs.Sub(clientFiles, "client"); err != nil {
+			return clientSet{}, fmt.Errorf("opening the embedded client: %w", err)
+		}
+	}
 	manifest, err := fs.ReadFile(fsys, "release.json")
 	embedded := err == nil
 	if errors.Is(err, fs.ErrNotExist) {

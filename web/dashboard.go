@@ -53,13 +53,6 @@ func NewDashboard(o DashboardOptions) (*Dashboard, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Client == nil {
-		embedded, err := fs.Sub(clientFiles, "client")
-		if err != nil {
-			return nil, fmt.Errorf("opening the embedded client: %w", err)
-		}
-		o.Client = embedded
-	}
 	set, err := loadClient(o.Client)
 	if err != nil {
 		return nil, fmt.Errorf("loading the charts: %w", err)

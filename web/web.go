@@ -86,13 +86,6 @@ func New(o Options) (*Site, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Client == nil {
-		embedded, err := fs.Sub(clientFiles, "client")
-		if err != nil {
-			return nil, fmt.Errorf("opening the embedded client: %w", err)
-		}
-		o.Client = embedded
-	}
 	if err := checkPath(o.SocketIOPath); err != nil {
 		return nil, err
 	}
