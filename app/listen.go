@@ -32,6 +32,7 @@ type endpoint struct {
 	server      *http.Server
 	certificate *certificate // nil: no TLS
 	newcomers   *newcomers
+	door        *doorkeeper        // nil: nobody is turned away
 	fast        *fastpath.Listener // nil: net/http has all connections
 	serving     sync.WaitGroup
 }
@@ -62,10 +63,11 @@ func (a *App) Start() error {
 		a.schedules.Start(a.api.PushScheduled)
 	}
 	a.startCluster()
-	if a.push != nil {
-		if err := a.push.shorten(); err != nil {
-			return err
-		}
+	if err := a.public.shorten(fastpath.Options{Takes: a.handshake, Upgrades: true}); err != nil {
+		return err
+	}
+	if err := a.push.shorten(fastpath.Options{Takes: frequent}); err != nil {
+		return err
 	}
 	for _, e := range []*endpoint{a.public, a.push} {
 		if e != nil {
@@ -103,7 +105,7 @@ func (a *App) bind() (err error) {
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))
-		a.public.listener = d
+		a.public.listener, a.public.door = d, d
 	}
 	if a.cfg.OnePort() {
 		return nil
@@ -150,14 +152,26 @@ func ListenError(setting, addr string, err error) error {
 	return fmt.Errorf("cannot listen on %s (setting `%s`): %s", addr, setting, advice)
 }
 
-// shorten gives the port's most frequent requests a shorter way to its handler.
-func (e *endpoint) shorten() error {
-	fast, err := fastpath.New(fastpath.Options{Listener: e.listener, Server: e.server, Takes: api.Frequent})
+// shorten gives the port's most frequent requests, which o names, a shorter way to its handler. With TLS there is none.
+func (e *endpoint) shorten(o fastpath.Options) error {
+	if e == nil || e.certificate != nil {
+		return nil
+	}
+	o.Listener, o.Server = e.listener, e.server
+	fast, err := fastpath.New(o)
 	if err != nil {
 		return err
 	}
 	e.fast, e.listener = fast, fast
 	return nil
+}
+
+// frequent says which requests most of those to the push port are like.
+func frequent(method, path, _ string) bool { return api.Frequent(method, path) }
+
+// handshake says which requests Socket.IO clients begin a WebSocket with.
+func (a *App) handshake(method, path, query string) bool {
+	return method == http.MethodGet && path == a.cfg.SocketIO.Path && strings.Contains(query, "transport=websocket")
 }
 
 // serve serves e until it is shut down; an earlier end is reported through Err.
@@ -193,6 +207,9 @@ func (e *endpoint) leaveToNext() error {
 		return nil
 	}
 	e.deaf.Store(true)
+	if e.fast != nil {
+		return e.fast.Deafen()
+	}
 	return e.listener.Close()
 }
 

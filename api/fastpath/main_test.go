@@ -33,7 +33,7 @@ type port struct {
 }
 
 // takes is what the ports of the tests take.
-func takes(method, path string) bool {
+func takes(method, path, _ string) bool {
 	return method == http.MethodPost && path == "/v1/push" || path == "/"
 }
 
@@ -70,7 +70,7 @@ func openOn(t testing.TB, l net.Listener, fast bool, handler http.HandlerFunc) *
 	}
 	if fast {
 		var err error
-		if p.fast, err = New(Options{Listener: l, Server: p.server, Takes: takes}); err != nil {
+		if p.fast, err = New(Options{Listener: l, Server: p.server, Takes: takes, Upgrades: true}); err != nil {
 			t.Fatal(err)
 		}
 		l = p.fast

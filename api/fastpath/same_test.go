@@ -252,14 +252,15 @@ func TestSameAgain(t *testing.T) {
 
 // FuzzSame looks for a request that is taken here, and that net/http reads otherwise, or answers otherwise.
 func FuzzSame(f *testing.F) {
-	for _, group := range []map[string]string{taken(), left()} {
+	for _, group := range []map[string]string{taken(), left(), upgrades()} {
 		for _, raw := range group {
 			f.Add([]byte(raw))
 		}
 	}
 	ours, theirs := open(f, true, mirror), open(f, false, mirror)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		reader := http1.NewReader(func(method, path, _ string) bool { return takes(method, path) })
+		reader := http1.NewReader(takes)
+		reader.TakeUpgrades()
 		if len(raw) > bufferSize || reader.Parse(raw, bufferSize) != http1.Whole {
 			return
 		}
@@ -273,7 +274,8 @@ func FuzzSame(f *testing.F) {
 			t.Fatal(err)
 		}
 		q := reader.Request(&http.Request{}, "")
-		if ours, err := io.ReadAll(q.Body); err != nil || in.Buffered() > 0 || string(body) != string(ours) {
+		behind, _ := reader.Upgrade()
+		if ours, err := io.ReadAll(q.Body); err != nil || in.Buffered() != len(behind) || string(body) != string(ours) {
 			t.Fatalf("net/http reads the body %q, not %q (%v), and leaves %d bytes of %q", body, ours, err, in.Buffered(), raw)
 		}
 		if r.Header.Del("Host"); !reflect.DeepEqual(q.Header, r.Header) || *r.URL != *q.URL || r.Host != q.Host || r.Method != q.Method {
