@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"configs":            {},
 	"api/outbound":       {},
 	"api/auth":           {"api/outbound"},
+	"io/http1":           {},
 	"io/wsconn":          {"io/netpoll"},
 	"io/engineio":        {"io/netpoll", "io/wsconn"},
 	"io/socketio":        {"io/engineio", "io/hub"},
@@ -33,7 +34,7 @@ var arrows = map[string][]string{
 	"fallback":           {"io/engineio", "io/wsconn", "io/hub"},
 	"api":                {"io/hub", "io/jobs", "io/wsconn", "api/schedule"},
 	"api/client":         {},
-	"api/fastpath":       {},
+	"api/fastpath":       {"io/http1"},
 	"api/schedule":       {},
 	"api/webhook":        {"api/outbound", "io/jobs", "io/hub"},
 	"app": {

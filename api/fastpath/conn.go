@@ -1,13 +1,13 @@
 package fastpath
 
 import (
-	"bytes"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"crier/io/http1"
 )
 
 const (
@@ -38,22 +38,16 @@ type conn struct {
 	now    time.Time // when the latest answer was sent
 	broken bool      // a handler runs, or has not returned
 
-	head     head
-	values   [maxLines]string
-	header   http.Header
-	url      url.URL
-	body     body
+	reader   *http1.Reader
 	context  *requestContext
 	template *http.Request // has context
-	request  *http.Request
-	response response
+	response *http1.Response
 }
 
 // newConn returns a conn to be used for one connection after the other.
 func newConn(l *Listener) *conn {
-	c := &conn{listener: l, header: make(http.Header), request: new(http.Request)}
-	c.head.takes = l.takes
-	c.response = response{header: make(http.Header), stopping: &l.stopping}
+	c := &conn{listener: l, response: http1.NewResponse(&l.stopping)}
+	c.reader = http1.NewReader(func(method, path, _ string) bool { return l.takes(method, path) })
 	c.renew()
 	return c
 }
@@ -78,12 +72,10 @@ func (c *conn) serve(nc net.Conn) {
 func (c *conn) receive(limit time.Duration) bool {
 	for {
 		if c.have > 0 {
-			n, v := c.head.parse(c.buf[:c.have], len(c.buf))
-			switch {
-			case v == whole:
-				c.body = body{rest: c.buf[n:c.have]}
+			switch v := c.reader.Parse(c.buf[:c.have], len(c.buf)); {
+			case v == http1.Whole:
 				return !c.listener.stopping.Load()
-			case v == foreign, c.have == len(c.buf):
+			case v == http1.Foreign, c.have == len(c.buf):
 				c.handOver()
 				return false
 			}
@@ -149,40 +141,24 @@ func (c *conn) skipBlank() {
 
 // answer has the request in hand answered, and reports whether another may come.
 func (c *conn) answer() bool {
-	c.fill()
-	c.response.reset(c.head.close)
+	for !c.context.begin() { // somebody has kept it, and asked when its request was over
+		c.renew()
+	}
+	request := c.reader.Request(c.template, c.remote)
+	c.blank = 0
+	if request.Method == http.MethodPost {
+		c.blank = maxBlank
+	}
+	c.response.Reset(request.Close)
 	c.broken = true
-	c.listener.server.Handler.ServeHTTP(&c.response, c.request)
+	c.listener.server.Handler.ServeHTTP(c.response, request)
 	c.broken = false
 	if !c.release() {
 		return false
 	}
 	c.now = time.Now()
-	_, err := c.nc.Write(c.response.finish(c.now))
-	return err == nil && !c.response.close && !c.listener.stopping.Load()
-}
-
-// fill makes the request from what was parsed.
-func (c *conn) fill() {
-	for !c.context.begin() { // somebody has kept it, and asked when its request was over
-		c.renew()
-	}
-	h := &c.head
-	clear(c.header)
-	h.fill(c.header, &c.values)
-	c.url = h.url
-	r := c.request
-	*r = *c.template
-	r.Method, r.URL, r.RequestURI, r.Host = h.method, &c.url, h.target, h.host
-	r.Header, r.RemoteAddr, r.Close = c.header, c.remote, h.close
-	r.ContentLength, r.Body = int64(h.length), &c.body
-	if h.length == 0 {
-		r.Body = http.NoBody
-	}
-	c.blank = 0
-	if h.method == http.MethodPost {
-		c.blank = maxBlank
-	}
+	_, err := c.nc.Write(c.response.Finish(c.now))
+	return err == nil && !c.response.Closes() && !c.listener.stopping.Load()
 }
 
 // release takes the request back from the handler.
@@ -200,7 +176,7 @@ func (c *conn) release() bool {
 
 // handOver gives the connection to the server, with what has been read.
 func (c *conn) handOver() {
-	h := &handed{Conn: c.nc, early: bytes.Clone(c.buf[:c.have])}
+	h := http1.NewEarly(c.nc, c.buf[:c.have])
 	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
 		return // it has been closed
 	}

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"crier/io/http1"
 )
 
 const (
@@ -108,7 +110,7 @@ func TestHijack(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		h, ok := c.(*handed)
+		h, ok := c.(*http1.Early)
 		bare <- ok && h.Bare() == h.Conn
 		if err := c.Close(); err != nil {
 			t.Error(err)

@@ -1,4 +1,4 @@
-package fastpath
+package http1
 
 import (
 	"fmt"
@@ -13,9 +13,9 @@ import (
 // maxKept is how many bytes an answer's memory may have to be kept for the next one.
 const maxKept = 64 << 10
 
-// response is an http.ResponseWriter that gathers an answer as net/http would send it, but for one thing: it has a
+// Response is an http.ResponseWriter that gathers an answer as net/http would send it, but for one thing: it has a
 // Content-Length whatever its size, where net/http sends more than 2 KB in chunks.
-type response struct {
+type Response struct {
 	header   http.Header
 	status   int    // 0 until WriteHeader
 	out      []byte // the status line and the handler's fields, then all of it
@@ -24,15 +24,21 @@ type response struct {
 	close    bool         // the connection ends with this answer
 	stopping *atomic.Bool // so does every connection
 	said     bool         // out has Connection: close already
+	lengthAt int          // where in out the Content-Length belongs; -1: behind the handler's fields
 
 	date   []byte // an HTTP date
 	dateOf int64  // the second that it is of
 }
 
-// reset makes w ready for the answer to a request after which the connection closes, or does not.
-func (w *response) reset(closes bool) {
+// NewResponse returns a Response whose connections all end with their next answers once stopping is true.
+func NewResponse(stopping *atomic.Bool) *Response {
+	return &Response{header: make(http.Header), stopping: stopping}
+}
+
+// Reset makes w ready for the answer to a request after which the connection closes, or does not.
+func (w *Response) Reset(closes bool) {
 	clear(w.header)
-	w.status, w.close, w.said = 0, closes, false
+	w.status, w.close, w.said, w.lengthAt = 0, closes, false, -1
 	if cap(w.out)+cap(w.body) > maxKept {
 		w.out, w.body = nil, nil
 	}
@@ -40,10 +46,10 @@ func (w *response) reset(closes bool) {
 }
 
 // Header returns the header of the answer. Changes after WriteHeader have no effect.
-func (w *response) Header() http.Header { return w.header }
+func (w *Response) Header() http.Header { return w.header }
 
 // WriteHeader begins the answer. Only the first final status counts, and a Content-Length is replaced by the right one.
-func (w *response) WriteHeader(status int) {
+func (w *Response) WriteHeader(status int) {
 	if status < 100 || status > 999 {
 		panic(fmt.Sprintf("invalid WriteHeader code %v", status)) // as in net/http
 	}
@@ -72,10 +78,13 @@ func (w *response) WriteHeader(status int) {
 }
 
 // appendFields appends the handler's fields of one name.
-func (w *response) appendFields(key string) {
+func (w *Response) appendFields(key string) {
 	values := w.header[key]
 	switch {
-	case key == "Content-Length", key == "Transfer-Encoding", !isToken(key):
+	case key == "Content-Length":
+		w.lengthAt = len(w.out) // net/http sends it where the handler's would be
+		return
+	case key == "Transfer-Encoding", !isToken(key):
 		return
 	case key == "Connection" && len(values) > 0 && values[0] == "close":
 		w.close, w.said = true, true
@@ -95,7 +104,7 @@ func (w *response) appendFields(key string) {
 }
 
 // Write adds to the body.
-func (w *response) Write(p []byte) (int, error) {
+func (w *Response) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -107,15 +116,31 @@ func (w *response) Write(p []byte) (int, error) {
 }
 
 // SetReadDeadline does nothing, as the request has been read.
-func (w *response) SetReadDeadline(time.Time) error { return nil }
+func (w *Response) SetReadDeadline(time.Time) error { return nil }
 
 // bodyless reports whether answers of the status have no body (RFC 9110, section 6.4.1).
-func (w *response) bodyless() bool {
+func (w *Response) bodyless() bool {
 	return w.status == http.StatusNoContent || w.status == http.StatusNotModified
 }
 
-// finish returns the whole answer, which is valid until the next reset.
-func (w *response) finish(now time.Time) []byte {
+// insertLength puts the Content-Length where it belongs.
+func (w *Response) insertLength() {
+	end := len(w.out)
+	w.out = strconv.AppendInt(append(w.out, "Content-Length: "...), int64(len(w.body)), 10)
+	w.out = append(w.out, "\r\n"...)
+	if w.lengthAt >= 0 {
+		var field [48]byte
+		n := copy(field[:], w.out[end:])
+		copy(w.out[w.lengthAt+n:], w.out[w.lengthAt:end])
+		copy(w.out[w.lengthAt:], field[:n])
+	}
+}
+
+// Closes reports whether the connection ends with the answer, which has begun.
+func (w *Response) Closes() bool { return w.close }
+
+// Finish returns the whole answer, which is valid until the next Reset.
+func (w *Response) Finish(now time.Time) []byte {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
@@ -126,8 +151,7 @@ func (w *response) finish(now time.Time) []byte {
 		w.out = append(append(append(w.out, "Date: "...), w.date...), "\r\n"...)
 	}
 	if !w.bodyless() {
-		w.out = strconv.AppendInt(append(w.out, "Content-Length: "...), int64(len(w.body)), 10)
-		w.out = append(w.out, "\r\n"...)
+		w.insertLength()
 		if len(w.body) > 0 && w.header["Content-Type"] == nil && w.header.Get("Content-Encoding") == "" {
 			w.out = append(append(append(w.out, "Content-Type: "...), http.DetectContentType(w.body)...), "\r\n"...)
 		}

@@ -1,18 +1,18 @@
-package fastpath
+package http1
 
 import (
 	"io"
 	"net/http"
 )
 
-// body is the body of a request, which is in the connection's buffer.
-type body struct {
+// Body is the body of a request, which is in the connection's buffer.
+type Body struct {
 	rest   []byte
 	closed bool
 }
 
 // Read reads what is left.
-func (b *body) Read(p []byte) (int, error) {
+func (b *Body) Read(p []byte) (int, error) {
 	switch {
 	case b.closed:
 		return 0, http.ErrBodyReadAfterClose
@@ -27,7 +27,7 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 // Close ends the body.
-func (b *body) Close() error {
+func (b *Body) Close() error {
 	b.closed = true
 	return nil
 }

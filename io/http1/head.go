@@ -1,4 +1,4 @@
-package fastpath
+package http1
 
 import (
 	"bytes"
@@ -9,19 +9,22 @@ import (
 )
 
 const (
-	// maxLines is how many header fields a request may have.
-	maxLines = 64
+	// MaxLines is how many header fields a request may have.
+	MaxLines = 64
 	// maxDigits is how many digits a Content-Length may have; a body has to fit into a connection's buffer.
 	maxDigits = 5
 )
 
-// verdict is what a parser makes of the bytes that have come.
-type verdict uint8
+// Verdict is what a parser makes of the bytes that have come.
+type Verdict uint8
 
 const (
-	foreign verdict = iota // not for the fast path, or not understood: net/http decides
-	partial                // the beginning of what may be for it
-	whole                  // one request, and nothing behind it
+	// Foreign is not for us, or not understood: net/http decides.
+	Foreign Verdict = iota
+	// Partial is the beginning of what may be for us.
+	Partial
+	// Whole is one request, and nothing behind it.
+	Whole
 )
 
 // kind is what a header field means to the parser.
@@ -45,7 +48,7 @@ type field struct {
 // head is the head of a request. It remembers the lines of the one before, since a caller mostly repeats them: then
 // nothing is allocated.
 type head struct {
-	takes func(method, path string) bool
+	takes func(method, path, query string) bool
 
 	// of the request line
 	line, method, target string
@@ -60,34 +63,34 @@ type head struct {
 	close  bool
 }
 
-// parse reads a request from b (RFC 9112): with whole, the fields of h are those of its head, and its body is b[n:].
+// parse reads a request from b (RFC 9112): with Whole, the fields of h are those of its head, and its body is b[n:].
 //
 // It takes less than the RFC allows: one request line with an origin-form target of plain characters; fields without tabs,
 // folding or spaces around their names; exactly one Host; lines that end with CRLF; at most one Content-Length, and
-// no Transfer-Encoding or anything else that asks for something. A head that two readers could read differently is foreign.
-func (h *head) parse(b []byte, room int) (n int, v verdict) {
+// no Transfer-Encoding or anything else that asks for something. A head that two readers could read differently is Foreign.
+func (h *head) parse(b []byte, room int) (n int, v Verdict) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
-		return 0, partial
+		return 0, Partial
 	}
 	if i == 0 || b[i-1] != '\r' || !h.parseLine(b[:i-1]) {
-		return 0, foreign
+		return 0, Foreign
 	}
 	end := bytes.Index(b[i-1:], []byte("\r\n\r\n"))
 	if end < 0 {
-		return 0, partial
+		return 0, Partial
 	}
 	n = i - 1 + end + 4
 	if !h.parseFields(b[i+1 : n-2]) {
-		return 0, foreign
+		return 0, Foreign
 	}
 	switch have := len(b) - n; {
 	case h.length > room-n || have > h.length:
-		return 0, foreign
+		return 0, Foreign
 	case have < h.length:
-		return n, partial
+		return n, Partial
 	}
-	return n, whole
+	return n, Whole
 }
 
 // parseLine reads a request line and reports whether the request is taken.
@@ -104,7 +107,7 @@ func (h *head) parseLine(line []byte) bool {
 	}
 	h.method, h.target = method, target
 	h.url = url.URL{Path: path, RawQuery: query}
-	h.taken = method != http.MethodHead && h.takes(method, path) // an answer to HEAD has no body
+	h.taken = method != http.MethodHead && h.takes(method, path, query) // an answer to HEAD has no body
 	return h.taken
 }
 
@@ -114,7 +117,7 @@ func (h *head) parseFields(lines []byte) bool {
 	var given uint // kinds, a bit each
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n')
-		if end < 1 || lines[end-1] != '\r' || h.count == maxLines {
+		if end < 1 || lines[end-1] != '\r' || h.count == MaxLines {
 			return false
 		}
 		f := h.parseField(lines[:end-1])
@@ -193,7 +196,7 @@ func (h *head) apply(f *field) {
 }
 
 // fill puts the fields into header, which is empty, as net/http does: all but Host. values is memory for them.
-func (h *head) fill(header http.Header, values *[maxLines]string) {
+func (h *head) fill(header http.Header, values *[MaxLines]string) {
 	for i := range h.fields[:h.count] {
 		f := &h.fields[i]
 		switch before := header[f.key]; {
