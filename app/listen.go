@@ -120,7 +120,7 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 	inherited := l != nil
 	if !inherited {
 		var err error
-		if l, err = net.Listen("tcp", addr); err != nil {
+		if l, err = listenTCP(addr); err != nil {
 			return nil, ListenError(setting, addr, err)
 		}
 	} else if _, port, err := net.SplitHostPort(addr); err != nil || port != strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {

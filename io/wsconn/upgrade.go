@@ -26,6 +26,10 @@ type Options struct {
 	// MaxPayload is the largest message accepted from a client, in bytes, all
 	// fragments together. A larger one closes with 1009. Zero means 1,000,000.
 	MaxPayload int64
+	// KeepPayload is the largest buffer, in bytes, for messages cut by the end of a
+	// read that is kept for the next one of them, of any connection. Zero means 4 KiB: the
+	// next one may need a byte only. More is for few connections with much to say.
+	KeepPayload int
 	// QueueBytes limits what waits to be written to one connection. Zero means
 	// 1 MiB.
 	QueueBytes int
@@ -73,10 +77,11 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	if o.Poller == nil {
 		return nil, errors.New("websocket upgrader: no poller")
 	}
-	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
+	if o.MaxPayload < 0 || o.KeepPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
 		return nil, errors.New("websocket upgrader: negative limit")
 	}
 	setDefault(&o.MaxPayload, 1_000_000)
+	setDefault(&o.KeepPayload, 4<<10)
 	setDefault(&o.QueueBytes, 1<<20)
 	setDefault(&o.QueueMessages, 1000)
 	setDefault(&o.WriteTimeout, 30*time.Second)
@@ -86,7 +91,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	u := &Upgrader{o: o}
-	u.dec.max = o.MaxPayload
+	u.dec.max, u.dec.keep = o.MaxPayload, o.KeepPayload
 	u.joins.New = func() any {
 		b := make([]byte, 0, joinSize)
 		return &b
