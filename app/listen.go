@@ -63,10 +63,10 @@ func (a *App) Start() error {
 		a.schedules.Start(a.api.PushScheduled)
 	}
 	a.startCluster()
-	if err := a.public.shorten(fastpath.Options{Takes: a.handshake, Upgrades: true}); err != nil {
+	if err := a.public.shorten(fastpath.Options{Upgrades: a.handshake}); err != nil {
 		return err
 	}
-	if err := a.push.shorten(fastpath.Options{Takes: frequent}); err != nil {
+	if err := a.push.shorten(fastpath.Options{Takes: api.Frequent}); err != nil {
 		return err
 	}
 	for _, e := range []*endpoint{a.public, a.push} {
@@ -166,12 +166,9 @@ func (e *endpoint) shorten(o fastpath.Options) error {
 	return nil
 }
 
-// frequent says which requests most of those to the push port are like.
-func frequent(method, path, _ string) bool { return api.Frequent(method, path) }
-
-// handshake says which requests Socket.IO clients begin a WebSocket with.
-func (a *App) handshake(method, path, query string) bool {
-	return method == http.MethodGet && path == a.cfg.SocketIO.Path && strings.Contains(query, "transport=websocket")
+// handshake says which requests for a WebSocket are those of Socket.IO clients.
+func (a *App) handshake(path, query string) bool {
+	return path == a.cfg.SocketIO.Path && strings.Contains(query, "transport=websocket")
 }
 
 // serve serves e until it is shut down; an earlier end is reported through Err.

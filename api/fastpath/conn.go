@@ -46,10 +46,9 @@ type conn struct {
 
 // newConn returns a conn to be used for one connection after the other.
 func newConn(l *Listener) *conn {
-	c := &conn{listener: l, reader: http1.NewReader(l.takes)}
-	if l.upgrades {
-		c.reader.TakeUpgrades()
-	}
+	c := &conn{listener: l}
+	c.reader = http1.NewReader(func(method, path, _ string) bool { return l.takes != nil && l.takes(method, path) })
+	c.reader.TakeUpgrades(l.upgrades)
 	c.response = response{http1.NewResponse(&l.stopping), c}
 	c.renew()
 	return c

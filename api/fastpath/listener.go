@@ -27,12 +27,12 @@ type Options struct {
 	// to less than 8 KB. Required.
 	Server *http.Server
 
-	// Takes says which requests are taken. Required.
-	Takes func(method, path, query string) bool
+	// Takes says which requests are taken that ask for no WebSocket. Nil: none.
+	Takes func(method, path string) bool
 
-	// Upgrades has those of them taken too that ask for a WebSocket. Their handlers can hijack the connection, or, without the buffers
-	// that go with that, call the method Takeover of the ResponseWriter; and they may keep the Header.
-	Upgrades bool
+	// Upgrades says which are that ask for one. Their handlers can hijack the connection, or, without the buffers
+	// that go with that, call the method Takeover of the ResponseWriter; and they may keep the Header. Nil: none.
+	Upgrades func(path, query string) bool
 }
 
 // Listener is a net.Listener for an http.Server, which gets the connections that are not, or no longer, served here.
@@ -40,8 +40,8 @@ type Listener struct {
 	// static
 	inner    net.Listener
 	server   *http.Server
-	takes    func(method, path, query string) bool
-	upgrades bool
+	takes    func(method, path string) bool
+	upgrades func(path, query string) bool
 	handed   chan net.Conn
 	failed   chan error
 	closing  chan struct{} // closed by Close
@@ -61,8 +61,8 @@ type Listener struct {
 // New returns a Listener. The caller must call Close, as [http.Server.Shutdown] does, and then Wait.
 func New(o Options) (*Listener, error) {
 	switch {
-	case o.Listener == nil || o.Server == nil || o.Server.Handler == nil || o.Takes == nil:
-		return nil, errors.New("fastpath: Listener, Server, its Handler and Takes are required")
+	case o.Listener == nil || o.Server == nil || o.Server.Handler == nil || o.Takes == nil && o.Upgrades == nil:
+		return nil, errors.New("fastpath: Listener, Server, its Handler, and Takes or Upgrades are required")
 	case o.Server.ReadTimeout != 0 || o.Server.WriteTimeout != 0 || o.Server.BaseContext != nil || o.Server.ConnContext != nil:
 		return nil, errors.New("fastpath: the server must have no ReadTimeout, WriteTimeout, BaseContext or ConnContext")
 	case o.Server.MaxHeaderBytes != 0 && o.Server.MaxHeaderBytes < bufferSize:

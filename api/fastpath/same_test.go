@@ -259,8 +259,8 @@ func FuzzSame(f *testing.F) {
 	}
 	ours, theirs := open(f, true, mirror), open(f, false, mirror)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		reader := http1.NewReader(takes)
-		reader.TakeUpgrades()
+		reader := http1.NewReader(func(method, path, _ string) bool { return takes(method, path) })
+		reader.TakeUpgrades(takesUpgrade)
 		if len(raw) > bufferSize || reader.Parse(raw, bufferSize) != http1.Whole {
 			return
 		}

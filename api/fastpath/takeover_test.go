@@ -51,6 +51,7 @@ func unusual() map[string]string {
 		"chunked":             crlf(get, host, connection, upgrade, "Transfer-Encoding: chunked", "", "0", "", ""),
 		"HTTP/1.0":            crlf("GET / HTTP/1.0", host, connection, upgrade, "", ""),
 		"another path":        crlf("GET /ws HTTP/1.1", host, connection, upgrade, "", ""),
+		"another query":       crlf("GET /?poll HTTP/1.1", host, connection, upgrade, "", ""),
 		"cut in the head":     crlf(get, host, connection),
 		"Expect":              crlf(get, host, connection, upgrade, "Expect: 100-continue", "", ""),
 		"head too large":      crlf(get, host, connection, upgrade, "A: "+strings.Repeat("x", bufferSize), "", ""),
@@ -193,6 +194,35 @@ func TestTakeoverWatched(t *testing.T) {
 	}
 	if got, err := io.ReadAll(c); err != nil || string(got) != "abcdef" {
 		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestOnlyUpgrades takes requests for a WebSocket alone: others of the same path go to net/http.
+func TestOnlyUpgrades(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &port{addr: l.Addr().String(), ended: make(chan error, 1), server: &http.Server{Handler: switcher(t, false)}}
+	p.server.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			p.handed.Add(1)
+		}
+	}
+	if p.fast, err = New(Options{Listener: l, Server: p.server, Upgrades: takesUpgrade}); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.ended <- p.server.Serve(p.fast) }()
+	for i, raw := range []string{upgrades()["least"], crlf("GET / HTTP/1.1", "Host: a", "", ""), push} {
+		if got := p.exchange(t, raw); !strings.HasPrefix(got, "HTTP/1.1 ") {
+			t.Errorf("%q is answered with %q", raw, got)
+		}
+		if n := p.handed.Load(); n != int32(i) {
+			t.Errorf("%d connections went to net/http, want %d", n, i)
+		}
+	}
+	if err := p.stop(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

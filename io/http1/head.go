@@ -52,12 +52,13 @@ type field struct {
 // nothing is allocated.
 type head struct {
 	takes    func(method, path, query string) bool
-	upgrades bool // requests for a WebSocket are understood
+	upgrades func(path, query string) bool // which requests for a WebSocket are taken; nil: none
 
 	// of the request line
 	line, method, target string
 	url                  url.URL
-	taken                bool
+	taken                bool // unless it asks for a WebSocket
+	upgradable           bool // if it does
 
 	fields []field // by position
 	count  int     // of them, in the latest head
@@ -101,12 +102,12 @@ func (h *head) parse(b []byte, room int) (n int, v Verdict) {
 	return n, Whole
 }
 
-// parseLine reads a request line and reports whether the request is taken.
+// parseLine reads a request line and reports whether the request can be taken.
 func (h *head) parseLine(line []byte) bool {
 	if string(line) == h.line {
-		return h.taken
+		return h.taken || h.upgradable
 	}
-	h.line, h.taken = string(line), false
+	h.line, h.taken, h.upgradable = string(line), false, false
 	method, rest, _ := strings.Cut(h.line, " ")
 	target, version, _ := strings.Cut(rest, " ")
 	path, query, hasQuery := strings.Cut(target, "?")
@@ -116,7 +117,8 @@ func (h *head) parseLine(line []byte) bool {
 	h.method, h.target = method, target
 	h.url = url.URL{Path: path, RawQuery: query}
 	h.taken = method != http.MethodHead && h.takes(method, path, query) // an answer to HEAD has no body
-	return h.taken
+	h.upgradable = method == http.MethodGet && h.upgrades != nil && h.upgrades(path, query)
+	return h.taken || h.upgradable
 }
 
 // parseFields reads lines, each with its end, and reports whether they are understood.
@@ -141,7 +143,8 @@ func (h *head) parseFields(lines []byte) bool {
 	return given&(1<<hostField) != 0 && h.connects(given)
 }
 
-// connects reports whether the kinds of fields that are given, a bit each, agree on what becomes of the connection.
+// connects reports whether the kinds of fields that are given, a bit each, agree on what becomes of the connection, and whether that
+// is wanted.
 func (h *head) connects(given uint) bool {
 	const (
 		lasting = 1<<closeField | 1<<keepAliveField | 1<<upgradesField // of which there is one
@@ -150,8 +153,10 @@ func (h *head) connects(given uint) bool {
 	if bits.OnesCount(given&lasting) > 1 || given&upgrade != 0 && given&upgrade != upgrade {
 		return false
 	}
-	h.upgrade = given&upgrade != 0
-	return !h.upgrade || h.upgrades && h.method == http.MethodGet && given&(1<<lengthField) == 0
+	if h.upgrade = given&upgrade != 0; h.upgrade {
+		return h.upgradable && given&(1<<lengthField) == 0
+	}
+	return h.taken
 }
 
 // parseField reads the next line.

@@ -15,13 +15,13 @@ type Reader struct {
 	request http.Request
 }
 
-// NewReader returns a Reader of the requests that takes wants; all others are [Foreign] to it.
+// NewReader returns a Reader of the requests that takes wants, which ask for no WebSocket; all others are [Foreign] to it.
 func NewReader(takes func(method, path, query string) bool) *Reader {
 	return &Reader{head: head{takes: takes}, header: make(http.Header)}
 }
 
-// TakeUpgrades has the requests understood that ask for a WebSocket, too.
-func (r *Reader) TakeUpgrades() { r.head.upgrades = true }
+// TakeUpgrades has the requests for a WebSocket taken, too, that wants wants.
+func (r *Reader) TakeUpgrades(wants func(path, query string) bool) { r.head.upgrades = wants }
 
 // Parse reads what has come, for which there are room bytes in all. With [Whole] it is a request, whose body is a part of b.
 func (r *Reader) Parse(b []byte, room int) Verdict {

@@ -2,8 +2,9 @@
 // holds no buffer for a connection while it is idle.
 //
 // A plain TCP or Unix connection costs one goroutine, parked without a buffer,
-// which leaves most calls of the handler to a few that are kept for that; every other kind (TLS, wrappers) is read by a goroutine that blocks with a
-// small buffer of its own.
+// which leaves most calls of the handler to a few that are kept for that; every
+// other kind (TLS, wrappers) is read by a goroutine that blocks with a small
+// buffer of its own.
 package netpoll
 
 import (
