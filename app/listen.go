@@ -20,6 +20,7 @@ import (
 	"crier/api/fastpath"
 	"crier/configs"
 	"crier/fallback"
+	"crier/io/httpconn"
 	"crier/web"
 )
 
@@ -34,6 +35,7 @@ type endpoint struct {
 	newcomers   *newcomers
 	door        *doorkeeper        // nil: nobody is turned away
 	fast        *fastpath.Listener // nil: net/http has all connections
+	keeper      *httpconn.Server   // of those on which clients poll; nil: net/http has these too
 	serving     sync.WaitGroup
 }
 
@@ -58,6 +60,9 @@ func (a *App) Start() error {
 	}
 	a.site.Store(site)
 	a.public.server.Handler = a.passage.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	if err := a.keepPolls(); err != nil {
+		return err
+	}
 	a.advertise()
 	if a.schedules != nil {
 		a.schedules.Start(a.api.PushScheduled)
@@ -187,6 +192,14 @@ func (a *App) serve(e *endpoint) {
 			a.failed <- fmt.Errorf("the %s port stopped listening: %w", e.name, err)
 		}
 	})
+	if e.keeper == nil {
+		return
+	}
+	e.serving.Go(func() {
+		if err := e.server.Serve(e.keeper); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			a.log.Error("connections of clients that poll are not taken back", "error", err)
+		}
+	})
 }
 
 // addr is the bound address.
@@ -224,6 +237,9 @@ func (e *endpoint) shutdown(ctx context.Context) error {
 	}
 	if e.fast != nil {
 		err = errors.Join(err, e.fast.Wait(ctx))
+	}
+	if e.keeper != nil {
+		e.keeper.Wait(ctx)
 	}
 	e.serving.Wait()
 	return err

@@ -153,8 +153,11 @@ func (p *passage) foreign(r *http.Request) string {
 }
 
 // sessionOf is the session id in the query, as all clients write it.
-func sessionOf(r *http.Request) string {
-	for one := range strings.SplitSeq(r.URL.RawQuery, "&") {
+func sessionOf(r *http.Request) string { return sessionIn(r.URL.RawQuery) }
+
+// sessionIn is the same of a query.
+func sessionIn(query string) string {
+	for one := range strings.SplitSeq(query, "&") {
 		if id, found := strings.CutPrefix(one, "sid="); found {
 			return id
 		}

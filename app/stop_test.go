@@ -36,7 +36,7 @@ func (p *program) poll() <-chan string {
 	}
 	told := make(chan string, 1)
 	go func() { told <- p.get(address) }()
-	await(p.t, "a GET that waits", func() bool { return running("(*polling).servePoll") })
+	await(p.t, "a GET that waits", func() bool { return p.public.keeper.Stats().Waiting > 0 })
 	return told
 }
 

@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"bytes"
 	"net/http"
 	"slices"
 	"sync"
@@ -61,6 +62,11 @@ func (b *body) Send(piece []byte, messages int) error {
 	b.waiting.messages += messages
 	b.wakeUp()
 	return nil
+}
+
+// SendCopy implements [stream].
+func (b *body) SendCopy(piece []byte, messages int) error {
+	return b.Send(bytes.Clone(piece), messages)
 }
 
 // Writable implements [stream].

@@ -40,9 +40,9 @@ type Client struct {
 // A line is how a client is reached. Its methods never block, and may be called
 // by many goroutines at once, also after the end.
 type line interface {
-	// send takes w, or returns errFull, [hub.ErrSlow] for what is volatile and
+	// send takes p, or returns errFull, [hub.ErrSlow] for what is volatile and
 	// cannot leave now, or [hub.ErrGone].
-	send(w *wire, volatile bool) error
+	send(p placed, volatile bool) error
 	// kind is the name of the transport.
 	kind() string
 	// hears reports whether the client can say something.
@@ -104,15 +104,15 @@ func (c *Client) transmit(w *wire, m *hub.Message) error {
 	if c.tracked {
 		return c.deliverInOrder(w, m)
 	}
-	return c.send(w, m.Volatile)
+	return c.send(placed{wire: w}, m.Volatile)
 }
 
-// send sends w. Who is too far behind is disconnected.
-func (c *Client) send(w *wire, volatile bool) error {
-	if w.err != nil {
-		return w.err
+// send sends p. Who is too far behind is disconnected.
+func (c *Client) send(p placed, volatile bool) error {
+	if p.err != nil {
+		return p.err
 	}
-	err := c.line.send(w, volatile)
+	err := c.line.send(p, volatile)
 	if errors.Is(err, errFull) {
 		c.server.slow.Add(1)
 		c.line.close(TooSlow)
@@ -123,7 +123,7 @@ func (c *Client) send(w *wire, volatile bool) error {
 
 // say sends what is no message. Who does not get it has gone.
 func (c *Client) say(w *wire) {
-	if err := c.send(w, false); err != nil {
+	if err := c.send(placed{wire: w}, false); err != nil {
 		c.server.log.Debug("a client was not answered", "error", err)
 	}
 }

@@ -241,7 +241,7 @@ func (l *comet) armLocked() {
 }
 
 // send implements [line].
-func (l *comet) send(w *wire, volatile bool) error {
+func (l *comet) send(p placed, volatile bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
@@ -250,7 +250,7 @@ func (l *comet) send(w *wire, volatile bool) error {
 	case volatile && l.poll == nil:
 		return hub.ErrSlow
 	}
-	if err := l.box.add(w, &l.client.server.o); err != nil {
+	if err := l.box.add(p.own(), &l.client.server.o); err != nil {
 		return err
 	}
 	l.poll.answer()

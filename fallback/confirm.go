@@ -3,22 +3,11 @@ package fallback
 import (
 	"hash/maphash"
 	"net/http"
-
-	"crier/io/engineio"
 )
-
-// answer is what a GET was answered with. It is kept until the next one: a GET that repeats the timestamp of the last one is
-// that one again, sent by a browser whose connection broke, and gets the same answer. A new one says that the last has
-// reached the client.
-type answer struct {
-	stamp   uint64
-	payload []byte
-	framing engineio.Framing
-}
 
 // stampOf returns what tells one GET of a client from the next, its timestamp t; 0 if there is none.
 func (l *limits) stampOf(r *http.Request) uint64 {
-	t := r.URL.Query().Get("t")
+	t := queryValue(r, "t")
 	if t == "" {
 		return 0
 	}

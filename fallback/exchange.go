@@ -31,10 +31,24 @@ type exchange interface {
 // exchangeOf tells by the query, as the clients say it: j is the index of a
 // JSONP callback. [engineio.Server] has refused what is no number.
 func exchangeOf(r *http.Request) exchange {
-	if index, err := strconv.ParseUint(r.URL.Query().Get("j"), 10, 32); err == nil {
+	if index, err := strconv.ParseUint(queryValue(r, "j"), 10, 32); err == nil {
 		return jsonp{index: index}
 	}
 	return xhr{}
+}
+
+// queryValue is the first value of that name in the query, which all clients write without escapes: then the query, which
+// [engineio.Server] has parsed, need not be parsed again.
+func queryValue(r *http.Request, name string) string {
+	if strings.ContainsAny(r.URL.RawQuery, "%+;") {
+		return r.URL.Query().Get(name)
+	}
+	for one := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		if key, value, _ := strings.Cut(one, "="); key == name {
+			return value
+		}
+	}
+	return ""
 }
 
 // xhr carries payloads as they are.

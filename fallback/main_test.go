@@ -20,6 +20,9 @@ import (
 
 	"crier/fallback"
 	"crier/io/engineio"
+	"crier/io/httpconn"
+	"crier/io/netpoll"
+	"crier/io/wsconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -154,7 +157,8 @@ func newRigFor(t testing.TB, tcp bool, o engineio.Options, h engineio.Handler) *
 	return r
 }
 
-// serve has h answer requests, on TCP if tcp, else without sockets, and returns who can make them.
+// serve has h answer requests, on TCP and by a server of httpconn if tcp, else without sockets and by net/http alone, and returns
+// who can make them.
 func serve(t testing.TB, tcp bool, h http.Handler) (dial func() (net.Conn, error), client *http.Client) {
 	t.Helper()
 	n := &network{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -172,16 +176,48 @@ func serve(t testing.TB, tcp bool, h http.Handler) (dial func() (net.Conn, error
 		MaxIdleConnsPerHost: 100,
 	}}
 	web := &http.Server{Handler: h}
-	served := make(chan error, 1)
-	go func() { served <- web.Serve(l) }()
+	var served sync.WaitGroup
+	listeners := []net.Listener{l}
+	if tcp {
+		listeners = append(listeners, keep(t, web))
+	}
+	for _, l := range listeners {
+		served.Go(func() { web.Serve(l) }) // until the end
+	}
 	t.Cleanup(func() {
 		if err := web.Close(); err != nil {
 			t.Error(err)
 		}
-		<-served
+		served.Wait()
 		client.CloseIdleConnections()
 	})
 	return dial, client
+}
+
+// keep has connections on which clients poll kept by a server of httpconn.
+func keep(t testing.TB, web *http.Server) *httpconn.Server {
+	t.Helper()
+	poller := netpoll.New(netpoll.Options{})
+	u, err := wsconn.NewUpgrader(wsconn.Options{Poller: poller})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keeper, err := httpconn.New(httpconn.Options{Upgrader: u, Server: web, Takes: func(_, path, query string) bool {
+		return path == "/comet" || strings.Contains(query, "transport=polling") && strings.Contains(query, "sid=")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web.Handler = keeper.Around(web.Handler)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		keeper.Wait(ctx)
+		if err := poller.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return keeper
 }
 
 func closeServer(t testing.TB, srv *engineio.Server) {

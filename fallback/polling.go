@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"crier/io/engineio"
+	"crier/io/httpconn"
 )
 
 const (
@@ -61,15 +62,17 @@ type polling struct {
 
 	mu     sync.Mutex
 	queue  []*engineio.Prepared
-	bytes  int           // of queue
-	count  int           // packets of queue
-	poll   chan struct{} // a GET waits; closed to wake it
-	get    bool          // a GET has come and not yet taken what it answers
-	nudged bool          // wake the GET with a noop if there is nothing else
-	post   bool          // a POST is being read
-	ending bool          // the next answer ends with a close packet
-	left   bool          // the client has sent a close packet: it needs none
-	moved  bool          // the session goes on elsewhere
+	bytes  int               // of queue
+	count  int               // packets of queue
+	poll   *httpconn.Waiting // the GET that waits
+	x      exchange          // of it
+	stamp  uint64            // of it
+	get    bool              // a GET has come and has no answer yet
+	nudged bool              // wake the GET with a noop if there is nothing else
+	post   bool              // a POST is being read
+	ending bool              // the next answer ends with a close packet
+	left   bool              // the client has sent a close packet: it needs none
+	moved  bool              // the session goes on elsewhere
 	ended  bool
 	last   *answer // to the last GET; nil again from the next one on
 	polled int32   // calls of Confirm that wait for the last answer to arrive
@@ -91,7 +94,7 @@ func (t *polling) Send(p *engineio.Prepared) error {
 	t.queue = append(t.queue, p)
 	t.bytes += p.Size()
 	t.count += p.Packets()
-	t.wakeLocked()
+	t.answerLocked()
 	return nil
 }
 
@@ -108,7 +111,7 @@ func (t *polling) Nudge() {
 	defer t.mu.Unlock()
 	if t.poll != nil {
 		t.nudged = true
-		t.wakeLocked()
+		t.answerLocked()
 	}
 }
 
@@ -121,7 +124,7 @@ func (t *polling) Handover() (unsent []*engineio.Prepared, unconfirmed int, ok b
 	}
 	unsent, _ = t.takeLocked(0)
 	t.ended, t.moved, t.last = true, true, nil
-	t.wakeLocked()
+	t.answerLocked()
 	return unsent, int(t.queued), true
 }
 
@@ -132,7 +135,7 @@ func (t *polling) Close() bool {
 	defer t.mu.Unlock()
 	t.ending = true
 	waiting := t.poll != nil
-	t.wakeLocked()
+	t.answerLocked()
 	return waiting
 }
 
@@ -142,14 +145,7 @@ func (t *polling) Abort() {
 	defer t.mu.Unlock()
 	t.ended, t.ending, t.last = true, true, nil
 	t.queue, t.bytes, t.count = nil, 0, 0
-	t.wakeLocked()
-}
-
-func (t *polling) wakeLocked() {
-	if t.poll != nil {
-		close(t.poll)
-		t.poll = nil
-	}
+	t.answerLocked()
 }
 
 // takeLocked empties the queue, or takes at most so many packets of it if most
@@ -200,103 +196,54 @@ func (t *polling) servePoll(w http.ResponseWriter, r *http.Request, x exchange) 
 		return
 	}
 	if again != nil {
-		t.write(w, x, again, false)
+		if err := again.write(w, x); err != nil {
+			t.fail(engineio.TransportError)
+		}
 		return
 	}
 	if confirmed > 0 {
 		t.session.Arrived(t, confirmed)
 	}
-	if woken := t.wait(); woken != nil {
-		select {
-		case <-woken:
-		case <-r.Context().Done(): // the client has gone
-			t.fail(engineio.TransportError)
-			return
-		}
-	}
-	body, last := t.payload(x, stamp)
-	switch {
-	case body == nil:
-		engineio.WriteError(w, &engineio.RequestError{
-			Code: engineio.BadRequest, Detail: "the session has moved to a WebSocket",
-		})
-		return
-	case len(body.payload) == 0: // the last one to a client that has to find the session gone
-		t.session.Finished()
-		engineio.WriteError(w, &engineio.RequestError{Code: engineio.UnknownSession, Detail: "it has ended"})
+	if t.idle() {
+		p := httpconn.Park(w, r, t)
+		t.wait(p, x, stamp)
+		p.Wait()
 		return
 	}
-	t.write(w, x, body, last)
-}
-
-// write sends an answer; last means that it closes the session.
-func (t *polling) write(w http.ResponseWriter, x exchange, a *answer, last bool) {
-	err := writeAnswer(w, x.answer(w.Header(), a.payload, a.framing))
-	switch {
-	case last:
-		t.session.Finished()
-	case err != nil:
+	t.mu.Lock()
+	re := t.replyLocked(x, stamp)
+	t.mu.Unlock()
+	if err := re.write(w, x); err != nil && !re.last {
 		t.fail(engineio.TransportError)
 	}
+	if re.last {
+		t.session.Finished()
+	}
 }
 
-// wait has the GET wait. It returns nil if there is something to send already.
-func (t *polling) wait() (woken chan struct{}) {
+// idle reports whether there is nothing to send.
+func (t *polling) idle() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.queue) > 0 || t.ending || t.ended {
-		return nil
-	}
-	t.poll = make(chan struct{})
-	return t.poll
+	return len(t.queue) == 0 && !t.ending && !t.ended
 }
 
-// payload encodes what is queued, for x and a GET with that stamp; nil if the
-// session has moved to another transport. last means that it closes the session.
-func (t *polling) payload(x exchange, stamp uint64) (a *answer, last bool) {
+// wait has a GET wait for something to send, which there may be by now.
+func (t *polling) wait(p *httpconn.Waiting, x exchange, stamp uint64) {
 	t.mu.Lock()
-	size := t.bytes
-	queue, binary := t.takeLocked(t.session.MaxPackets())
-	size -= t.bytes
-	if t.ending && len(t.queue) == 0 {
-		last, t.ended = true, true
-	}
-	nudged, left, moved := t.nudged, t.left, t.moved
-	t.nudged = false
-	if len(t.queue) == 0 {
-		t.polled += t.queued
-		t.queued = 0
+	t.poll, t.x, t.stamp = p, x, stamp
+	over := t.ending || t.ended
+	if over || len(t.queue) > 0 {
+		t.answerLocked()
 	}
 	t.mu.Unlock()
-	if moved {
-		return nil, false
+	if over {
+		t.session.Finished()
 	}
-
-	framing := x.framing(t.session, binary, size)
-	body := make([]byte, 0, size+16*len(queue)+16)
-	for _, p := range queue {
-		if framing == engineio.FramingV4 && len(body) > 0 {
-			body = append(body, engineio.Separator)
-		}
-		body = append(body, p.Payload(framing)...)
-	}
-	switch {
-	case last && !left && t.session.BreaksOff(): // it is not told
-	case last && !left:
-		body = engineio.AppendPayload(body, framing, closing)
-	case (last || nudged) && len(body) == 0: // an answer needs a packet
-		body = engineio.AppendPayload(body, framing, noop)
-	}
-	a = &answer{stamp, body, framing}
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.get = false // not before there is an answer: a GET that comes now is the next one
-	if !t.ended {
-		t.last = a
-	}
-	return a, last
 }
+
+// Gone implements [httpconn.Owner].
+func (t *polling) Gone(*httpconn.Waiting) { t.fail(engineio.TransportError) }
 
 // servePost takes the packets of a POST.
 func (t *polling) servePost(w http.ResponseWriter, r *http.Request, x exchange) {
@@ -346,6 +293,7 @@ func (t *polling) servePost(w http.ResponseWriter, r *http.Request, x exchange) 
 		return
 	}
 	t.endPost()
+	httpconn.Take(w)
 	// text/html: some browsers offer text/plain as a download (Node server).
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Content-Length", "2")

@@ -16,20 +16,19 @@ type position struct {
 	offset string // of the last one in the hub; "" if nothing of that is kept
 }
 
-func (p position) String() string {
-	text := p.pid + "." + strconv.FormatUint(p.count, 10)
-	if p.offset != "" {
-		text += "." + p.offset
-	}
-	return text
-}
+func (p position) String() string { return string(p.appendID(nil, "")) }
 
-// id is the id of the event that brings the client there.
-func (p position) id(message string) string {
-	if message == "" {
-		return p.String()
+// appendID appends the id of the event that brings the client there.
+func (p position) appendID(dst []byte, message string) []byte {
+	dst = append(append(dst, p.pid...), '.')
+	dst = strconv.AppendUint(dst, p.count, 10)
+	if p.offset != "" {
+		dst = append(append(dst, '.'), p.offset...)
 	}
-	return p.String() + ":" + message
+	if message != "" {
+		dst = append(append(dst, ':'), message...)
+	}
+	return dst
 }
 
 // parsePosition reads a position, or an id that has one. What is none is the zero position.

@@ -76,10 +76,10 @@ func (c *Client) begin(b hub.Beginning, at position, hello *wire) error {
 	c.pid, c.offset = b.PID, b.Offset
 	var list []*wire
 	if hello != nil && !c.cursor {
-		list = append(list, c.placed(hello, b.Offset, at.count+1))
+		list = append(list, c.placed(hello, b.Offset, at.count+1).own())
 	}
 	for _, m := range b.Missed {
-		list = append(list, c.placed(c.server.wireOf(m), m.Offset(), at.count+uint64(len(list))+1))
+		list = append(list, c.placed(c.server.wireOf(m), m.Offset(), at.count+uint64(len(list))+1).own())
 	}
 	if err := c.line.begin(position{c.pid, at.count, cmp.Or(at.offset, b.Offset)}, list); errors.Is(err, errFull) {
 		c.line.close(TooSlow)
@@ -89,13 +89,12 @@ func (c *Client) begin(b hub.Beginning, at position, hello *wire) error {
 	return nil // the end shows at the line, and what is missed is not lost with it
 }
 
-// placed is w as it is sent to a client that can come back, the message of that number: only it has these ids.
-func (c *Client) placed(w *wire, offset string, number uint64) *wire {
-	one := &wire{id: w.id, event: w.event, args: w.args, ack: w.ack, err: w.err, offset: offset}
-	if !c.cursor {
-		one.id = position{c.pid, number, offset}.id(w.id)
+// placed is w as it is sent to a client that can come back, the message of that number.
+func (c *Client) placed(w *wire, offset string, number uint64) placed {
+	if c.cursor {
+		return placed{w, position{offset: offset}}
 	}
-	return one
+	return placed{w, position{c.pid, number, offset}}
 }
 
 // deliverInOrder is Deliver for a client that can come back: its offset must never go back.
@@ -137,7 +136,7 @@ func (c *Client) Drop() {
 func (c *Client) SendBack() { c.line.close(sentBack) }
 
 // Tell sends the client a message that is for nobody else and that no push brings.
-func (c *Client) Tell(m *hub.Message) error { return c.send(c.server.wireOf(m), false) }
+func (c *Client) Tell(m *hub.Message) error { return c.send(placed{wire: c.server.wireOf(m)}, false) }
 
 // ended reports whether the client has gone.
 func (c *Client) ended() bool {

@@ -106,6 +106,7 @@ type Server struct {
 	log     *slog.Logger
 	wheel   *wsconn.Wheel
 	start   time.Time // zero of the clients' paces
+	pieces  sync.Pool // *[]byte that a message is put together in
 
 	questions atomic.Uint64
 	slow      atomic.Uint64
@@ -132,14 +133,16 @@ func New(o Options) (*Server, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		o: o, hub: o.Hub, handler: o.Handler, log: o.Logger,
 		wheel:   wsconn.NewWheel(0, 0),
 		start:   time.Now(),
 		clients: make(map[*Client]struct{}),
 		comets:  make(map[string]*comet),
 		socks:   make(map[string]*sockSession),
-	}, nil
+	}
+	s.pieces.New = func() any { return new([]byte) }
+	return s, nil
 }
 
 // Serves reports whether a path is one of the server's.

@@ -285,7 +285,8 @@ func (l *sockSession) endSend() {
 }
 
 // send implements [line].
-func (l *sockSession) send(w *wire, volatile bool) error {
+func (l *sockSession) send(p placed, volatile bool) error {
+	w := p.own()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	one := l.stream

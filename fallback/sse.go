@@ -80,15 +80,26 @@ func (l *events) note(format string, args ...any) {
 }
 
 // send implements [line].
-func (l *events) send(w *wire, volatile bool) error {
+func (l *events) send(p placed, volatile bool) error {
 	if volatile && !l.out.Writable() {
 		return hub.ErrSlow
 	}
-	err := sendError(l.out.Send(w.form(formEvent), 1))
+	err := l.write(p)
 	if err == nil {
 		l.sent.Add(1)
 	}
 	return err
+}
+
+// write writes one message. Most clients can come back, so each has ids of its own.
+func (l *events) write(p placed) error {
+	if p.at.pid == "" {
+		return sendError(l.out.Send(p.form(formEvent), 1))
+	}
+	piece := l.client.server.pieces.Get().(*[]byte)
+	defer l.client.server.pieces.Put(piece)
+	*piece = p.appendEvent((*piece)[:0])
+	return sendError(l.out.SendCopy(*piece, 1))
 }
 
 func (*events) kind() string { return "sse" }

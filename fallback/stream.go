@@ -12,6 +12,7 @@ import (
 // errors of Send are those of package wsconn.
 type stream interface {
 	Send(piece []byte, messages int) error
+	SendCopy(piece []byte, messages int) error // of a piece that may change after it
 	Writable() bool
 	Close() // behind what waits already
 	Abort()
@@ -43,4 +44,4 @@ func (s *Server) newStream(w http.ResponseWriter, r *http.Request, ended func())
 // ownStream is a stream on a connection that has been taken over.
 type ownStream struct{ *wsconn.Stream }
 
-func (s ownStream) serve() { s.Start() }
+func (s ownStream) serve() { s.Start(nil) }

@@ -1,50 +1,72 @@
 package fallback
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"unsafe"
 
 	"crier/io/engineio"
+	"crier/io/httpconn"
 )
 
-// A GET that has been woken, but has not taken its answer yet, still is the
-// one GET that there may be.
-func TestOneGetAtATime(t *testing.T) {
-	tr := &polling{max: &limits{bytes: 100, messages: 10}}
-	_, _, ok := tr.begin(0)
-	woken := tr.wait()
-	if woken == nil || !ok || !tr.Writable() {
+// waitingGet is a transport on which a GET waits, and has the GET answered.
+func waitingGet(t *testing.T) (tr *polling, answered func() *httptest.ResponseRecorder) {
+	t.Helper()
+	tr = &polling{session: new(engineio.Session), max: &limits{bytes: 100, messages: 10}}
+	w := httptest.NewRecorder()
+	if _, _, ok := tr.begin(0); !ok || !tr.idle() {
 		t.Fatal("a GET does not wait")
 	}
-	if err := tr.Send(engineio.Prepare([]byte("x"), 1)); err != nil {
-		t.Fatal(err)
-	}
-	<-woken
-	if tr.Writable() {
-		t.Error("nobody waits any more")
-	}
-	if _, _, ok := tr.begin(0); ok {
-		t.Error("a second GET is let in")
+	p := httpconn.Park(w, httptest.NewRequest(http.MethodGet, "/", nil), tr)
+	tr.wait(p, xhr{}, 0)
+	return tr, func() *httptest.ResponseRecorder {
+		p.Wait()
+		return w
 	}
 }
 
-// What a handed-over transport was given and has not sent is returned once;
-// the GET that was to send it does not.
+// A GET has what it was waiting for before the next message comes.
+func TestOneMessageAnswersTheGet(t *testing.T) {
+	tr, answered := waitingGet(t)
+	if !tr.Writable() {
+		t.Fatal("a GET does not wait")
+	}
+	for _, text := range []string{"x", "y"} {
+		if err := tr.Send(engineio.Prepare([]byte(text), 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tr.Writable() {
+		t.Error("nobody waits any more")
+	}
+	if body := answered().Body.String(); !strings.HasSuffix(body, "x") {
+		t.Errorf("the GET is answered with %q", body)
+	}
+	if _, _, ok := tr.begin(1); !ok || tr.idle() {
+		t.Error("the next GET does not get the second")
+	}
+}
+
+// Of a transport that is handed over a GET that waits has nothing; what is queued is returned once.
 func TestHandoverTakesTheQueue(t *testing.T) {
-	tr := &polling{session: new(engineio.Session), max: &limits{bytes: 100, messages: 10}}
-	tr.begin(0)
-	woken := tr.wait()
+	tr, answered := waitingGet(t)
+	if unsent, _, ok := tr.Handover(); !ok || len(unsent) != 0 {
+		t.Fatalf("Handover = %v, %v", unsent, ok)
+	}
+	if w := answered(); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "moved") {
+		t.Errorf("the GET is answered with %d %q", w.Code, w.Body)
+	}
+
+	tr = &polling{session: new(engineio.Session), max: &limits{bytes: 100, messages: 10}}
 	p := engineio.Prepare([]byte("x"), 1)
 	if err := tr.Send(p); err != nil {
 		t.Fatal(err)
 	}
-	<-woken
 	unsent, _, ok := tr.Handover()
 	if !ok || len(unsent) != 1 || unsent[0] != p {
 		t.Fatalf("Handover = %v, %v", unsent, ok)
-	}
-	if body, last := tr.payload(xhr{}, 0); body != nil || last {
-		t.Errorf("the GET answers %q", body.payload)
 	}
 	if _, _, ok := tr.begin(0); ok || tr.beginPost() {
 		t.Error("a request is let in afterwards")
@@ -72,7 +94,7 @@ func TestHandoverWaitsForPosts(t *testing.T) {
 }
 
 func TestPollingSize(t *testing.T) {
-	if n := unsafe.Sizeof(polling{}); n > 96 {
+	if n := unsafe.Sizeof(polling{}); n > 120 {
 		t.Errorf("a polling transport has %d bytes", n)
 	}
 }

@@ -206,7 +206,8 @@ func TestCloseWhileUpgrading(t *testing.T) {
 		for range s.got { // until it ends
 			t.Error("the WebSocket got something")
 		}
-		wantAnswer(t, p.get(), http.StatusOK, "4last\x1e1")
+		wantAnswer(t, p.get(), http.StatusOK, "4last")
+		wantAnswer(t, p.get(), http.StatusOK, "1")
 		p.wantEnded(engineio.ForcedClose)
 	})
 }

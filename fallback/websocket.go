@@ -81,11 +81,11 @@ func subprotocol(r *http.Request) http.Header {
 }
 
 // send implements [line].
-func (l *socket) send(w *wire, volatile bool) error {
+func (l *socket) send(p placed, volatile bool) error {
 	if volatile && !l.conn.Writable() {
 		return hub.ErrSlow
 	}
-	return sendError(l.conn.Send(w.form(l.form()), 1))
+	return sendError(l.conn.Send(p.own().form(l.form()), 1))
 }
 
 // form is that of messages.

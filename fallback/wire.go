@@ -30,6 +30,7 @@ const (
 	formText      form = iota // JSON: {"id","event","args","ack"}
 	formFrame                 // a WebSocket frame of that
 	formEvent                 // a block of an event stream
+	formEventRest             // that without its id
 	formSockFrame             // SockJS: a WebSocket frame
 	formSockLine              // SockJS: a line of a stream, or of the answer to a poll
 	formSockEvent             // SockJS: a block of an event stream
@@ -110,7 +111,9 @@ func (w *wire) encode(f form) []byte {
 	case formFrame:
 		return wsconn.AppendText(nil, w.form(formText))
 	case formEvent:
-		return w.eventBlock()
+		return append(appendEventID(nil, w.id), w.form(formEventRest)...)
+	case formEventRest:
+		return w.eventRest()
 	case formSockFrame:
 		return wsconn.AppendText(nil, w.sockArray())
 	case formSockLine:
@@ -144,14 +147,17 @@ func (w *wire) text() []byte {
 	return append(text, '}')
 }
 
-// eventBlock is the message in an event stream (HTML Standard, section 9.2.5):
-// the data is the array of the arguments or, for new_msg with a string, that.
-func (w *wire) eventBlock() []byte {
-	var b []byte
-	if w.id != "" {
-		b = appendField(b, "id", oneLine(w.id))
+// appendEventID appends the id of a message in an event stream (HTML Standard, section 9.2.5), if it has one.
+func appendEventID(dst []byte, id string) []byte {
+	if id == "" {
+		return dst
 	}
-	b = appendField(b, "event", oneLine(w.event))
+	return appendField(dst, "id", oneLine(id))
+}
+
+// eventRest is the rest of it: the data is the array of the arguments or, for new_msg with a string, that.
+func (w *wire) eventRest() []byte {
+	b := appendField(nil, "event", oneLine(w.event))
 	b = appendData(b, w.eventData())
 	return append(b, '\n')
 }

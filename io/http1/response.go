@@ -118,6 +118,9 @@ func (w *Response) Write(p []byte) (int, error) {
 // SetReadDeadline does nothing, as the request has been read.
 func (w *Response) SetReadDeadline(time.Time) error { return nil }
 
+// SetWriteDeadline does nothing, as the answer is written later.
+func (w *Response) SetWriteDeadline(time.Time) error { return nil }
+
 // bodyless reports whether answers of the status have no body (RFC 9110, section 6.4.1).
 func (w *Response) bodyless() bool {
 	return w.status == http.StatusNoContent || w.status == http.StatusNotModified

@@ -178,7 +178,11 @@ func (c *Conn) closeSocket() error {
 // finish ends the connection; err is what Closed gets.
 func (c *Conn) finish(err error) {
 	defer c.poller.remove(c)
-	if c.state.Or(closed)&closed == 0 {
+	before := c.state.Or(closed)
+	if errors.Is(err, ErrDetached) {
+		return
+	}
+	if before&closed == 0 {
 		if cerr := c.closeSocket(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
 			err = errors.Join(err, cerr)
 		}

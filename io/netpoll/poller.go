@@ -34,6 +34,9 @@ var (
 	// ErrWouldBlock says that the kernel's send buffer is full, or that the
 	// connection has no non-blocking write at all.
 	ErrWouldBlock = errors.New("write would block")
+	// ErrDetached is what Data returns when it has given the connection to somebody
+	// else: the poller forgets it, does not close it, and does not call Closed.
+	ErrDetached = errors.New("connection was given away")
 	// ErrPollerClosed is returned by Add after Close.
 	ErrPollerClosed = errors.New("poller is closed")
 )
@@ -42,9 +45,10 @@ var (
 // at a time, from a goroutine of the poller.
 type Handler interface {
 	// Data gets bytes just read. The handler may change p, which is valid only
-	// during the call. An error closes the connection and is passed to Closed.
+	// during the call. An error closes the connection and is passed to Closed, but
+	// for ErrDetached.
 	Data(p []byte) error
-	// Closed is called exactly once, after the last Data: with io.EOF when the
+	// Closed is called exactly once, unless Data has detached the connection, after the last Data: with io.EOF when the
 	// peer ended the stream, net.ErrClosed after Close, os.ErrDeadlineExceeded
 	// (wrapped) after a read deadline, Data's own error, or a network error.
 	Closed(err error)

@@ -92,7 +92,7 @@ func (c *Conn) pong(payload []byte) {
 		c.mu.Unlock()
 		return
 	}
-	err := c.write(appendControl(nil, finPong, payload), 0)
+	err := c.write(appendControl(nil, finPong, payload), 0, false)
 	c.mu.Unlock()
 	if err != nil {
 		c.abort(err)

@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -54,6 +55,18 @@ func (o *output) Send(frames []byte, messages int) error {
 	if len(frames) == 0 {
 		return nil
 	}
+	return o.send(frames, messages, false)
+}
+
+// SendCopy is Send of what may change after it: what is kept is a copy.
+func (o *output) SendCopy(frames []byte, messages int) error {
+	if len(frames) == 0 {
+		return nil
+	}
+	return o.send(frames, messages, true)
+}
+
+func (o *output) send(frames []byte, messages int, changes bool) error {
 	o.mu.Lock()
 	if o.load() != open {
 		o.mu.Unlock()
@@ -65,10 +78,13 @@ func (o *output) Send(frames []byte, messages int) error {
 			o.up.queueFull.Add(1)
 			return ErrQueueFull
 		}
+		if changes {
+			frames = bytes.Clone(frames)
+		}
 		q.push(frames, messages)
 		return nil
 	}
-	err := o.write(o.unhold(frames), messages)
+	err := o.write(o.unhold(frames), messages, changes)
 	o.mu.Unlock()
 	if err != nil {
 		o.abort(err)
@@ -126,7 +142,7 @@ func (o *output) Uncork() {
 	if o.held() && o.load() == open {
 		messages := o.out.messages
 		if frames := o.unhold(nil); len(frames) > 0 {
-			err = o.write(frames, messages)
+			err = o.write(frames, messages, false)
 		}
 	}
 	o.mu.Unlock()
@@ -178,9 +194,9 @@ func (o *output) Abort() { o.abort(net.ErrClosed) }
 
 func (o *output) load() state { return state(o.state.Load()) }
 
-// write writes without blocking and queues the rest. Nothing may wait already;
-// mu is held.
-func (o *output) write(frames []byte, messages int) error {
+// write writes without blocking and queues the rest, or a copy of it if frames
+// changes. Nothing may wait already; mu is held.
+func (o *output) write(frames []byte, messages int, changes bool) error {
 	n, err := o.nc.TryWrite(frames)
 	if err == nil {
 		return nil
@@ -188,7 +204,11 @@ func (o *output) write(frames []byte, messages int) error {
 	if !errors.Is(err, netpoll.ErrWouldBlock) {
 		return err
 	}
-	o.enqueue().push(frames[n:], messages)
+	frames = frames[n:]
+	if changes {
+		frames = bytes.Clone(frames)
+	}
+	o.enqueue().push(frames, messages)
 	return nil
 }
 
@@ -227,7 +247,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 		if o.out != nil {
 			o.out.push(frame, 0)
 		} else {
-			err = o.write(frame, 0)
+			err = o.write(frame, 0, false)
 		}
 	}
 	waits := o.out != nil

@@ -7,13 +7,16 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"crier/io/netpoll"
 )
 
-// Stream is the answer to an HTTP/1 request that ends when the connection does.
-// What the client sends on is ignored. Its methods may be called concurrently.
+// Stream is what is sent on a connection that no WebSocket is on, as it is: the
+// answer to an HTTP/1 request that ends when the connection does, or one answer
+// after the other. Its methods may be called concurrently.
 type Stream struct {
 	output
-	ended func(error)
+	in netpoll.Handler
 }
 
 // Stream takes over the connection of a request, whose body has been read, and
@@ -40,15 +43,27 @@ func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) 
 	if err := limitSilence(conn, u.o.Silence); err != nil {
 		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
-	s := &Stream{output: output{up: u}, ended: ended}
-	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
-		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	s := new(Stream)
+	if err := u.Take(s, conn, deaf(ended)); err != nil {
+		return nil, err
 	}
-	u.open.Add(1)
 	if err := s.Send(streamHead(header), 0); err != nil {
 		u.o.Logger.Debug("beginning a stream", "err", err) // ended is told
 	}
 	return s, nil
+}
+
+// Take makes s, which must be zero and may be a part of something larger of in's, the Stream
+// of a connection that nobody else uses from now on; in gets what is read, from
+// Start on and until Close, and may detach the connection when nothing waits to be written. Its
+// Closed is as ended of [Upgrader.Stream]. After an error conn is closed.
+func (u *Upgrader) Take(s *Stream, conn net.Conn, in netpoll.Handler) error {
+	s.up, s.in = u, in
+	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
+		return fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
+	u.open.Add(1)
+	return nil
 }
 
 // streamHead is the status line and the headers. Without a length the body
@@ -64,14 +79,15 @@ func streamHead(header http.Header) []byte {
 	return head.Bytes()
 }
 
-// Start begins to watch for the client's end.
-func (s *Stream) Start() {
+// Start begins to read, and to watch for the client's end. What has been read
+// before, which now belongs to the Stream, comes first.
+func (s *Stream) Start(early []byte) {
 	s.mu.Lock()
 	start := !s.started && s.load() != closed
 	s.started = s.started || start
 	s.mu.Unlock()
 	if start {
-		s.nc.Start(nil)
+		s.nc.Start(early)
 	}
 }
 
@@ -80,16 +96,39 @@ func (s *Stream) Start() {
 // waits. Only the first call counts.
 func (s *Stream) Close() { s.shutdown(nil, false, net.ErrClosed) }
 
+// deaf is the input of who only wants to know of the end.
+type deaf func(error)
+
+// Data implements [netpoll.Handler].
+func (deaf) Data([]byte) error { return nil }
+
+// Closed implements [netpoll.Handler].
+func (d deaf) Closed(err error) { d(err) }
+
 // streamEvents is a Stream as its poller sees it.
 type streamEvents Stream
 
 // Data implements [netpoll.Handler].
-func (*streamEvents) Data([]byte) error { return nil }
+func (e *streamEvents) Data(p []byte) error {
+	s := (*Stream)(e)
+	if s.load() != open {
+		return nil
+	}
+	err := s.in.Data(p)
+	if errors.Is(err, netpoll.ErrDetached) {
+		s.end(err)
+	}
+	return err
+}
 
 // Closed implements [netpoll.Handler].
 func (e *streamEvents) Closed(err error) {
 	s := (*Stream)(e)
-	err = s.finish(err)
+	s.in.Closed(s.end(err))
+}
+
+// end is called when nothing more is read or written here, and returns why.
+func (s *Stream) end(err error) error {
 	s.up.open.Add(-1)
-	s.ended(err)
+	return s.finish(err)
 }

@@ -21,7 +21,7 @@ func startStream(t *testing.T, u *Upgrader, server net.Conn, late bool) (*Stream
 		t.Fatal(err)
 	}
 	if !late {
-		s.Start()
+		s.Start(nil)
 	}
 	return s, ended
 }
@@ -86,7 +86,7 @@ func TestStreamClosedEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	s.Start()
+	s.Start(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || string(body) != big {
 		t.Errorf("%d bytes, %v", len(body), err)
@@ -111,7 +111,7 @@ func TestStreamAbortedBeforeStart(t *testing.T) {
 	server, _ := tcpPair(t)
 	s, ended := startStream(t, u, server, true)
 	s.Abort()
-	s.Start()
+	s.Start(nil)
 	wantEnded(t, ended, net.ErrClosed)
 }
 
