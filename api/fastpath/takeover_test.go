@@ -70,7 +70,7 @@ func switcher(t testing.TB, hijack bool) http.HandlerFunc {
 		for _, key := range slices.Sorted(maps.Keys(r.Header)) {
 			fmt.Fprintf(&seen, "%s=%q ", key, r.Header[key])
 		}
-		fmt.Fprintf(&seen, "%s %s %s %s %d %v %v", r.Method, r.RequestURI, r.Host, r.Proto, r.ContentLength, r.Body == http.NoBody, r.Context().Err())
+		fmt.Fprintf(&seen, "%s %s %s %s %d %v", r.Method, r.RequestURI, r.Host, r.Proto, r.ContentLength, r.Body == http.NoBody)
 		nc, early, err := connectionOf(w, hijack)
 		if err != nil {
 			t.Error(err)
