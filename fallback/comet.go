@@ -1,7 +1,6 @@
 package fallback
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"crier/io/engineio"
+	"crier/io/httpconn"
 	"crier/io/hub"
 	"crier/io/wsconn"
 )
@@ -30,31 +30,22 @@ type comet struct {
 	client *Client
 	secret string       // names the line in cursors; unlike the client's id, nobody else knows it; set before the first cursor
 	uid    string       // whose it is; guarded by the server's mu
-	timer  wsconn.Timer // ends the line when no poll comes; after a Kick, when it can be forgotten
+	timer  wsconn.Timer // answers the poll that waits, or ends the line when none comes; after a Kick, when it can be forgotten
 
 	mu    sync.Mutex // taken before that of the wheel, and before the server's
 	box   outbox     // what the client may not have
 	first uint64     // how many messages were before those in the box
-	poll  *poll      // the one that waits
+	poll  *cometPoll // the latest, until it has its answer
 	ended *Reason
 	at    string // the offset of the last message that the client has got
 	waits waits
 }
 
-// poll is one that waits. It is guarded by its owner.
-type poll struct {
-	wake  chan struct{} // closed when there is something to answer
-	woken bool
-}
-
-func newPoll() *poll { return &poll{wake: make(chan struct{})} }
-
-// answer wakes the poll, if there is one.
-func (p *poll) answer() {
-	if p != nil && !p.woken {
-		p.woken = true
-		close(p.wake)
-	}
+// cometPoll is a poll that has no answer yet. It is guarded by its comet.
+type cometPoll struct {
+	waiting  *httpconn.Waiting // nil: its handler has it still
+	callback string
+	missed   bool // the client may have missed messages
 }
 
 // pollAnswer is what a poll gets.
@@ -90,15 +81,8 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request) {
 			count, missed = parsePosition(q.after).count, false
 		}
 	}
-	a, err := l.next(r.Context(), count, missed, wait)
-	switch {
-	case r.Context().Err() != nil: // the client has gone
-	case err != nil:
+	if err := l.serve(w, r, cometPoll{callback: callback, missed: missed}, count, wait); err != nil {
 		s.refuse(w, r, err)
-	default:
-		if err := a.write(w, callback); err != nil {
-			s.log.Debug("a poll was not answered", "error", err) // the client asks again
-		}
 	}
 }
 
@@ -169,58 +153,112 @@ func (s *Server) forget(l *comet) {
 	}
 }
 
-// next waits for messages after the first count. The error is a [Reason], or that of ctx.
-func (l *comet) next(ctx context.Context, count uint64, missed bool, wait time.Duration) (pollAnswer, error) {
-	p, missed, err := l.wait(count, missed)
-	if err != nil {
-		return pollAnswer{}, err
+// serve answers a poll for messages after the first count, now or later. The error is a [Reason] for the client, and then nothing
+// has been answered.
+func (l *comet) serve(w http.ResponseWriter, r *http.Request, of cometPoll, count uint64, wait time.Duration) error {
+	p := &of
+	if err := l.take(p, count); err != nil {
+		return err
 	}
-	if !missed {
+	if !p.missed {
 		l.waits.reach(count)
 	}
-	if !missed && wait > 0 {
-		timer := time.NewTimer(wait)
-		defer timer.Stop()
-		select {
-		case <-p.wake:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
+	if !p.missed && wait > 0 && l.empty() {
+		waiting := httpconn.Park(w, r, l)
+		l.park(p, waiting, wait)
+		waiting.Wait()
+		return nil
 	}
 	a, err := l.end(p)
-	a.missed = missed
-	return a, err
+	if err == nil {
+		l.write(w, a, p.callback)
+	}
+	return err
 }
 
-// wait makes a poll the one that waits. What the client has is dropped.
-func (l *comet) wait(count uint64, missed bool) (*poll, bool, error) {
+// take makes a poll the one that there is. What the client has is dropped.
+func (l *comet) take(p *cometPoll, count uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
-		return nil, false, *l.ended
+		return *l.ended
 	}
-	l.poll.answer() // an earlier one
+	earlier := l.poll
+	l.poll = p
+	l.answerLocked(earlier)
 	switch has := count - l.first; {
-	case missed:
+	case p.missed:
 	case count < l.first || has > uint64(len(l.box.list)):
-		missed = true
+		p.missed = true
 	default:
 		l.at = lastOffset(l.box.list[:has], l.at)
 		l.box.drop(int(has))
 		l.first = count
 	}
-	l.poll = newPoll()
 	l.client.server.wheel.Stop(&l.timer)
-	if len(l.box.list) > 0 {
-		l.poll.answer()
+	return nil
+}
+
+func (l *comet) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.box.list) == 0
+}
+
+// park has a poll wait for a message, for so long.
+func (l *comet) park(p *cometPoll, waiting *httpconn.Waiting, wait time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.waiting = waiting
+	if l.ended != nil || l.poll != p || len(l.box.list) > 0 {
+		l.answerLocked(p)
+		return
 	}
-	return l.poll, missed, nil
+	l.client.server.wheel.Set(&l.timer, l, time.Now().Add(wait))
+}
+
+// answerLocked answers a poll that waits, if p is one.
+func (l *comet) answerLocked(p *cometPoll) {
+	if p == nil || p.waiting == nil {
+		return // its handler will
+	}
+	a, err := l.endLocked(p)
+	waiting, callback := p.waiting, p.callback
+	p.waiting = nil
+	waiting.Respond(func(w http.ResponseWriter) {
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		l.write(w, a, callback)
+	})
+}
+
+// write writes an answer. If that fails the client asks again.
+func (l *comet) write(w http.ResponseWriter, a pollAnswer, callback string) {
+	if err := a.write(w, callback); err != nil {
+		l.client.server.log.Debug("a poll was not answered", "error", err)
+	}
+}
+
+// Gone implements [httpconn.Owner].
+func (l *comet) Gone(waiting *httpconn.Waiting) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.poll != nil && l.poll.waiting == waiting && l.ended == nil {
+		l.poll = nil
+		l.armLocked()
+	}
 }
 
 // end takes what a poll is answered with.
-func (l *comet) end(p *poll) (pollAnswer, error) {
+func (l *comet) end(p *cometPoll) (pollAnswer, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.endLocked(p)
+}
+
+func (l *comet) endLocked(p *cometPoll) (pollAnswer, error) {
 	switch {
 	case l.ended != nil:
 		return pollAnswer{}, *l.ended
@@ -231,7 +269,7 @@ func (l *comet) end(p *poll) (pollAnswer, error) {
 	l.armLocked()
 	messages := append([]*wire(nil), l.box.list...)
 	next := position{l.secret, l.first + uint64(len(messages)), lastOffset(messages, l.at)}
-	return pollAnswer{next: next.String(), messages: messages}, nil
+	return pollAnswer{next: next.String(), messages: messages, missed: p.missed}, nil
 }
 
 // armLocked has Tick called when no poll has come in time.
@@ -253,7 +291,7 @@ func (l *comet) send(p placed, volatile bool) error {
 	if err := l.box.add(p.own(), &l.client.server.o); err != nil {
 		return err
 	}
-	l.poll.answer()
+	l.answerLocked(l.poll)
 	return nil
 }
 
@@ -310,7 +348,7 @@ func (l *comet) closeLocked(why Reason) {
 	}
 	l.ended = &why
 	l.box = outbox{}
-	l.poll.answer()
+	l.answerLocked(l.poll)
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 
@@ -338,6 +376,8 @@ func (l *comet) Tick(time.Time) time.Time {
 		l.client.server.forget(l)
 	case l.poll == nil:
 		l.closeLocked(tooLate)
+	default:
+		l.answerLocked(l.poll)
 	}
 	return time.Time{}
 }

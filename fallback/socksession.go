@@ -424,3 +424,19 @@ func (l *sockSession) Tick(now time.Time) time.Time {
 	}
 	return time.Time{}
 }
+
+// poll is a request that waits for messages. It is guarded by its session.
+type poll struct {
+	wake  chan struct{} // closed when there is something to answer
+	woken bool
+}
+
+func newPoll() *poll { return &poll{wake: make(chan struct{})} }
+
+// answer wakes the poll, if there is one.
+func (p *poll) answer() {
+	if p != nil && !p.woken {
+		p.woken = true
+		close(p.wake)
+	}
+}

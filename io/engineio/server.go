@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -187,7 +186,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := parseQuery(r.URL.RawQuery)
 	if err != nil {
 		srv.reject(w, r, refuse(BadRequest, "the query string cannot be parsed"))
 		return
@@ -202,7 +201,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
 	case s == nil:
-		srv.openSession(w, r, srv.newSession(r, query, rev), isUpgrade)
+		srv.openSession(w, r, srv.newSession(r, query.values(), rev), isUpgrade)
 	default:
 		srv.continuePolling(w, r, s)
 	}
@@ -250,8 +249,8 @@ func (srv *Server) left(s *Session) {
 
 // verify checks a request in the order in which the Node server does, and
 // returns the session that it names, or the revision of the one it opens.
-func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session, Revision, *RequestError) {
-	transport := q.Get("transport")
+func (srv *Server) verify(method string, q query, isUpgrade bool) (*Session, Revision, *RequestError) {
+	transport, _ := q.get("transport")
 	if transport == "" {
 		return nil, 0, refuse(UnknownTransport, "the query names no transport; is this Socket.IO 0.9? Clients from 1.0 on are served")
 	}
@@ -262,10 +261,10 @@ func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session
 	if isUpgrade && transport != "websocket" {
 		return nil, 0, refuse(BadRequest, "a WebSocket handshake needs transport=websocket")
 	}
-	if _, err := strconv.ParseUint(q.Get("j"), 10, 32); err != nil && q.Has("j") && !isUpgrade {
+	if j, has := q.get("j"); has && !isUpgrade && !isIndex(j) {
 		return nil, 0, refuse(BadRequest, "j, which asks for JSONP, is not a number: it is the index of a callback")
 	}
-	if sid := q.Get("sid"); sid != "" {
+	if sid, _ := q.get("sid"); sid != "" {
 		s := srv.session(sid)
 		if s == nil {
 			return nil, 0, refuse(UnknownSession, "the server does not have this session; it timed out, "+
@@ -283,7 +282,7 @@ func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session
 		return nil, 0, refuse(BadRequest, "transport=websocket without a WebSocket handshake; "+
 			"a proxy in front must pass the Upgrade and Connection headers on")
 	}
-	switch eio := q.Get("EIO"); {
+	switch eio, _ := q.get("EIO"); {
 	case eio == "4":
 		return nil, Revision4, nil
 	case (eio == "3" || eio == "2") && !srv.opts.RefuseRevision3:
@@ -293,6 +292,12 @@ func (srv *Server) verify(method string, q url.Values, isUpgrade bool) (*Session
 	default:
 		return nil, 0, refuse(UnsupportedVersion, "EIO=%q; the server speaks 3 and 4 (Socket.IO 1.x to 4.x clients)", eio)
 	}
+}
+
+// isIndex reports whether text can be the index of a callback.
+func isIndex(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 32)
+	return err == nil
 }
 
 func (srv *Server) transports() []string {
@@ -307,7 +312,13 @@ func (srv *Server) transports() []string {
 }
 
 func (srv *Server) offers(transport string) bool {
-	return slices.Contains(srv.transports(), transport)
+	switch transport {
+	case "polling":
+		return srv.opts.Polling != nil
+	case "websocket":
+		return !srv.opts.NoWebSocket
+	}
+	return false
 }
 
 func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestError) {

@@ -1,6 +1,7 @@
 package httpconn
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"runtime"
@@ -92,14 +93,14 @@ func (c *conn) begin() bool {
 
 // handBack gives the connection to net/http, with what has been read.
 func (c *conn) handBack(p []byte) error {
-	if c.Queued() > 0 { // what comes next would overtake the end of an answer
-		c.Close()
+	if !c.Detach() {
+		c.Close() // behind the end of an answer, which would be overtaken
 		return nil
 	}
-	if !c.server.handBack(http1.NewEarly(c.nc, p)) {
-		return net.ErrClosed
-	}
 	c.server.remove(c)
+	if nc := http1.NewEarly(c.nc, p); !c.server.handBack(nc) {
+		return errors.Join(netpoll.ErrDetached, nc.Close())
+	}
 	return netpoll.ErrDetached
 }
 

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"crier/io/netpoll"
 )
 
 // guest is the [http.ResponseWriter] of a request that net/http has read.
@@ -42,6 +44,7 @@ func (g *guest) adopt() bool {
 // take makes the connection the server's. After an error it is closed.
 func (g *guest) take(nc net.Conn, in *bufio.Reader) error {
 	s := g.server
+	nc = bare(nc)
 	c := &conn{server: s, nc: nc, remote: g.request.RemoteAddr, busy: true, since: s.now()}
 	c.mayBlank(g.request)
 	g.early = make([]byte, in.Buffered())
@@ -60,6 +63,21 @@ func (g *guest) take(nc net.Conn, in *bufio.Reader) error {
 	maps.Copy(g.x.Header(), g.Header())
 	g.ResponseWriter = g.x
 	return nil
+}
+
+// bare returns what is inside a connection that was handed back before.
+func bare(nc net.Conn) net.Conn {
+	for {
+		w, ok := nc.(netpoll.Wrapper)
+		if !ok {
+			return nc
+		}
+		inside := w.Bare()
+		if inside == nil {
+			return nc
+		}
+		nc = inside
+	}
 }
 
 // finish follows the handler; done is false if that has panicked.

@@ -15,7 +15,7 @@ import (
 	"crier/io/wsconn"
 )
 
-// closeTimeout is how long Close waits for answers that are on their way.
+// closeTimeout is how long Wait waits while nobody takes anything of an answer.
 const closeTimeout = time.Second
 
 // Options says what a Server needs.

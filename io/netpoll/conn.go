@@ -149,6 +149,11 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// Detach has the poller never close the connection, so that it can be given to
+// somebody else. It is for Data, which must return ErrDetached then; Closed is not called. False means that the
+// connection has been closed.
+func (c *Conn) Detach() bool { return c.state.Or(closed)&closed == 0 }
+
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
 
@@ -178,11 +183,10 @@ func (c *Conn) closeSocket() error {
 // finish ends the connection; err is what Closed gets.
 func (c *Conn) finish(err error) {
 	defer c.poller.remove(c)
-	before := c.state.Or(closed)
 	if errors.Is(err, ErrDetached) {
 		return
 	}
-	if before&closed == 0 {
+	if c.state.Or(closed)&closed == 0 {
 		if cerr := c.closeSocket(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
 			err = errors.Join(err, cerr)
 		}

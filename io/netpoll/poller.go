@@ -34,8 +34,8 @@ var (
 	// ErrWouldBlock says that the kernel's send buffer is full, or that the
 	// connection has no non-blocking write at all.
 	ErrWouldBlock = errors.New("write would block")
-	// ErrDetached is what Data returns when it has given the connection to somebody
-	// else: the poller forgets it, does not close it, and does not call Closed.
+	// ErrDetached is what Data returns when the connection is somebody else's: see
+	// Conn.Detach.
 	ErrDetached = errors.New("connection was given away")
 	// ErrPollerClosed is returned by Add after Close.
 	ErrPollerClosed = errors.New("poller is closed")

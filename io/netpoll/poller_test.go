@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -358,5 +359,49 @@ func TestConcurrentStartAndClose(t *testing.T) {
 			t.Errorf("Closed(%v)", err)
 		}
 		client.Close()
+	}
+}
+
+// giver is a Handler that gives its connection away with the first bytes.
+type giver struct {
+	*recorder
+	conn Conn
+}
+
+func (g *giver) Data(p []byte) error {
+	if err := g.recorder.Data(p); err != nil || !g.conn.Detach() {
+		return errors.Join(err, net.ErrClosed)
+	}
+	return ErrDetached
+}
+
+// What was detached is whole, and nobody's business here.
+func TestDetach(t *testing.T) {
+	p := New(Options{})
+	server, client := tcpPair(t)
+	g := &giver{recorder: newRecorder()}
+	if err := p.Add(&g.conn, server, g); err != nil {
+		t.Fatal(err)
+	}
+	g.conn.Start(nil)
+	if _, err := client.Write([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	for p.Len() > 0 {
+		runtime.Gosched()
+	}
+	closePoller(t, p)
+	if err := g.conn.Close(); err != nil || p.Len() != 0 || len(g.closed) > 0 || string(g.bytes()) != "one" {
+		t.Errorf("Close: %v; %d connections, %d calls of Closed, %q", err, p.Len(), len(g.closed), g.bytes())
+	}
+	if _, err := server.Write([]byte("two")); err != nil {
+		t.Fatalf("the connection was closed: %v", err)
+	}
+	got := make([]byte, 3)
+	if _, err := io.ReadFull(client, got); err != nil || string(got) != "two" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := server.Close(); err != nil {
+		t.Error(err)
 	}
 }

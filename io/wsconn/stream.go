@@ -55,8 +55,8 @@ func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) 
 
 // Take makes s, which must be zero and may be a part of something larger of in's, the Stream
 // of a connection that nobody else uses from now on; in gets what is read, from
-// Start on and until Close, and may detach the connection when nothing waits to be written. Its
-// Closed is as ended of [Upgrader.Stream]. After an error conn is closed.
+// Start on and until Close. Its Closed is as ended of [Upgrader.Stream]. After an
+// error conn is closed.
 func (u *Upgrader) Take(s *Stream, conn net.Conn, in netpoll.Handler) error {
 	s.up, s.in = u, in
 	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
@@ -96,6 +96,20 @@ func (s *Stream) Start(early []byte) {
 // waits. Only the first call counts.
 func (s *Stream) Close() { s.shutdown(nil, false, net.ErrClosed) }
 
+// Detach ends the Stream without its connection, so that it can be given to somebody else; see
+// [netpoll.Conn.Detach]. False means that this cannot be, since something waits to be written
+// or the end has begun.
+func (s *Stream) Detach() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out != nil || s.load() != open || !s.nc.Detach() {
+		return false
+	}
+	s.state.Store(uint32(closed))
+	s.up.open.Add(-1)
+	return true
+}
+
 // deaf is the input of who only wants to know of the end.
 type deaf func(error)
 
@@ -114,21 +128,13 @@ func (e *streamEvents) Data(p []byte) error {
 	if s.load() != open {
 		return nil
 	}
-	err := s.in.Data(p)
-	if errors.Is(err, netpoll.ErrDetached) {
-		s.end(err)
-	}
-	return err
+	return s.in.Data(p)
 }
 
 // Closed implements [netpoll.Handler].
 func (e *streamEvents) Closed(err error) {
 	s := (*Stream)(e)
-	s.in.Closed(s.end(err))
-}
-
-// end is called when nothing more is read or written here, and returns why.
-func (s *Stream) end(err error) error {
+	err = s.finish(err)
 	s.up.open.Add(-1)
-	return s.finish(err)
+	s.in.Closed(err)
 }

@@ -2,6 +2,7 @@ package wsconn
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -128,6 +129,26 @@ func TestStreamSlow(t *testing.T) {
 	s.Abort()
 	wantEnded(t, ended, net.ErrClosed)
 	client.Close()
+}
+
+// What is given to SendCopy may change after it, whether the kernel takes it or not.
+func TestStreamCopies(t *testing.T) {
+	u := newUpgrader(t, Options{QueueBytes: 8 << 20})
+	server, client := tcpPair(t)
+	s, _ := startStream(t, u, server, false)
+	want := bytes.Repeat([]byte("ab"), 2<<20) // more than the kernel takes
+	for range 2 {
+		piece := bytes.Clone(want)
+		if err := s.SendCopy(piece, 1); err != nil {
+			t.Fatal(err)
+		}
+		clear(piece)
+	}
+	s.Close()
+	body, err := io.ReadAll(readHead(t, client).Body)
+	if err != nil || !bytes.Equal(body, append(want, want...)) {
+		t.Errorf("%d bytes, %v", len(body), err)
+	}
 }
 
 // Where net/http keeps the connection, nothing happens.

@@ -1,0 +1,37 @@
+package engineio
+
+import (
+	"net/url"
+	"reflect"
+	"testing"
+)
+
+// FuzzQuery compares with net/url.
+func FuzzQuery(f *testing.F) {
+	for _, raw := range []string{
+		"", "EIO=4&transport=polling&t=abc&sid=x", "j=0&j=1", "a", "a&b=", "=x", "&&", "a=b=c", "sid=%41", "t=a+b", "a;b", "%zz", "a=%", "sid=ä",
+	} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		want, wantErr := url.ParseQuery(raw)
+		q, err := parseQuery(raw)
+		if (err == nil) != (wantErr == nil) {
+			t.Fatalf("%q: error %v, want %v", raw, err, wantErr)
+		}
+		if err != nil {
+			return
+		}
+		if got := q.values(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: %v, want %v", raw, got, want)
+		}
+		for name := range want {
+			if got, has := q.get(name); got != want.Get(name) || !has {
+				t.Fatalf("%q: %s is %q, %v", raw, name, got, has)
+			}
+		}
+		if got, has := q.get("no such name"); got != want.Get("no such name") || has != want.Has("no such name") {
+			t.Fatalf("%q: %q, %v", raw, got, has)
+		}
+	})
+}
