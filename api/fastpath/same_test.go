@@ -281,8 +281,8 @@ func FuzzSame(f *testing.F) {
 		if r.Header.Del("Host"); !reflect.DeepEqual(q.Header, r.Header) || *r.URL != *q.URL || r.Host != q.Host || r.Method != q.Method {
 			t.Fatalf("%s %v %s %v, and by net/http %s %v %s %v", q.Method, q.URL, q.Host, q.Header, r.Method, *r.URL, r.Host, r.Header)
 		}
-		if len(raw) > 500 {
-			return // the answer could be one that net/http sends in chunks
+		if len(raw) > 500 || len(behind) > 0 && len(behind) < 4 {
+			return // net/http could send the answer in chunks, and says nothing to less than four bytes behind a request
 		}
 		if got, want := ours.exchange(t, string(raw)), theirs.exchange(t, string(raw)); got != want {
 			t.Errorf("a caller gets\n%s\nand from net/http\n%s", got, want)
