@@ -5,8 +5,12 @@ import (
 	"runtime"
 )
 
-// pieceSize is how many bytes are read ahead at a time, at most.
-const pieceSize = 16 << 10
+const (
+	// pieceSize is how many bytes are read ahead at a time, at most.
+	pieceSize = 16 << 10
+	// breatheAfter is how many lines are taken without breathing, about a millisecond.
+	breatheAfter = 64
+)
 
 // ahead reads a source up to two pieces ahead, by a goroutine of its own, so that it knows whether who reads from it has to
 // wait. The caller must call close.

@@ -27,6 +27,8 @@ type feed struct {
 
 	unsent atomic.Bool // there are frames
 
+	lines uint // taken; owned by the goroutine that reads
+
 	// owned by the goroutine that answers
 	frames []byte // not kept once sent: the connection may hold them
 	size   int    // of those sent last
@@ -77,6 +79,9 @@ func (f *feed) Message(_ ws.OpCode, payload []byte) error {
 		if blank(line) {
 			continue
 		}
+		if f.lines++; f.lines%breatheAfter == 0 {
+			breathe()
+		}
 		if bad := f.link.take(f.ctx, line); bad != nil {
 			f.link.rest()
 			return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
@@ -86,10 +91,7 @@ func (f *feed) Message(_ ws.OpCode, payload []byte) error {
 }
 
 // Pause implements [wsconn.PauseHandler]: it sends the answers to what was read.
-func (f *feed) Pause() {
-	f.link.idle()
-	breathe()
-}
+func (f *feed) Pause() { f.link.idle() }
 
 // put implements [outlet].
 func (f *feed) put(answer []byte) {

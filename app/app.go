@@ -36,6 +36,10 @@ const callbackTimeout = 10 * time.Second
 // forwardTimeout bounds how long a stop waits for the answers to clients' events.
 const forwardTimeout = 2 * time.Second
 
+// linkBuffer is how many bytes of /v1/stream are read at once: its answers leave in one piece after each read, and such a
+// write costs as much as two pushes. There are few of these connections, and a buffer is held only while something comes.
+const linkBuffer = 64 << 10
+
 // How long a stop waits, one after the other, for clients that have been told to go, for requests under way, and for the
 // goroutines of what it has cut off.
 const (
@@ -64,8 +68,9 @@ type App struct {
 	sender    *webhook.Sender    // nil without webhook.url, and in a cluster
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
-	schedules *schedule.Book // nil in a cluster
-	gate      *gate          // nil in auth.mode open
+	links     *netpoll.Poller // of /v1/stream
+	schedules *schedule.Book  // nil in a cluster
+	gate      *gate           // nil in auth.mode open
 	sockets   *socketio.Server
 	fallbacks *fallback.Server
 	cluster   *clustered       // nil without cluster.redis
@@ -96,7 +101,10 @@ type App struct {
 // New builds a server from valid settings; nothing listens yet. After an
 // error nothing is left running.
 func New(cfg *configs.Config, log *slog.Logger) (*App, error) {
-	a := &App{cfg: cfg, log: log, poller: netpoll.New(netpoll.Options{}), failed: make(chan error, 2), leaveTime: leaveTime}
+	a := &App{
+		cfg: cfg, log: log, failed: make(chan error, 2), leaveTime: leaveTime,
+		poller: netpoll.New(netpoll.Options{}), links: netpoll.New(netpoll.Options{ReadBuffer: linkBuffer}),
+	}
 	if err := a.build(); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), sessionTimeout)
 		defer cancel()
@@ -173,9 +181,10 @@ func (a *App) buildAPI() error {
 		return err
 	}
 	upgrader, err := wsconn.NewUpgrader(wsconn.Options{
-		Poller:     a.poller,
-		MaxPayload: int64(api.MaxLine(a.cfg.API.MaxBody, a.cfg.SocketIO.MaxPayload)),
-		Logger:     a.log,
+		Poller:      a.links,
+		MaxPayload:  int64(api.MaxLine(a.cfg.API.MaxBody, a.cfg.SocketIO.MaxPayload)),
+		KeepPayload: linkBuffer,
+		Logger:      a.log,
 	})
 	if err != nil {
 		return err
@@ -388,7 +397,7 @@ func (a *App) hangUp(ctx context.Context) error {
 
 	rest, cancelRest := context.WithTimeout(ctx, restTimeout)
 	defer cancelRest()
-	return errors.Join(append(errs, a.poller.Close(rest))...)
+	return errors.Join(append(errs, a.poller.Close(rest), a.links.Close(rest))...)
 }
 
 // closeForwarder waits a little for the answers to clients' events; then who sent them is told that there is none.

@@ -81,6 +81,10 @@ func (c clients) events() map[string]listener {
 		"login": func(e said) {
 			uid, fresh, err := c.door.login(e)
 			if fresh {
+				if v, ok := e.from().(corker); ok { // two writes would take 5 % longer
+					v.Cork()
+					defer v.Uncork()
+				}
 				c.counter.show(e.from())
 			}
 			c.answer(e, reply{UID: uid}, err)

@@ -185,7 +185,11 @@ func (a *App) clientCount() int {
 // openConnections is how many connections of the public port there are. They may be more than the clients: one that polls can
 // have two.
 func (a *App) openConnections() int64 {
-	return a.public.newcomers.open.Load() + a.sockets.Engine().Stats().WebSockets + a.streams.Stats().Open
+	open := a.public.newcomers.open.Load() + a.sockets.Engine().Stats().WebSockets + a.streams.Stats().Open
+	if fast := a.public.fast; fast != nil {
+		open += int64(fast.Open())
+	}
+	return open
 }
 
 // limitFigures are what the push port shows of the limits.
@@ -197,7 +201,7 @@ func (a *App) limitFigures() api.LimitFigures {
 		Slow:   uint64(engine.SlowConsumers) + others.SlowConsumers,
 		PutOff: uint64(engine.Rests) + others.Rests,
 	}
-	if d, ok := a.public.listener.(*doorkeeper); ok {
+	if d := a.public.door; d != nil {
 		f.TurnedAway = d.turned.Load()
 	}
 	return f

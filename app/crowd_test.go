@@ -151,7 +151,7 @@ func TestReserve(t *testing.T) {
 func TestConnectionsAreTurnedAway(t *testing.T) {
 	p := start(t, nil)
 	pg := p.openAs("1")
-	p.public.listener.(*doorkeeper).most.Store(1)
+	p.public.door.most.Store(1)
 	for range 3 {
 		conn, err := net.Dial("tcp", p.Addr())
 		if err != nil {

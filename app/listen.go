@@ -33,6 +33,7 @@ type endpoint struct {
 	server      *http.Server
 	certificate *certificate // nil: no TLS
 	newcomers   *newcomers
+	door        *doorkeeper        // nil: nobody is turned away
 	fast        *fastpath.Listener // nil: net/http has all connections
 	keeper      *httpconn.Server   // of those on which clients poll; nil: net/http has these too
 	serving     sync.WaitGroup
@@ -67,10 +68,11 @@ func (a *App) Start() error {
 		a.schedules.Start(a.api.PushScheduled)
 	}
 	a.startCluster()
-	if a.push != nil {
-		if err := a.push.shorten(); err != nil {
-			return err
-		}
+	if err := a.public.shorten(fastpath.Options{Upgrades: a.handshake}); err != nil {
+		return err
+	}
+	if err := a.push.shorten(fastpath.Options{Takes: api.Frequent}); err != nil {
+		return err
 	}
 	for _, e := range []*endpoint{a.public, a.push} {
 		if e != nil {
@@ -108,7 +110,7 @@ func (a *App) bind() (err error) {
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))
-		a.public.listener = d
+		a.public.listener, a.public.door = d, d
 	}
 	if a.cfg.OnePort() {
 		return nil
@@ -123,7 +125,7 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 	inherited := l != nil
 	if !inherited {
 		var err error
-		if l, err = net.Listen("tcp", addr); err != nil {
+		if l, err = listenTCP(addr); err != nil {
 			return nil, ListenError(setting, addr, err)
 		}
 	} else if _, port, err := net.SplitHostPort(addr); err != nil || port != strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {
@@ -155,14 +157,23 @@ func ListenError(setting, addr string, err error) error {
 	return fmt.Errorf("cannot listen on %s (setting `%s`): %s", addr, setting, advice)
 }
 
-// shorten gives the port's most frequent requests a shorter way to its handler.
-func (e *endpoint) shorten() error {
-	fast, err := fastpath.New(fastpath.Options{Listener: e.listener, Server: e.server, Takes: api.Frequent})
+// shorten gives the port's most frequent requests, which o names, a shorter way to its handler. With TLS there is none.
+func (e *endpoint) shorten(o fastpath.Options) error {
+	if e == nil || e.certificate != nil {
+		return nil
+	}
+	o.Listener, o.Server = e.listener, e.server
+	fast, err := fastpath.New(o)
 	if err != nil {
 		return err
 	}
 	e.fast, e.listener = fast, fast
 	return nil
+}
+
+// handshake says which requests for a WebSocket are those of Socket.IO clients.
+func (a *App) handshake(path, query string) bool {
+	return path == a.cfg.SocketIO.Path && strings.Contains(query, "transport=websocket")
 }
 
 // serve serves e until it is shut down; an earlier end is reported through Err.
@@ -206,6 +217,9 @@ func (e *endpoint) leaveToNext() error {
 		return nil
 	}
 	e.deaf.Store(true)
+	if e.fast != nil {
+		return e.fast.Deafen()
+	}
 	return e.listener.Close()
 }
 

@@ -49,18 +49,19 @@ func (m *metrics) handler() http.Handler {
 
 // openings measures how long sessions take to open.
 func (m *metrics) openings(next http.Handler) http.Handler {
+	polling, websocket := m.handshakes.WithLabelValues("polling"), m.handshakes.WithLabelValues("websocket")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.URL.RawQuery, "sid=") || r.Method != http.MethodGet {
 			next.ServeHTTP(w, r)
 			return
 		}
-		transport := "polling"
+		seconds := polling
 		if strings.Contains(r.URL.RawQuery, "transport=websocket") {
-			transport = "websocket"
+			seconds = websocket
 		}
 		begin := time.Now()
 		next.ServeHTTP(w, r)
-		m.handshakes.WithLabelValues(transport).Observe(time.Since(begin).Seconds())
+		seconds.Observe(time.Since(begin).Seconds())
 	})
 }
 

@@ -37,6 +37,16 @@ func (s socket) Tell(m *hub.Message) error {
 // Close implements [visitor]. There is no telling why.
 func (s socket) Close(fallback.Reason) { s.Session().Close() }
 
+// Cork and Uncork are [engineio.Session.Cork] and its counterpart.
+func (s socket) Cork()   { s.Session().Cork() }
+func (s socket) Uncork() { s.Session().Uncork() }
+
+// corker is a visitor whose messages can leave together.
+type corker interface {
+	Cork()
+	Uncork()
+}
+
 // said is an event of a visitor: a [socketEvent] or a [clientEvent].
 type said interface {
 	from() visitor

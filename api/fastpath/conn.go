@@ -41,13 +41,15 @@ type conn struct {
 	reader   *http1.Reader
 	context  *requestContext
 	template *http.Request // has context
-	response *http1.Response
+	response response
 }
 
 // newConn returns a conn to be used for one connection after the other.
 func newConn(l *Listener) *conn {
-	c := &conn{listener: l, response: http1.NewResponse(&l.stopping)}
-	c.reader = http1.NewReader(func(method, path, _ string) bool { return l.takes(method, path) })
+	c := &conn{listener: l}
+	c.reader = http1.NewReader(func(method, path, _ string) bool { return l.takes != nil && l.takes(method, path) })
+	c.reader.TakeUpgrades(l.upgrades)
+	c.response = response{http1.NewResponse(&l.stopping), c}
 	c.renew()
 	return c
 }
@@ -151,9 +153,9 @@ func (c *conn) answer() bool {
 	}
 	c.response.Reset(request.Close)
 	c.broken = true
-	c.listener.server.Handler.ServeHTTP(c.response, request)
+	c.listener.server.Handler.ServeHTTP(&c.response, request)
 	c.broken = false
-	if !c.release() {
+	if !c.release() || c.nc == nil {
 		return false
 	}
 	c.now = time.Now()
@@ -163,10 +165,11 @@ func (c *conn) answer() bool {
 
 // release takes the request back from the handler.
 func (c *conn) release() bool {
-	c.have = 0
+	behind, _ := c.reader.Upgrade() // a client whose handshake is refused may have gone on
+	c.have = copy(c.buf[:], behind)
 	asked, err := c.context.end()
 	if asked {
-		c.have = copy(c.buf[:], c.context.early[:c.context.count])
+		c.have += copy(c.buf[c.have:], c.context.early[:c.context.count])
 		c.skipBlank()
 		c.until = time.Time{}
 		c.renew()

@@ -19,6 +19,7 @@ type requestContext struct {
 	// guarded by mu
 	mu      sync.Mutex
 	live    bool          // the handler runs
+	left    bool          // and has the connection
 	local   net.Addr      // of the connection
 	done    chan struct{} // nil until somebody asks
 	err     error
@@ -69,6 +70,9 @@ func (x *requestContext) Value(key any) any {
 
 // startLocked begins to watch the connection; mu is held.
 func (x *requestContext) startLocked() {
+	if x.left {
+		return
+	}
 	if err := x.conn.nc.SetReadDeadline(time.Time{}); err != nil {
 		x.cancelLocked() // it has been closed
 		return
@@ -102,8 +106,30 @@ func (x *requestContext) watch() {
 func (x *requestContext) begin() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.live, x.local = x.done == nil, x.conn.nc.LocalAddr()
+	x.live, x.left, x.local = x.done == nil, false, x.conn.nc.LocalAddr()
 	return x.live
+}
+
+// leave leaves the connection to the handler: nobody watches it any more. It returns what has been seen of the client.
+func (x *requestContext) leave() (seen []byte, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.left = true
+	err = x.unwatchLocked()
+	return x.early[:x.count], err
+}
+
+// unwatchLocked ends the watch, if there is one; mu is held, but for the time until then.
+func (x *requestContext) unwatchLocked() error {
+	if x.watched == nil {
+		return nil
+	}
+	err := x.conn.nc.SetReadDeadline(time.Unix(1, 0)) // fails if it has been closed, which ends the watch too
+	x.mu.Unlock()
+	<-x.watched
+	x.mu.Lock()
+	x.watched = nil
+	return err
 }
 
 // end ends the request, and the watch if there is one. It reports whether somebody has asked for Done: then x is used up,
@@ -115,12 +141,7 @@ func (x *requestContext) end() (asked bool, err error) {
 	if x.done == nil {
 		return false, nil
 	}
-	if x.watched != nil {
-		err = x.conn.nc.SetReadDeadline(time.Unix(1, 0)) // fails if it has been closed, which ends the watch too
-		x.mu.Unlock()
-		<-x.watched
-		x.mu.Lock()
-	}
+	err = x.unwatchLocked()
 	x.cancelLocked()
 	return true, err
 }

@@ -27,59 +27,70 @@ type Options struct {
 	// to less than 8 KB. Required.
 	Server *http.Server
 
-	// Takes says which requests are taken. Required.
+	// Takes says which requests are taken that ask for no WebSocket. Nil: none.
 	Takes func(method, path string) bool
+
+	// Upgrades says which are that ask for one. Their handlers can hijack the connection, or, without the buffers
+	// that go with that, call the method Takeover of the ResponseWriter; and they may keep the Header. Nil: none.
+	Upgrades func(path, query string) bool
 }
 
 // Listener is a net.Listener for an http.Server, which gets the connections that are not, or no longer, served here.
 type Listener struct {
 	// static
-	inner   net.Listener
-	server  *http.Server
-	takes   func(method, path string) bool
-	handed  chan net.Conn
-	failed  chan error
-	closing chan struct{} // closed by Close
+	inner    net.Listener
+	server   *http.Server
+	takes    func(method, path string) bool
+	upgrades func(path, query string) bool
+	handed   chan net.Conn
+	failed   chan error
+	closing  chan struct{} // closed by Close
 
 	work     chan net.Conn // to a goroutine that waits for its next connection
 	stopping atomic.Bool
+	deaf     atomic.Bool    // the port is closed, but not the listener
 	waiting  atomic.Int32   // goroutines that do
 	running  sync.WaitGroup // these, those that have a connection, and the one that accepts
 
 	// guarded by mu
-	mu   sync.Mutex
-	open map[*conn]net.Conn
+	mu    sync.Mutex
+	open  map[*conn]net.Conn
+	begun bool // to accept
 }
 
-// New returns a Listener, which accepts from now on. The caller must call Close, as [http.Server.Shutdown] does, and then Wait.
+// New returns a Listener. The caller must call Close, as [http.Server.Shutdown] does, and then Wait.
 func New(o Options) (*Listener, error) {
 	switch {
-	case o.Listener == nil || o.Server == nil || o.Server.Handler == nil || o.Takes == nil:
-		return nil, errors.New("fastpath: Listener, Server, its Handler and Takes are required")
+	case o.Listener == nil || o.Server == nil || o.Server.Handler == nil || o.Takes == nil && o.Upgrades == nil:
+		return nil, errors.New("fastpath: Listener, Server, its Handler, and Takes or Upgrades are required")
 	case o.Server.ReadTimeout != 0 || o.Server.WriteTimeout != 0 || o.Server.BaseContext != nil || o.Server.ConnContext != nil:
 		return nil, errors.New("fastpath: the server must have no ReadTimeout, WriteTimeout, BaseContext or ConnContext")
 	case o.Server.MaxHeaderBytes != 0 && o.Server.MaxHeaderBytes < bufferSize:
 		return nil, fmt.Errorf("fastpath: the server's MaxHeaderBytes must not be under %d", bufferSize)
 	}
 	l := &Listener{
-		inner:   o.Listener,
-		server:  o.Server,
-		takes:   o.Takes,
+		inner:  o.Listener,
+		server: o.Server,
+		takes:  o.Takes,
+
+		upgrades: o.Upgrades,
+
 		handed:  make(chan net.Conn),
 		failed:  make(chan error),
 		closing: make(chan struct{}),
 		work:    make(chan net.Conn),
 		open:    make(map[*conn]net.Conn),
 	}
-	l.running.Go(l.accept)
 	return l, nil
 }
 
 // Addr returns the address of the port.
 func (l *Listener) Addr() net.Addr { return l.inner.Addr() }
 
-// Accept returns the next connection that is for the server, or the error of the port.
+// Accept returns the next connection that is for the server, or the error of the port. From the first call on all
+// connections are accepted.
 func (l *Listener) Accept() (net.Conn, error) {
+	l.begin()
 	select {
 	case nc := <-l.handed:
 		return nc, nil
@@ -90,6 +101,17 @@ func (l *Listener) Accept() (net.Conn, error) {
 	}
 }
 
+// begin starts to accept, once.
+func (l *Listener) begin() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.begun || l.stopping.Load() {
+		return
+	}
+	l.begun = true
+	l.running.Go(l.accept)
+}
+
 // accept accepts until the port is closed. An error goes to the server, which waits a little before it asks again, or ends.
 func (l *Listener) accept() {
 	for {
@@ -97,6 +119,9 @@ func (l *Listener) accept() {
 		if err == nil {
 			l.start(nc)
 			continue
+		}
+		if l.deaf.Load() {
+			return
 		}
 		select {
 		case l.failed <- err:
@@ -149,9 +174,7 @@ func (l *Listener) leave(c *conn) {
 	if reason := recover(); reason != nil {
 		c.logPanic(reason)
 	}
-	l.mu.Lock()
-	delete(l.open, c)
-	l.mu.Unlock()
+	l.forget(c)
 	if c.broken {
 		c.release()
 	}
@@ -161,6 +184,26 @@ func (l *Listener) leave(c *conn) {
 		}
 		c.nc = nil
 	}
+}
+
+// forget takes a connection off the list of those that are here.
+func (l *Listener) forget(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, c)
+}
+
+// Open returns how many connections are here, and not with the server or a handler.
+func (l *Listener) Open() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}
+
+// Deafen closes the port, while all that has been accepted is served on until Close.
+func (l *Listener) Deafen() error {
+	l.deaf.Store(true)
+	return l.inner.Close()
 }
 
 // pass gives a connection to the server or, when there is none any more, closes it.
@@ -182,6 +225,9 @@ func (l *Listener) Close() error {
 	}
 	close(l.closing)
 	err := l.inner.Close()
+	if l.deaf.Load() && errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c, nc := range l.open {

@@ -37,6 +37,9 @@ func takes(method, path string) bool {
 	return method == http.MethodPost && path == "/v1/push" || path == "/"
 }
 
+// takesUpgrade is the same for requests for a WebSocket.
+func takesUpgrade(path, query string) bool { return path == "/" && query != "poll" }
+
 // open starts a port, which the end of the test stops.
 func open(t testing.TB, fast bool, handler http.HandlerFunc) *port {
 	t.Helper()
@@ -70,7 +73,7 @@ func openOn(t testing.TB, l net.Listener, fast bool, handler http.HandlerFunc) *
 	}
 	if fast {
 		var err error
-		if p.fast, err = New(Options{Listener: l, Server: p.server, Takes: takes}); err != nil {
+		if p.fast, err = New(Options{Listener: l, Server: p.server, Takes: takes, Upgrades: takesUpgrade}); err != nil {
 			t.Fatal(err)
 		}
 		l = p.fast

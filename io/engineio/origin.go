@@ -101,6 +101,9 @@ func (o Origins) AllowCORS(h http.Header, r *http.Request) {
 // refererOrigin is the origin of the page that a Referer names, "" for none.
 // What cannot be parsed is returned as it is: no policy lists it.
 func refererOrigin(referer string) string {
+	if referer == "" {
+		return ""
+	}
 	u, err := url.Parse(referer)
 	switch {
 	case err != nil:

@@ -77,6 +77,29 @@ func (t *webSocket) Close() bool {
 
 func (t *webSocket) Abort() { t.conn.Abort() }
 
+// Cork has what is sent from now on leave in one write with Uncork, which must follow soon, if the session is on a WebSocket: a
+// write(2) for each message takes longer than all else that is done for it.
+func (s *Session) Cork() {
+	if t := s.socket(); t != nil {
+		t.conn.Cork()
+	}
+}
+
+// Uncork is the counterpart of Cork.
+func (s *Session) Uncork() {
+	if t := s.socket(); t != nil {
+		t.conn.Uncork()
+	}
+}
+
+// socket is the transport in use if that is a WebSocket.
+func (s *Session) socket() *webSocket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, _ := s.transport.(*webSocket)
+	return t
+}
+
 // Message implements [wsconn.Handler]. Its errors close the connection.
 func (t *webSocket) Message(op ws.OpCode, payload []byte) error {
 	p, err := t.parse(op, payload)
@@ -231,6 +254,7 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Ses
 	switch {
 	case isNew:
 		if s.rev == Revision3 {
+			conn.Uncork()
 			time.Sleep(handshakePause)
 		}
 		srv.open(s, t, r)

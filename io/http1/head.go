@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"math/bits"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -23,7 +24,7 @@ const (
 	Foreign Verdict = iota
 	// Partial is the beginning of what may be for us.
 	Partial
-	// Whole is one request, and nothing behind it.
+	// Whole is one request, and nothing behind it unless it is for a WebSocket.
 	Whole
 )
 
@@ -36,6 +37,8 @@ const (
 	lengthField
 	closeField     // Connection: close
 	keepAliveField // Connection: keep-alive
+	upgradesField  // Connection: upgrade, with or without keep-alive
+	upgradeField   // Upgrade: websocket
 	strangeField   // changes how the request is read or answered
 )
 
@@ -48,22 +51,26 @@ type field struct {
 // head is the head of a request. It remembers the lines of the one before, since a caller mostly repeats them: then
 // nothing is allocated.
 type head struct {
-	takes func(method, path, query string) bool
+	takes    func(method, path, query string) bool
+	upgrades func(path, query string) bool // which requests for a WebSocket are taken; nil: none
 
 	// of the request line
 	line, method, target string
 	url                  url.URL
-	taken                bool
+	taken                bool // unless it asks for a WebSocket
+	upgradable           bool // if it does
 
 	fields []field // by position
 	count  int     // of them, in the latest head
 
-	host   string
-	length int // of the body
-	close  bool
+	host    string
+	length  int // of the body
+	close   bool
+	upgrade bool // to a WebSocket
 }
 
-// parse reads a request from b (RFC 9112): with Whole, the fields of h are those of its head, and its body is b[n:].
+// parse reads a request from b (RFC 9112): with Whole, the fields of h are those of its head, and b[n:] is its body, or
+// what the client has sent behind a request for a WebSocket.
 //
 // It takes less than the RFC allows: one request line with an origin-form target of plain characters; fields without tabs,
 // folding or spaces around their names; exactly one Host; lines that end with CRLF; at most one Content-Length, and
@@ -85,6 +92,8 @@ func (h *head) parse(b []byte, room int) (n int, v Verdict) {
 		return 0, Foreign
 	}
 	switch have := len(b) - n; {
+	case h.upgrade:
+		return n, Whole
 	case h.length > room-n || have > h.length:
 		return 0, Foreign
 	case have < h.length:
@@ -93,12 +102,12 @@ func (h *head) parse(b []byte, room int) (n int, v Verdict) {
 	return n, Whole
 }
 
-// parseLine reads a request line and reports whether the request is taken.
+// parseLine reads a request line and reports whether the request can be taken.
 func (h *head) parseLine(line []byte) bool {
 	if string(line) == h.line {
-		return h.taken
+		return h.taken || h.upgradable
 	}
-	h.line, h.taken = string(line), false
+	h.line, h.taken, h.upgradable = string(line), false, false
 	method, rest, _ := strings.Cut(h.line, " ")
 	target, version, _ := strings.Cut(rest, " ")
 	path, query, hasQuery := strings.Cut(target, "?")
@@ -108,12 +117,13 @@ func (h *head) parseLine(line []byte) bool {
 	h.method, h.target = method, target
 	h.url = url.URL{Path: path, RawQuery: query}
 	h.taken = method != http.MethodHead && h.takes(method, path, query) // an answer to HEAD has no body
-	return h.taken
+	h.upgradable = method == http.MethodGet && h.upgrades != nil && h.upgrades(path, query)
+	return h.taken || h.upgradable
 }
 
 // parseFields reads lines, each with its end, and reports whether they are understood.
 func (h *head) parseFields(lines []byte) bool {
-	h.count, h.host, h.length, h.close = 0, "", 0, false
+	h.count, h.host, h.length, h.close, h.upgrade = 0, "", 0, false, false
 	var given uint // kinds, a bit each
 	for len(lines) > 0 {
 		end := bytes.IndexByte(lines, '\n')
@@ -130,8 +140,23 @@ func (h *head) parseFields(lines []byte) bool {
 		}
 		lines = lines[end+1:]
 	}
-	const connection = 1<<closeField | 1<<keepAliveField
-	return given&(1<<hostField) != 0 && given&connection != connection
+	return given&(1<<hostField) != 0 && h.connects(given)
+}
+
+// connects reports whether the kinds of fields that are given, a bit each, agree on what becomes of the connection, and whether that
+// is wanted.
+func (h *head) connects(given uint) bool {
+	const (
+		lasting = 1<<closeField | 1<<keepAliveField | 1<<upgradesField // of which there is one
+		upgrade = 1<<upgradesField | 1<<upgradeField                   // which come together
+	)
+	if bits.OnesCount(given&lasting) > 1 || given&upgrade != 0 && given&upgrade != upgrade {
+		return false
+	}
+	if h.upgrade = given&upgrade != 0; h.upgrade {
+		return h.upgradable && given&(1<<lengthField) == 0
+	}
+	return h.taken
 }
 
 // parseField reads the next line.
@@ -171,8 +196,14 @@ func newField(line string) field {
 			f.kind = closeField
 		case strings.EqualFold(value, "keep-alive"):
 			f.kind = keepAliveField
+		case strings.EqualFold(value, "upgrade"), strings.EqualFold(value, "keep-alive, upgrade"):
+			f.kind = upgradesField
 		}
-	case "Transfer-Encoding", "Trailer", "Expect", "Upgrade":
+	case "Upgrade":
+		if strings.EqualFold(value, "websocket") {
+			f.kind = upgradeField
+		}
+	case "Transfer-Encoding", "Trailer", "Expect":
 	case "Pragma": // which net/http makes a Cache-Control of
 	default:
 		f.kind = plain
@@ -191,12 +222,12 @@ func (h *head) apply(f *field) {
 		}
 	case closeField:
 		h.close = true
-	case plain, keepAliveField, strangeField:
+	case plain, keepAliveField, upgradesField, upgradeField, strangeField:
 	}
 }
 
 // fill puts the fields into header, which is empty, as net/http does: all but Host. values is memory for them.
-func (h *head) fill(header http.Header, values *[MaxLines]string) {
+func (h *head) fill(header http.Header, values []string) {
 	for i := range h.fields[:h.count] {
 		f := &h.fields[i]
 		switch before := header[f.key]; {

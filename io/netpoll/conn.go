@@ -48,10 +48,13 @@ func (c *Conn) Start(initial []byte) {
 	if !c.state.CompareAndSwap(0, started) {
 		return
 	}
-	if c.raw != nil {
-		go c.readRaw(initial)
-	} else {
+	switch {
+	case c.raw == nil:
 		go c.readStream(initial)
+	case len(initial) > 0:
+		c.poller.leave(task{c: c, initial: initial})
+	default:
+		go c.readRaw()
 	}
 }
 

@@ -1,9 +1,10 @@
 // Package netpoll hands a connection's bytes to a handler as they arrive, and
 // holds no buffer for a connection while it is idle.
 //
-// A plain TCP or Unix connection costs one goroutine, parked without a buffer;
-// every other kind (TLS, wrappers) is read by a goroutine that blocks with a
-// small buffer of its own.
+// A plain TCP or Unix connection costs one goroutine, parked without a buffer,
+// which leaves most calls of the handler to a few that are kept for that; every
+// other kind (TLS, wrappers) is read by a goroutine that blocks with a small
+// buffer of its own.
 package netpoll
 
 import (
@@ -12,18 +13,19 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
 	// defaultReadBuffer is the size of a pooled read buffer, in bytes.
 	defaultReadBuffer = 16 << 10
-	// renewAfter is the age at which a goroutine that has called a handler is
-	// replaced. A busy connection does not notice, and of an idle one with a
-	// heartbeat it halves the stack, from 4 KB or more to 2 KB.
+	// renewAfter is the age from which on a goroutine leaves the calls of the
+	// handler to the crew. A busy connection does not notice, and of an idle one
+	// with a heartbeat it halves the stack, from 4 KB or more to 2 KB.
 	renewAfter = time.Second
-	// earlyCalls is after how many of the first calls of the handler it is
-	// replaced whatever its age: many connections say who they are and are then
+	// earlyCalls is how many of the first calls of the handler are left to the
+	// crew in any case: many connections say who they are and are then
 	// idle. Ten thousand that have just logged in take 12 MB less.
 	earlyCalls = 8
 )
@@ -72,7 +74,11 @@ type Poller struct {
 	renew time.Duration
 	bufs  sync.Pool // *readBuf
 	ops   sync.Pool // *writeOp
+	tasks chan task // to a goroutine of the crew that waits for one
 	done  chan struct{}
+
+	crew    sync.WaitGroup
+	waiting atomic.Int32 // goroutines of the crew that do
 
 	// guarded by mu
 	mu     sync.Mutex
@@ -84,7 +90,7 @@ type Poller struct {
 
 // New returns a Poller without connections.
 func New(o Options) *Poller {
-	p := &Poller{size: o.ReadBuffer, renew: renewAfter, done: make(chan struct{})}
+	p := &Poller{size: o.ReadBuffer, renew: renewAfter, tasks: make(chan task), done: make(chan struct{})}
 	if p.size <= 0 {
 		p.size = defaultReadBuffer
 	}
@@ -153,6 +159,7 @@ func (p *Poller) Close(ctx context.Context) error {
 	}
 	select {
 	case <-p.done:
+		p.crew.Wait() // for nothing but the end of those that have nothing to do
 	case <-ctx.Done():
 		errs = append(errs, fmt.Errorf("waiting for connections to end: %w", context.Cause(ctx)))
 	}

@@ -12,7 +12,10 @@ import (
 func rawConn(net.Conn) (syscall.RawConn, error) { return nil, nil }
 
 // readRaw is never reached, as rawConn returns nil.
-func (c *Conn) readRaw(initial []byte) { c.readStream(initial) }
+func (c *Conn) readRaw() { c.readStream(nil) }
+
+// proceed is never called, as readRaw is not.
+func (c *Conn) proceed([]byte, error) {}
 
 // writeOp stands for the non-blocking write that is missing here.
 type writeOp struct{}

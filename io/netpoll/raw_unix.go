@@ -25,42 +25,53 @@ func rawConn(c net.Conn) (syscall.RawConn, error) {
 	return nil, nil
 }
 
-// readRaw reads a plain socket until it ends. Each round reads before it
+// readRaw reads a plain socket until it ends, or leaves that to the crew. Each round reads before it
 // waits, so a FIN that arrived together with the last bytes is never missed.
 //
 // A handler makes the stack grow, and the runtime does not shrink one of 4 KB
-// again while the goroutine waits: so a goroutine that has called the handler
-// leaves the waiting to a new one, in the beginning and when it is old.
-func (c *Conn) readRaw(initial []byte) {
+// again while the goroutine waits: so only one that is young, and of a connection that has said something
+// before, calls the handler itself.
+func (c *Conn) readRaw() {
 	ready, born := c.readReady, time.Now()
-	var err error
-	for err == nil {
-		if len(initial) > 0 {
-			err = c.h.Data(initial)
-			initial = nil
-		} else if err = c.raw.Read(ready); err != nil {
-			err = c.readError(err)
-		} else {
-			err = c.take()
+	for {
+		err := c.raw.Read(ready)
+		if c.calls < earlyCalls || time.Since(born) >= c.poller.renew {
+			c.poller.leave(task{c: c, err: err})
+			return
 		}
-		if err == nil && c.renew(born) {
-			c.release()
-			go c.readRaw(nil)
+		if !c.handle(nil, err) {
 			return
 		}
 	}
-	c.release()
-	c.finish(err)
 }
 
-// renew reports whether the goroutine born then, which has just called the
-// handler, is to be replaced.
-func (c *Conn) renew(born time.Time) bool {
+// proceed is what the crew does with a connection: it calls the handler, and leaves the waiting to a new goroutine.
+func (c *Conn) proceed(initial []byte, err error) {
 	if c.calls < earlyCalls {
 		c.calls++
-		return true
 	}
-	return time.Since(born) >= c.poller.renew
+	if c.handle(initial, err) {
+		c.release()
+		go c.readRaw()
+	}
+}
+
+// handle has the handler called with initial or, if there is nothing in it, with what has been read, and reports whether the
+// connection goes on. err is that of reading.
+func (c *Conn) handle(initial []byte, err error) bool {
+	switch {
+	case len(initial) > 0:
+		err = c.h.Data(initial)
+	case err != nil:
+		err = c.readError(err)
+	default:
+		err = c.take()
+	}
+	if err != nil {
+		c.release()
+		c.finish(err)
+	}
+	return err == nil
 }
 
 // take hands over what readReady read.

@@ -27,7 +27,7 @@ func prepareEvent(p Packet, event string, args []json.RawMessage, attachments []
 	return engineio.PrepareText(append(text, ']'), jsonAt)
 }
 
-// prepare encodes p with the given list as its data and attachments behind it.
+// prepare encodes p with the given list as its data and attachments behind it: in two allocations if there are none.
 func prepare(p Packet, list []json.RawMessage, attachments [][]byte) *engineio.Prepared {
 	if len(attachments) > 0 {
 		p.Attachments = len(attachments)
@@ -38,20 +38,23 @@ func prepare(p Packet, list []json.RawMessage, attachments [][]byte) *engineio.P
 			p.Type = PacketBinaryAck
 		}
 	}
-	size := 32 + len(p.Namespace) + len(p.Data)
+	size := engineio.Headroom + 32 + len(p.Namespace) + len(p.Data)
 	for _, a := range list {
 		size += len(a) + 1
 	}
-	text := AppendPacket(make([]byte, 0, size), Packet{
+	text := AppendPacket(make([]byte, engineio.Headroom, size), Packet{
 		Type: p.Type, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID, Attachments: p.Attachments,
 	})
-	jsonAt := len(text)
+	jsonAt := len(text) - engineio.Headroom
 	if p.Data != nil {
 		text = append(text, p.Data...)
 	} else if list != nil {
 		text = appendArray(text, list)
 	}
-	return engineio.Prepare(text, jsonAt, attachments...)
+	if len(attachments) == 0 {
+		return engineio.PrepareText(text, jsonAt)
+	}
+	return engineio.Prepare(text[engineio.Headroom:], jsonAt, attachments...)
 }
 
 func appendArray(dst []byte, list []json.RawMessage) []byte {

@@ -1,8 +1,10 @@
 package socketio
 
 import (
+	"bytes"
 	"encoding/json"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Event is an event that a client sent.
@@ -94,15 +96,24 @@ func (s *Socket) receive(p Packet, attachments [][]byte) error {
 	}
 }
 
+// nameOf is the name of an event. Node allows numbers, too.
+func nameOf(raw json.RawMessage) string {
+	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : n-1])
+	}
+	var name string
+	if err := json.Unmarshal(raw, &name); err != nil {
+		return string(raw)
+	}
+	return name
+}
+
 func (s *Socket) handle(p Packet, attachments [][]byte) error {
 	list, err := SplitArray(p.Data)
 	if err != nil {
 		return err
 	}
-	var name string
-	if err := json.Unmarshal(list[0], &name); err != nil {
-		name = string(list[0]) // a number, which Node allows
-	}
+	name := nameOf(list[0])
 	h := s.namespace.handler(name)
 	if h == nil || !s.present() {
 		return nil

@@ -73,6 +73,7 @@ func (c *Conn) Start() {
 		c.in = nil
 	}
 	c.mu.Unlock()
+	c.Uncork()
 	c.nc.Start(early)
 }
 

@@ -7,10 +7,6 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// keepBuffer is the largest message buffer, in bytes, that a pooled partial
-// keeps. It is small because its next owner may need one byte only.
-const keepBuffer = 4 << 10
-
 // partial is what is known of a message or frame cut by the end of a read. A
 // connection has one only while something is incomplete.
 type partial struct {
@@ -44,6 +40,7 @@ type sink interface {
 // depend on how the bytes are split.
 type decoder struct {
 	max  int64     // bytes in a message
+	keep int       // bytes of the largest message buffer that a pooled partial keeps
 	pool sync.Pool // *partial
 }
 
@@ -221,7 +218,7 @@ func (d *decoder) release(st **partial) {
 	}
 	*st = nil
 	msg := in.msg[:0]
-	if cap(msg) > keepBuffer {
+	if cap(msg) > d.keep {
 		msg = nil
 	}
 	in.early, in.nhead, in.inFrame, in.op, in.msg = nil, 0, false, 0, msg

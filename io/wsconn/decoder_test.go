@@ -289,6 +289,33 @@ func TestCloseFrames(t *testing.T) {
 	}
 }
 
+// The buffer of a message that comes in two pieces is kept for the next one, if it is not too large for that.
+func TestDecoderKeeps(t *testing.T) {
+	if raceEnabled {
+		t.Skip("under the race detector a pool forgets at random")
+	}
+	frame := clientFrame(ws.OpText, true, make([]byte, 10_000))
+	p := make([]byte, len(frame))
+	for _, tt := range []struct {
+		keep  int
+		fresh bool
+	}{{4 << 10, true}, {16 << 10, false}} {
+		d := &decoder{max: 1 << 20, keep: tt.keep}
+		var st *partial
+		n := testing.AllocsPerRun(100, func() {
+			copy(p, frame)
+			for _, piece := range [][]byte{p[:6000], p[6000:]} {
+				if err := d.feed(&st, piece, discard{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+		if n > 0 != tt.fresh {
+			t.Errorf("keeping %d bytes: %v allocations for a message", tt.keep, n)
+		}
+	}
+}
+
 // FuzzDecoder: the messages do not depend on how the bytes are split, and
 // encoded again as one frame each they are the same messages.
 func FuzzDecoder(f *testing.F) {

@@ -37,7 +37,7 @@ type output struct {
 	hangup  bool // close the socket after the last bytes
 	mu      sync.Mutex
 	state   atomic.Uint32 // written under mu, read by anybody
-	out     *queue        // nil: nothing waits. Otherwise a flusher is running
+	out     *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
 	cause   error         // for those who are told of the end
 }
 
@@ -72,9 +72,9 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		o.mu.Unlock()
 		return ErrClosed
 	}
-	if q := o.out; q != nil {
+	if q := o.out; q != nil && q.hold != forNext {
 		defer o.mu.Unlock()
-		if q.bytes+len(frames) > o.up.o.QueueBytes || q.messages+messages > o.up.o.QueueMessages {
+		if !q.empty() && (q.bytes+len(frames) > o.up.o.QueueBytes || q.messages+messages > o.up.o.QueueMessages) {
 			o.up.queueFull.Add(1)
 			return ErrQueueFull
 		}
@@ -84,7 +84,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		q.push(frames, messages)
 		return nil
 	}
-	err := o.write(frames, messages, changes)
+	err := o.write(o.unhold(frames), messages, changes)
 	o.mu.Unlock()
 	if err != nil {
 		o.abort(err)
@@ -93,12 +93,87 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 	return nil
 }
 
+// begin keeps the first bytes of a connection until there is more to send: a write of their own is a tenth of a login. Where no write
+// can be tried, they are sent at once.
+func (o *output) begin(answer []byte) {
+	if !o.nc.Direct() {
+		if err := o.sendFirst(answer); err != nil {
+			o.abort(fmt.Errorf("answering the handshake: %w", err))
+		}
+		return
+	}
+	q := o.queue()
+	q.push(answer, 0)
+	q.hold = forNext
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.out = q
+}
+
+// sendFirst sends the first bytes of a connection, and waits for that.
+func (o *output) sendFirst(answer []byte) error {
+	if err := o.nc.SetWriteDeadline(time.Now().Add(o.up.o.WriteTimeout)); err != nil {
+		return err
+	}
+	if _, err := o.nc.Write(answer); err != nil {
+		return err
+	}
+	return o.nc.SetWriteDeadline(time.Time{})
+}
+
+// Cork has what is sent from now on leave in one write with Uncork, which must follow soon.
+func (o *output) Cork() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.load() != open:
+	case o.out == nil:
+		o.out = o.queue()
+		o.out.hold = forUncork
+	case o.out.hold == forNext:
+		o.out.hold = forUncork
+	}
+}
+
+// Uncork sends what was held back by Cork, and with the answer to the handshake, if that has not been sent.
+func (o *output) Uncork() {
+	o.mu.Lock()
+	var err error
+	if o.held() && o.load() == open {
+		messages := o.out.messages
+		if frames := o.unhold(nil); len(frames) > 0 {
+			err = o.write(frames, messages, false)
+		}
+	}
+	o.mu.Unlock()
+	if err != nil {
+		o.abort(err)
+	}
+}
+
+// held reports whether what waits does so for more; mu is held.
+func (o *output) held() bool { return o.out != nil && o.out.hold != flowing }
+
+// unhold returns frames behind what has been held, if anything is. mu is held.
+func (o *output) unhold(frames []byte) []byte {
+	if !o.held() {
+		return frames
+	}
+	q := o.out
+	o.out = nil
+	frames = q.drain(frames)
+	if q.reset() {
+		o.up.queues.Put(q)
+	}
+	return frames
+}
+
 // Writable reports whether the connection is open and nothing waits to be
 // written, as a message that may be dropped wants to know.
 func (o *output) Writable() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.out == nil && o.load() == open
+	return (o.out == nil || o.held()) && o.load() == open
 }
 
 // Queued returns how many bytes wait to be written.
@@ -140,13 +215,17 @@ func (o *output) write(frames []byte, messages int, changes bool) error {
 // enqueue gives the connection a queue and the goroutine that empties it; mu is
 // held.
 func (o *output) enqueue() *queue {
-	q, ok := o.up.queues.Get().(*queue)
-	if !ok {
-		q = new(queue)
-	}
-	o.out = q
+	o.out = o.queue()
 	o.nc.Go(o.flush)
-	return q
+	return o.out
+}
+
+// queue returns an empty queue.
+func (o *output) queue() *queue {
+	if q, ok := o.up.queues.Get().(*queue); ok {
+		return q
+	}
+	return new(queue)
 }
 
 // shutdown sends a last frame, if any, and stops everything else. After that the
@@ -158,6 +237,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 		o.mu.Unlock()
 		return
 	}
+	frame = o.unhold(frame)
 	o.state.Store(uint32(closing))
 	o.cause = cause
 	o.hangup = hangup || !o.started // nobody reads: nobody would see the end

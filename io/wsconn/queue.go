@@ -10,6 +10,15 @@ type item struct {
 	pong     bool // stands for queue.pong, until it is needed
 }
 
+// hold is what a queue waits for while nobody writes it.
+type hold uint8
+
+const (
+	flowing hold = iota // nothing: a flusher is running
+	forNext             // whatever is sent next
+	forUncork
+)
+
 // queue holds what the kernel has not taken yet. A connection has one only
 // while there is such output. It is guarded by its connection's mutex.
 type queue struct {
@@ -20,6 +29,7 @@ type queue struct {
 	messages int // messages in all items
 	pong     []byte
 	hasPong  bool // an item stands for pong
+	hold     hold
 }
 
 // push appends frames.
@@ -98,10 +108,26 @@ func (q *queue) advance(n int) {
 	}
 }
 
+// drain returns all that waits, and frames behind it.
+func (q *queue) drain(frames []byte) []byte {
+	if len(frames) == 0 && q.head+1 == len(q.items) {
+		frames = q.first()
+		q.advance(len(frames))
+		return frames
+	}
+	all := make([]byte, 0, q.bytes+len(frames))
+	for !q.empty() {
+		next := q.first()
+		all = append(all, next...)
+		q.advance(len(next))
+	}
+	return append(all, frames...)
+}
+
 // reset makes an empty queue fit for the pool, and reports whether it is worth
 // keeping.
 func (q *queue) reset() bool {
 	q.items, q.head, q.off = q.items[:0], 0, 0
-	q.bytes, q.messages, q.hasPong = 0, 0, false
+	q.bytes, q.messages, q.hasPong, q.hold = 0, 0, false, flowing
 	return cap(q.items) <= maxKeptItems
 }

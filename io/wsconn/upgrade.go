@@ -1,8 +1,9 @@
 package wsconn
 
 import (
-	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,8 +16,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gobwas/ws"
-
 	"crier/io/netpoll"
 )
 
@@ -27,6 +26,10 @@ type Options struct {
 	// MaxPayload is the largest message accepted from a client, in bytes, all
 	// fragments together. A larger one closes with 1009. Zero means 1,000,000.
 	MaxPayload int64
+	// KeepPayload is the largest buffer, in bytes, for messages cut by the end of a
+	// read that is kept for the next one of them, of any connection. Zero means 4 KiB: the
+	// next one may need a byte only. More is for few connections with much to say.
+	KeepPayload int
 	// QueueBytes limits what waits to be written to one connection. Zero means
 	// 1 MiB.
 	QueueBytes int
@@ -74,10 +77,11 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	if o.Poller == nil {
 		return nil, errors.New("websocket upgrader: no poller")
 	}
-	if o.MaxPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
+	if o.MaxPayload < 0 || o.KeepPayload < 0 || o.QueueBytes < 0 || o.QueueMessages < 0 || o.WriteTimeout < 0 || o.CloseTimeout < 0 || o.Silence < 0 {
 		return nil, errors.New("websocket upgrader: negative limit")
 	}
 	setDefault(&o.MaxPayload, 1_000_000)
+	setDefault(&o.KeepPayload, 4<<10)
 	setDefault(&o.QueueBytes, 1<<20)
 	setDefault(&o.QueueMessages, 1000)
 	setDefault(&o.WriteTimeout, 30*time.Second)
@@ -87,7 +91,7 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	u := &Upgrader{o: o}
-	u.dec.max = o.MaxPayload
+	u.dec.max, u.dec.keep = o.MaxPayload, o.KeepPayload
 	u.joins.New = func() any {
 		b := make([]byte, 0, joinSize)
 		return &b
@@ -136,9 +140,10 @@ func (u *Upgrader) Linger(ctx context.Context, done <-chan struct{}, quiet time.
 
 // Upgrade performs the handshake (RFC 6455 §4.2) on an HTTP/1.1 request and
 // takes over its connection. The names and values of header, which may be nil,
-// are added to the answer. h is called once, after the handshake, and must
+// are added to the answer. h is called once, and must
 // return the connection's handler; c can send already, and is started by the caller
-// once Upgrade has returned.
+// once Upgrade has returned. The answer leaves together with what is sent first, at the latest
+// with Start or Uncork.
 //
 // A request that is no WebSocket handshake is answered with 400, 405 or 426.
 // After an error the request has been answered or its connection closed, and h
@@ -148,26 +153,84 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 	if err := refuse(w, r); err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
-	hs := ws.HTTPUpgrader{Timeout: u.o.WriteTimeout, Header: header}
-	conn, rw, _, err := hs.Upgrade(r, w)
+	conn, in, err := takeOver(w)
 	if err != nil {
-		if conn != nil {
-			err = errors.Join(err, conn.Close())
-		}
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
-	in, err := early(rw.Reader)
+	answer, err := answerTo(r, header)
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", errors.Join(err, conn.Close()))
 	}
-	c, err := u.attach(conn, in, h)
+	c, err := u.attach(conn, in, func(c *Conn) Handler {
+		c.begin(answer)
+		return h(c)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
 	return c, nil
 }
 
-// attach makes a Conn of a connection after the handshake.
+// takeOver takes the connection over that w belongs to, with what the client has sent behind its request.
+func takeOver(w http.ResponseWriter) (net.Conn, *partial, error) {
+	var early []byte
+	var conn net.Conn
+	var err error
+	if t, ok := w.(interface {
+		Takeover() (net.Conn, []byte, error)
+	}); ok { // not from net/http
+		conn, early, err = t.Takeover()
+	} else {
+		conn, early, err = hijack(w)
+	}
+	if err != nil {
+		if conn != nil {
+			err = errors.Join(err, conn.Close())
+		} else {
+			http.Error(w, "the connection cannot be taken over", http.StatusInternalServerError)
+		}
+		return nil, nil, err
+	}
+	if len(early) == 0 {
+		return conn, nil, nil
+	}
+	return conn, &partial{early: early}, nil
+}
+
+// hijack is takeOver for net/http, whose buffers can go then.
+func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return conn, nil, fmt.Errorf("setting deadlines: %w", err)
+	}
+	early := make([]byte, rw.Reader.Buffered())
+	if _, err := io.ReadFull(rw.Reader, early); err != nil {
+		return conn, nil, fmt.Errorf("reading buffered bytes: %w", err)
+	}
+	return conn, early, nil
+}
+
+// answerTo is the answer to a handshake that is not refused.
+func answerTo(r *http.Request, header http.Header) ([]byte, error) {
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	answer := make([]byte, 0, 256)
+	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
+	answer = append(answer, "\r\n"...)
+	if len(header) > 0 {
+		var more bytes.Buffer
+		if err := header.Write(&more); err != nil {
+			return nil, fmt.Errorf("making the answer: %w", err)
+		}
+		answer = append(answer, more.Bytes()...)
+	}
+	return append(answer, "\r\n"...), nil
+}
+
+// attach makes a Conn of a connection.
 func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
 	c := &Conn{output: output{up: u}, in: in}
 	if err := u.o.Poller.Add(&c.nc, conn, (*events)(c)); err != nil {
@@ -193,20 +256,6 @@ func (c *Conn) adopt(h Handler) error {
 	return nil
 }
 
-// early returns what a client sent right behind its handshake, so that the
-// reader's buffer can go.
-func early(r *bufio.Reader) (*partial, error) {
-	n := r.Buffered()
-	if n == 0 {
-		return nil, nil
-	}
-	in := &partial{early: make([]byte, n)}
-	if _, err := io.ReadFull(r, in.early); err != nil {
-		return nil, fmt.Errorf("reading buffered bytes: %w", err)
-	}
-	return in, nil
-}
-
 // refuse answers a request that cannot become a WebSocket, and returns why.
 func refuse(w http.ResponseWriter, r *http.Request) error {
 	status, text := http.StatusBadRequest, ""
@@ -225,6 +274,8 @@ func refuse(w http.ResponseWriter, r *http.Request) error {
 		status, text = http.StatusUpgradeRequired, "only WebSocket version 13 is supported"
 	case !soundKey(r.Header["Sec-Websocket-Key"]):
 		text = "Sec-WebSocket-Key is missing or malformed"
+	case r.Host == "":
+		text = "the Host field is empty"
 	default:
 		return nil
 	}
