@@ -135,7 +135,7 @@ func (s *Server) publish(r *http.Request, f *form, who *caller, sc *scratch) (on
 	if bad := who.spend(); bad != nil {
 		return false, bad
 	}
-	result, err := s.pusher.Push(r.Context(), hub.Push{To: to, Message: &p.message})
+	result, err := s.pusher.Push(r.Context(), hub.Push{To: to, Message: &p.message, Soon: users == nil})
 	if err != nil {
 		return false, fail(err.Error())
 	}

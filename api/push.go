@@ -218,7 +218,7 @@ func (s *Server) hand(ctx context.Context, who *caller, o *order) (outcome, erro
 	if err := o.turns.wait(ctx); err != nil {
 		return outcome{}, err
 	}
-	r, err := s.pusher.Push(ctx, hub.Push{To: o.to, Message: &o.parcel.message})
+	r, err := s.pusher.Push(ctx, hub.Push{To: o.to, Message: &o.parcel.message, Soon: !o.receipt})
 	if err == nil && o.receipt {
 		s.note(who, r, time.Now(), nil)
 	}

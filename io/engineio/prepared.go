@@ -17,6 +17,7 @@ type Prepared struct {
 	binary  bool      // at least one binary packet
 	size    int
 	parts   []*Prepared // of which it was joined; then there are no packets
+	counted int         // how many packets queues count, if it was joined
 	frame   []byte      // forms[formFrames4], if PrepareText has made it
 
 	forms [formCount]atomic.Pointer[[]byte]
@@ -60,8 +61,16 @@ func Prepare(text []byte, jsonAt int, attachments ...[]byte) *Prepared {
 // Join returns messages as one that is sent as a whole, and that queues count as
 // one of so many bytes.
 func Join(parts ...*Prepared) *Prepared {
+	p := Bundle(parts...)
+	p.counted = 1
+	return p
+}
+
+// Bundle is [Join] of messages that queues count one by one.
+func Bundle(parts ...*Prepared) *Prepared {
 	p := &Prepared{parts: parts}
 	for _, part := range parts {
+		p.counted += part.Packets()
 		p.binary = p.binary || part.binary
 		p.size += part.size
 	}
@@ -100,10 +109,10 @@ func control(t PacketType, data string) *Prepared {
 	}
 }
 
-// Packets is how many Engine.IO packets the message is made of; one if it was joined.
+// Packets is how many Engine.IO packets the message counts as: those it is made of, but one after [Join].
 func (p *Prepared) Packets() int {
 	if p.parts != nil {
-		return 1
+		return p.counted
 	}
 	return len(p.packets)
 }

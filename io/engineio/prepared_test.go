@@ -170,6 +170,10 @@ func TestJoin(t *testing.T) {
 	if joined.Packets() != 1 || !joined.Binary() || joined.Size() != parts[0].Size()+parts[1].Size()+parts[2].Size() {
 		t.Errorf("%d packets, %d bytes, binary %v", joined.Packets(), joined.Size(), joined.Binary())
 	}
+	bundle := Bundle(parts...)
+	if bundle.Packets() != 4 || bundle.Size() != joined.Size() {
+		t.Errorf("a bundle has %d packets and %d bytes", bundle.Packets(), bundle.Size())
+	}
 	for f := range formCount {
 		var pieces [][]byte
 		for _, p := range parts {
@@ -181,6 +185,9 @@ func TestJoin(t *testing.T) {
 		}
 		if got, want := joined.form(f), bytes.Join(pieces, between); !bytes.Equal(got, want) {
 			t.Errorf("form %d: %q, want %q", f, got, want)
+		}
+		if got, want := bundle.form(f), joined.form(f); !bytes.Equal(got, want) {
+			t.Errorf("form %d of a bundle: %q, want %q", f, got, want)
 		}
 	}
 }

@@ -48,6 +48,7 @@ type scratch struct {
 	seen  map[*Member]struct{} // the members of list[:known], unless empty
 	known int
 
+	part    bool      // the list has no more than the tracked of the audience
 	tracked []*Member // used by separate
 	users   map[*user]struct{}
 }
@@ -57,7 +58,7 @@ func (h *Hub) newScratch() *scratch { return h.scratch.Get().(*scratch) }
 // release gives sc back, without a reference to any member.
 func (h *Hub) release(sc *scratch) {
 	clear(sc.list)
-	sc.list, sc.known = sc.list[:0], 0
+	sc.list, sc.known, sc.part = sc.list[:0], 0, false
 	if len(sc.seen) > keepUntil {
 		sc.seen = nil
 	}

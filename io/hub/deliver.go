@@ -23,39 +23,48 @@ func (h *Hub) deliver(list []*Member, msg *Message) tally {
 
 func (h *Hub) deliverMany(list []*Member, msg *Message) tally {
 	var (
-		next  atomic.Int64
-		wg    sync.WaitGroup
 		mu    sync.Mutex
 		total tally // guarded by mu
 	)
-	work := func() {
+	h.share(len(list), func(from, to int) {
 		var t tally
+		t.deliver(list[from:to], msg)
+		mu.Lock()
+		defer mu.Unlock()
+		total.add(t)
+	})
+	return total
+}
+
+// share has work done for all parts of something of length n, a chunk at a time, and waits for the end of it.
+func (h *Hub) share(n int, work func(from, to int)) {
+	var (
+		next atomic.Int64
+		wg   sync.WaitGroup
+	)
+	all := func() {
 		for {
 			from := int(next.Add(chunk)) - chunk
-			if from >= len(list) {
-				break
+			if from >= n {
+				return
 			}
-			t.deliver(list[from:min(from+chunk, len(list))], msg)
+			work(from, min(from+chunk, n))
 			// After 10 ms without this the runtime would think that it computes, and look every 20 µs whether it is inside
 			// a write, to take the processor from it.
 			runtime.Gosched()
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		total.add(t)
 	}
-	for range len(list)/chunk - 1 {
+	for range n/chunk - 1 {
 		if !h.acquireHelper() {
 			break
 		}
 		wg.Go(func() {
 			defer func() { <-h.helpers }()
-			work()
+			all()
 		})
 	}
-	work()
+	all()
 	wg.Wait()
-	return total
 }
 
 // acquireHelper tells whether one more goroutine may help; it gives its token back itself.

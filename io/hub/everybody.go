@@ -8,6 +8,7 @@ import "sync"
 type everybody struct {
 	mu   sync.Mutex
 	list []*Member // Member.slot is the place of each
+	last uint64    // the number of the latest message in the lane
 }
 
 // outside is the slot of a member that has not entered.
@@ -18,6 +19,7 @@ func (c *everybody) enter(m *Member) {
 	defer c.mu.Unlock()
 	m.slot = int32(len(c.list))
 	c.list = append(c.list, m)
+	m.heard.Store(c.last)
 }
 
 // exit undoes enter, if need be. The last member takes the place.
@@ -32,8 +34,16 @@ func (c *everybody) exit(m *Member) {
 	c.list[m.slot] = moved
 	moved.slot = m.slot
 	m.slot = outside
+	m.heard.Store(beyond)
 	c.list[last] = nil
 	c.list = shrink(c.list[:last])
+}
+
+// size returns how many there are.
+func (c *everybody) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.list)
 }
 
 func (c *everybody) has(m *Member) bool {

@@ -68,6 +68,7 @@ type Hub struct {
 	drift   drift
 	unread  complaint
 	indexes indexes // each shard has its own lock
+	lane    lane
 	scratch sync.Pool
 
 	closed  atomic.Bool
@@ -124,6 +125,7 @@ func New(o Options) (*Hub, error) {
 	}
 	h.shared, _ = o.Inbox.(SharedInbox)
 	h.indexes.init()
+	h.lane.all = &h.indexes.everybody
 	if o.Inbox != nil {
 		last := o.Inbox.Last()
 		h.outbox.begun.Store(last)
@@ -164,6 +166,7 @@ func (h *Hub) Connect(c Conn) (*Member, error) {
 		return nil, ErrClosed
 	}
 	m := &Member{hub: h, conn: c, slot: outside}
+	m.heard.Store(beyond)
 	if !h.indexes.connShard(id).add(id, m) {
 		return nil, ErrDuplicateID
 	}

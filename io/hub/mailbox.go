@@ -35,8 +35,14 @@ type mailbox struct {
 	had              map[uint64]bool // places that it was given before that
 }
 
-// give delivers a message, or holds it while the connection catches up.
+// give delivers a message behind what is in the lane, or holds it while the connection catches up.
 func (m *Member) give(msg *Message) error {
+	m.catchUpWithLane()
+	return m.hand(msg)
+}
+
+// hand is give for what comes by the lane.
+func (m *Member) hand(msg *Message) error {
 	b := m.mail()
 	if b == nil && msg.place == 0 {
 		return m.conn.Deliver(msg)

@@ -1,9 +1,6 @@
 package hub
 
-import (
-	"encoding/json"
-	"sync/atomic"
-)
+import "encoding/json"
 
 // Message is one event on its way to connections. Its exported fields must not change once it has been pushed: every
 // connection shares them. A Message must not be copied.
@@ -26,13 +23,11 @@ type Message struct {
 	// Transient says that the message is of no use later: nobody who comes back is given it.
 	Transient bool
 
-	late     bool                    // see Late
-	place    uint64                  // in the inbox, if it is stored; set before the message is delivered
-	ask      *Ask                    // set before the message is delivered
-	offset   string                  // likewise
-	variants atomic.Pointer[variant] // the first; each is static once it is there
-	room     variant                 // for one of them, which saves an object
-	taken    atomic.Bool             // room is
+	late   bool   // see Late
+	place  uint64 // in the inbox, if it is stored; set before the message is delivered
+	ask    *Ask   // set before the message is delivered
+	offset string // likewise
+	forms  variants
 }
 
 // Ask is what wants to know of acknowledgements; nil if nobody does. See [Asker].
@@ -76,48 +71,12 @@ func (m *Message) own() *Message {
 	return c
 }
 
-// variant is what encode made of the message for one key.
-type variant struct {
-	key, value any
-	next       *variant
-}
-
 // Encoded returns the message as encode makes it for key, a comparable value that names one protocol variant. The result
 // is kept and shared by all connections, so nobody may modify it. encode may run more than once when several connections
 // ask at the same time; they all get the same result. Reading a result that is there takes no lock.
 func (m *Message) Encoded(key any, encode func(*Message) any) any {
-	first := m.variants.Load()
-	if v := first.find(key); v != nil {
+	if v := m.forms.find(key); v != nil {
 		return v.value
 	}
-	made := m.newVariant()
-	made.key, made.value = key, encode(m)
-	for {
-		made.next = first
-		if m.variants.CompareAndSwap(first, made) {
-			return made.value
-		}
-		first = m.variants.Load()
-		if v := first.find(key); v != nil {
-			return v.value
-		}
-	}
-}
-
-// newVariant returns memory for one.
-func (m *Message) newVariant() *variant {
-	if m.taken.CompareAndSwap(false, true) {
-		return &m.room
-	}
-	return new(variant)
-}
-
-// find returns the variant for key, or nil. There are a handful at most.
-func (v *variant) find(key any) *variant {
-	for ; v != nil; v = v.next {
-		if v.key == key {
-			return v
-		}
-	}
-	return nil
+	return m.forms.add(key, encode(m))
 }

@@ -71,7 +71,7 @@ func TestEncodedFirstToFinishWins(t *testing.T) {
 
 func kept(m *Message) int {
 	n := 0
-	for v := m.variants.Load(); v != nil; v = v.next {
+	for v := m.forms.first.Load(); v != nil; v = v.next {
 		n++
 	}
 	return n

@@ -12,6 +12,9 @@ import (
 type Push struct {
 	To      Audience
 	Message *Message
+	// Soon says that the caller need not know what the connections answer: a push to everybody, if they are many, is on its way
+	// when Push returns, and what is pushed from then on arrives behind it. Delivered and Dropped, with their parts, are then zero.
+	Soon bool
 	// Claim is for who pushes to several hubs: it stands for the id of the push in what they have in common. A Hub takes no notice.
 	Claim string
 }
@@ -48,6 +51,9 @@ func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
 	if h.recovery.active() {
 		return h.pushInTurn(p), nil
 	}
+	if r, ok := h.pushToMany(&p); ok {
+		return r, nil
+	}
 	var r Result
 	var t tally
 	if h.pushToUser(&p, &r, &t) {
@@ -63,7 +69,7 @@ func (h *Hub) Push(ctx context.Context, p Push) (Result, error) {
 // give delivers a push to the members of the list of sc, which its audience was resolved to.
 func (h *Hub) give(p *Push, sc *scratch) Result {
 	r := h.count(&p.To, sc)
-	t := h.deliver(sc.list, p.Message)
+	t := h.reach(p, sc)
 	h.account(p, &r, &t)
 	return r
 }
@@ -157,6 +163,7 @@ func (h *Hub) Disconnect(ctx context.Context, a Audience) (int, error) {
 		h.recovery.expel(&a)
 	}
 	for _, m := range sc.list {
+		m.catchUpWithLane()
 		m.conn.Kick()
 	}
 	return len(sc.list), nil
@@ -184,18 +191,22 @@ type tally struct {
 // deliver gives the message to each member in turn.
 func (t *tally) deliver(list []*Member, msg *Message) {
 	for _, m := range list {
-		err := m.give(msg)
-		switch {
-		case err == nil:
-			t.delivered++
-		case errors.Is(err, ErrSlow):
-			t.slow++
-		case errors.Is(err, ErrGone):
-			t.gone++
-		default:
-			t.failed++
-			t.err = err
-		}
+		t.note(m.give(msg))
+	}
+}
+
+// note counts one answer.
+func (t *tally) note(err error) {
+	switch {
+	case err == nil:
+		t.delivered++
+	case errors.Is(err, ErrSlow):
+		t.slow++
+	case errors.Is(err, ErrGone):
+		t.gone++
+	default:
+		t.failed++
+		t.err = err
 	}
 }
 

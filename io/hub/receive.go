@@ -53,6 +53,7 @@ func (sc *scratch) only(part Part, find func()) func() {
 		list := slices.DeleteFunc(sc.list, func(m *Member) bool { return m.hasTurn() != (part == Tracked) })
 		clear(sc.seen)
 		sc.list, sc.known = list, 0
+		sc.part = part == Tracked
 	}
 }
 
@@ -86,7 +87,7 @@ func (h *Hub) PushOwn(ctx context.Context, p Push) (Own, error) {
 		o.Waiting = sc.anyTracked() || h.recovery.awaited(&p.To)
 		sc.only(Untracked, func() {})()
 	}
-	t := h.deliver(sc.list, p.Message)
+	t := h.reach(&p, sc)
 	h.account(&p, &o.Result, &t)
 	return o, nil
 }

@@ -55,7 +55,7 @@ func (h *Hub) take(p *Push, sc *scratch, at Position, find func()) (r Result, t 
 
 // conclude gives the message to those whom a turn has left, and counts.
 func (h *Hub) conclude(p *Push, sc *scratch, r Result, t tally) Result {
-	t.add(h.deliver(sc.list, p.Message))
+	t.add(h.reach(p, sc))
 	h.account(p, &r, &t)
 	return r
 }

@@ -54,6 +54,56 @@ func TestDeliver(t *testing.T) {
 	})
 }
 
+// What many are pushed at once arrives as it was, in order, whatever they speak: text, bytes, and what goes to some of them
+// in between.
+func TestDeliverTogether(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		came := arrivals(h.Main())
+		c := h.join(t, k)
+		if err := take(t, "socket", came).Member().Login("7"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 70 { // as many as make it worth while
+			m, err := h.Main().Hub().Connect(bystander(fmt.Sprint("bystander", i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(m.Gone)
+		}
+		var want []any
+		soon := func(m *hub.Message, on ...any) {
+			t.Helper()
+			if _, err := h.Main().Hub().Push(t.Context(), hub.Push{To: hub.Audience{All: true}, Message: m, Soon: true}); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, on...)
+		}
+		for i := range 40 {
+			soon(note(t, JSON(i)), fmt.Sprintf(`2["note",%d]`, i))
+			if i%8 == 3 {
+				soon(note(t, Binary([]byte{byte(i)})), `51-["note",{"_placeholder":true,"num":0}]`, []byte{byte(i)})
+			}
+			if i%16 == 5 {
+				push(t, h.Main(), hub.Audience{Users: []string{"7"}}, note(t, JSON("own")))
+				want = append(want, `2["note","own"]`)
+			}
+			if i == 30 {
+				soon(&hub.Message{Event: "connect"}) // which clients refuse
+			}
+		}
+		c.want(want...)
+		c.sync("")
+	})
+}
+
+// bystander is a connection that takes everything.
+type bystander string
+
+func (c bystander) ID() string               { return string(c) }
+func (bystander) Deliver(*hub.Message) error { return nil }
+func (bystander) Kick()                      {}
+
 func TestDeliverFullQueue(t *testing.T) {
 	for _, k := range []kind{polling5, polling4} {
 		t.Run(k.name, func(t *testing.T) {

@@ -155,3 +155,22 @@ func (n *Namespace) prepared(m *hub.Message) *engineio.Prepared {
 	}
 	return p
 }
+
+// bundle returns what prepared makes of the messages of r, in one piece; nil if one of them cannot be sent.
+func (n *Namespace) bundle(r *hub.Run) *engineio.Prepared {
+	p, ok := r.Encoded(n, func(r *hub.Run) any {
+		var list []*engineio.Prepared
+		for _, m := range r.Messages() {
+			p := n.prepared(m)
+			if p == nil {
+				return p
+			}
+			list = append(list, p)
+		}
+		return engineio.Bundle(list...)
+	}).(*engineio.Prepared)
+	if !ok { // the key is this namespace's own
+		panic("socketio: foreign value under a namespace's key")
+	}
+	return p
+}

@@ -203,6 +203,21 @@ func (s *Socket) Deliver(m *hub.Message) error {
 	return s.give(p, m.Volatile)
 }
 
+// DeliverAll implements [hub.Taker]. What a client that can recover is given has an offset in each.
+func (s *Socket) DeliverAll(r *hub.Run) (done bool, err error) {
+	if !s.present() {
+		return true, hub.ErrGone
+	}
+	if s.tracked() {
+		return false, nil
+	}
+	p := s.namespace.bundle(r)
+	if p == nil {
+		return false, nil
+	}
+	return true, s.give(p, false)
+}
+
 // give sends p; what becomes of it is said in the hub's errors.
 func (s *Socket) give(p *engineio.Prepared, volatile bool) error {
 	var err error
