@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// maxWaiting is how many goroutines wait for a connection.
-const maxWaiting = 64
+const (
+	// maxWaiting is how many goroutines wait for a connection.
+	maxWaiting = 64
+	// maxRest is for how long one waits. Each has 25 KB, which 10,000 clients would have 160 bytes each of.
+	maxRest = time.Second
+)
 
 // Options says what a Listener needs.
 type Options struct {
@@ -144,14 +148,20 @@ func (l *Listener) start(nc net.Conn) {
 // would take a tenth of a push on a connection of its own.
 func (l *Listener) run(nc net.Conn) {
 	c := newConn(l)
+	rest := time.NewTimer(maxRest)
+	defer rest.Stop()
 	for l.serve(c, nc) {
 		if l.waiting.Add(1) > maxWaiting {
 			l.waiting.Add(-1)
 			return
 		}
+		rest.Reset(maxRest)
 		select {
 		case nc = <-l.work:
 			l.waiting.Add(-1)
+		case <-rest.C:
+			l.waiting.Add(-1)
+			return
 		case <-l.closing:
 			return
 		}
