@@ -285,6 +285,7 @@ func (m *Member) leave(back bool, kept any) {
 	}
 	if t := m.trail(); t != nil {
 		b := m.mail()
+		m.withdraw(t)
 		m.hub.recovery.depart(m, t, b, back && !b.behindhand(), kept)
 		m.more().trail.Store(nil) // what follows is no part of it
 		defer m.hub.recovery.departed(t)

@@ -332,23 +332,13 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	t.id, t.own, t.kept, t.claimed, t.mail = m.conn.ID(), nil, nil, false, nil
 	at := r.taken()
 	uid := m.UID()
-	is := func(s Span) bool {
-		switch s.Kind {
-		case SpanUser:
-			return s.Name == uid
-		case SpanRoom:
-			return m.roomIndex(s.Name) >= 0
-		default:
-			return uid != "" || !m.hub.loginFirst
-		}
-	}
 	for i := range t.spans {
-		if s := &t.spans[i]; s.Until == open && !is(*s) {
+		if s := &t.spans[i]; s.Until == open && !m.belongs(*s) {
 			s.Until = at
 		}
 	}
 	ensure := func(kind SpanKind, name string) {
-		if is(Span{Kind: kind, Name: name}) && t.find(kind, name) < 0 {
+		if m.belongs(Span{Kind: kind, Name: name}) && t.find(kind, name) < 0 {
 			t.begin(kind, name, at)
 		}
 	}

@@ -150,6 +150,24 @@ func (m *Member) foretell(kind SpanKind, name string) error {
 	return ErrGone
 }
 
+// withdraw takes back what was foretold and has not come to be, since the connection has ended before: what is for that is not for its client. Called with
+// the member's mu held, before it leaves what it belongs to.
+func (m *Member) withdraw(t *trail) {
+	t.spans = slices.DeleteFunc(t.spans, func(s Span) bool { return s.Until == open && !m.belongs(s) })
+}
+
+// belongs tells whether the connection is in what the span is about. Called with the member's mu held.
+func (m *Member) belongs(s Span) bool {
+	switch s.Kind {
+	case SpanUser:
+		return s.Name == m.UID()
+	case SpanRoom:
+		return m.roomIndex(s.Name) >= 0
+	default:
+		return m.UID() != "" || !m.hub.loginFirst
+	}
+}
+
 // Returner is a [Conn] that can be ended so that its client comes back.
 type Returner interface {
 	Conn
