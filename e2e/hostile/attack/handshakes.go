@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// bomb is a gigabyte of zeros that somebody has compressed, and then again: 10 MB inflated once.
+// bomb is zeros, compressed: 4 MiB when inflated.
 func bomb() string {
 	var out bytes.Buffer
 	w, err := flate.NewWriter(&out, flate.BestCompression)
 	if err == nil {
-		_, err = w.Write(make([]byte, 10<<20))
+		_, err = w.Write(make([]byte, 4<<20))
 	}
 	if err == nil {
 		err = w.Close()
@@ -29,7 +29,7 @@ func bomb() string {
 func gzipped(begin string) string {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)
-	_, err := w.Write([]byte(begin + strings.Repeat(" ", 10<<20)))
+	_, err := w.Write([]byte(begin + strings.Repeat(" ", 4<<20)))
 	if err = errors.Join(err, w.Close()); err != nil {
 		panic(err)
 	}
