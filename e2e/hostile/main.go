@@ -36,7 +36,7 @@ type options struct {
 	lanes                   int
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	var o options
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/crier", "Crier's `program`")
