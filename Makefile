@@ -8,12 +8,14 @@
 # make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
+# make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes
+# make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile fuzz fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -74,6 +76,19 @@ test-cluster: build e2e/node_modules/.stamp
 	$(call CLUSTER,messages,-owed 50000 -users 120 -faults 15)
 	$(call CLUSTER,callbacks,-owed 600 -users 150 -faults 8)
 	$(call CLUSTER,schedules,-owed 500 -users 100 -faults 8)
+
+# ARGS='-long' does as much as was ever reported, in an hour or so; ARGS='-only placeholders' is one family.
+hostile: build bench/peers/node/node_modules/.stamp
+	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
+
+# What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
+FUZZTIME ?= 30s
+fuzz:
+	@for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z]*' $$package/*_test.go | cut -d' ' -f2); do \
+			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$package || exit 1; \
+		done; \
+	done
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -123,6 +123,11 @@ func TestTLS(t *testing.T) {
 		transport.CloseIdleConnections()
 	}
 	p.http.Transport = &http.Transport{}
+	old := config.Clone()
+	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	if conn, err := tls.Dial("tcp", p.Addr(), old); err == nil {
+		t.Errorf("TLS 1.1 is spoken: %v", conn.Close())
+	}
 	same(t, "plain HTTP", p.do("GET", "http://"+p.Addr()+"/", "").status, 400)
 
 	// A new certificate is for new connections; those there are stay.

@@ -181,6 +181,7 @@ func (a *App) serve(e *endpoint) {
 	l := e.listener
 	if e.certificate != nil {
 		e.server.TLSConfig = &tls.Config{
+			MinVersion:     tls.VersionTLS12,
 			GetCertificate: e.certificate.get,
 			NextProtos:     []string{"h2", "http/1.1"},
 		}

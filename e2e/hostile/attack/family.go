@@ -1,0 +1,73 @@
+package attack
+
+// A Family is one mechanism that servers have been brought down by.
+type Family struct {
+	Name string
+	// Source is where it is known from: an advisory, a section of a specification; "" is experience.
+	Source string
+	// Where are the ways into the server that it can take.
+	Where []Way
+	// Inputs are its forms.
+	Inputs []Input
+}
+
+// An Input is one form of an attack.
+type Input struct {
+	Name string
+	// Run performs it. The error says what the server did wrong, as far as who attacks can see that: it did not end what it
+	// has to end, or did not answer.
+	Run func(a *Attacker, w Way) error
+}
+
+// A Way leads into the server.
+type Way struct {
+	Name     string
+	Path     string
+	Push     bool // on the port of business servers
+	Official bool // the official Socket.IO server has it too
+	Revision int  // of Engine.IO; 0 elsewhere
+	Socket   bool // a WebSocket
+	JSONP    bool
+}
+
+// The ways.
+var (
+	ws4     = Way{Name: "EIO4 websocket", Path: "/socket.io/?EIO=4&transport=websocket", Official: true, Revision: 4, Socket: true}
+	ws3     = Way{Name: "EIO3 websocket", Path: "/socket.io/?EIO=3&transport=websocket", Official: true, Revision: 3, Socket: true}
+	poll4   = Way{Name: "EIO4 polling", Path: "/socket.io/?EIO=4&transport=polling", Official: true, Revision: 4}
+	poll3   = Way{Name: "EIO3 polling", Path: "/socket.io/?EIO=3&transport=polling", Official: true, Revision: 3}
+	jsonp   = Way{Name: "EIO3 JSONP", Path: "/socket.io/?EIO=3&transport=polling&j=0", Official: true, Revision: 3, JSONP: true}
+	plain   = Way{Name: "/ws", Path: "/ws?uid=mallory", Socket: true}
+	sock    = Way{Name: "SockJS websocket", Path: "/sockjs/000/mallory/websocket", Socket: true}
+	sockXHR = Way{Name: "SockJS xhr", Path: "/sockjs/000/"}
+	sse     = Way{Name: "/sse", Path: "/sse?uid=mallory"}
+	comet   = Way{Name: "/comet", Path: "/comet?uid=mallory&wait=0"}
+	form    = Way{Name: "PHP form", Path: "/", Push: true, Official: true}
+	push    = Way{Name: "/v1/push", Path: "/v1/push", Push: true}
+	batch   = Way{Name: "/v1/push/batch", Path: "/v1/push/batch", Push: true}
+	stream  = Way{Name: "/v1/stream", Path: "/v1/stream", Push: true, Socket: true}
+)
+
+// Groups of ways.
+var (
+	sockets = []Way{ws4, ws3, plain, sock, stream}
+	polls   = []Way{poll4, poll3, jsonp}
+	engines = []Way{ws4, ws3, poll4, poll3, jsonp}
+	plains  = []Way{plain, sse, comet}
+	https   = []Way{poll4, sse, comet, form, push}
+	posts   = []Way{poll4, poll3, sockXHR, form, push, batch}
+)
+
+// Families are all of them.
+func Families() []Family {
+	var all []Family
+	for _, chapter := range [][]Family{frames(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines()} {
+		all = append(all, chapter...)
+	}
+	return all
+}
+
+// one is a family of one form.
+func one(name, source string, where []Way, run func(a *Attacker, w Way) error) Family {
+	return Family{name, source, where, []Input{{name, run}}}
+}

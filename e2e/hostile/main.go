@@ -1,0 +1,98 @@
+// Hostile attacks Crier, and the official Socket.IO server beside it, with everything that package attack has, and tells what
+// became of each: whether the process lived, its other clients went on getting pushes, and how soon, and whether memory, descriptors
+// and goroutines came back to where they were.
+//
+//	go run ./e2e/hostile -binary bin/crier [-node bench/peers/node] [-long] [-only TEXT] [-doc docs/SECURITY.md]
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"crier/e2e/hostile/attack"
+	"crier/e2e/hostile/stage"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// options are the flags.
+type options struct {
+	binary, node, only, doc string
+	long                    bool
+	lanes                   int
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	var o options
+	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
+	flags.StringVar(&o.binary, "binary", "bin/crier", "Crier's `program`")
+	flags.StringVar(&o.node, "node", "", "the `folder` of the official server; none: only Crier is attacked")
+	flags.StringVar(&o.only, "only", "", "only families with this `text` in their names")
+	flags.StringVar(&o.doc, "doc", "", "a `file` that gets the table")
+	flags.BoolVar(&o.long, "long", false, "do as much as was ever reported, in an hour or so")
+	flags.IntVar(&o.lanes, "lanes", 1, "servers that are attacked at the same time; with more than one the times are those of a busy machine")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "crier-hostile-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	crier, err := o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, o.binary, dir) }, false).run(ctx)
+	if err != nil {
+		return err
+	}
+	var official []verdict
+	if o.node != "" {
+		official, err = o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Node(ctx, o.node) }, true).run(ctx)
+		if err != nil {
+			return err
+		}
+	}
+	text := table(crier, official)
+	fmt.Print(text)
+	if o.doc != "" {
+		if err := publish(o.doc, text); err != nil {
+			return err
+		}
+	}
+	return judge(crier)
+}
+
+func (o options) trial(start func(ctx context.Context) (*stage.Server, error), official bool) *trial {
+	waits := 30 * time.Second
+	if official {
+		waits = 3 * time.Second // it need not answer everything
+	}
+	return &trial{
+		start: start, official: official, long: o.long, lanes: o.lanes, patience: 30 * time.Second, waits: waits,
+		only: func(f attack.Family) bool { return strings.Contains(f.Name, o.only) },
+		note: func(line string) { fmt.Fprintln(os.Stderr, line) },
+	}
+}
+
+// judge returns what is wrong with Crier.
+func judge(verdicts []verdict) error {
+	var err error
+	for _, v := range verdicts {
+		for _, wrong := range v.wrong {
+			err = errors.Join(err, fmt.Errorf("%s: %s", v.family.Name, wrong))
+		}
+	}
+	return err
+}
