@@ -27,7 +27,7 @@ func newMetrics(a *App) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		pushes: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "crier_push_seconds", Help: "From the take-over of a push until it is written to, or queued for, the last of its connections.",
+			Name: "crier_push_seconds", Help: "From the take-over of a push until it is written to, or queued for, the last of its connections; of one to all, until it is on its way to them.",
 			Buckets: prometheus.ExponentialBuckets(5e-6, 2, 19), // 5 µs to 1.3 s
 		}),
 		handshakes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
