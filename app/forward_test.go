@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -193,6 +194,7 @@ func TestRoomEvents(t *testing.T) {
 	}
 	first, second := p.openAs("1"), p.openAs("2")
 	enter(first, "subscribe")
+	settleRooms(t, p, p)
 	enter(second, "subscribe")
 	first.want(`42["presence",{"room":"r","uid":"2","event":"join"}]`)
 	again := p.openAs("2") // the same user once more
@@ -206,4 +208,17 @@ func TestRoomEvents(t *testing.T) {
 	second.leave()
 	first.want(`42["presence",{"room":"r","uid":"2","event":"leave"}]`)
 	first.wantNothing()
+}
+
+// settleRooms waits until rooms have been told on to of what has happened in them on from: who comes later would hear of it too. That is told in
+// order, so it waits for something later.
+func settleRooms(t *testing.T, from, to *program) {
+	t.Helper()
+	room := rand.Text()
+	hears, comes := to.openAs("hears"), from.openAs("comes")
+	same(t, "subscribe", hears.ack(`["subscribe","`+room+`"]`).OK, true)
+	comes.send(`42["subscribe","` + room + `"]`)
+	hears.want(`42["presence",{"room":"` + room + `","uid":"comes","event":"join"}]`)
+	hears.leave()
+	comes.leave()
 }

@@ -289,11 +289,13 @@ func TestSeveralServersRoomEvents(t *testing.T) {
 	a, b := redis.node("a", told), redis.node("b", told)
 	watcher := a.openAs("w")
 	same(t, "joined", watcher.ack(`["subscribe","r"]`).OK, true)
+	settleRooms(t, a, b)
 	one, two := a.openAs("u"), b.openAs("u")
 	for _, pg := range []*page{one, two} {
 		same(t, "joined", pg.ack(`["subscribe","r"]`).OK, true)
 	}
 	watcher.want(`42["presence",{"room":"r","uid":"u","event":"join"}]`)
+	settleRooms(t, a, b) // whichever of them has told it, all have heard of it
 	third := b.openAs("v")
 	same(t, "joined", third.ack(`["subscribe","r"]`).OK, true)
 	watcher.want(`42["presence",{"room":"r","uid":"v","event":"join"}]`)
