@@ -62,7 +62,7 @@ func handshakes() []Family {
 		many[n] = fmt.Sprintf("X-%d: 1", n)
 	}
 	return []Family{
-		{"extensions", "ws npm advisory 550 (constructor), CVE-2016-10542", sockets, []Input{
+		{"extensions", "ws, npm advisory 550 (constructor)", sockets, []Input{
 			offers("constructor", "Sec-WebSocket-Extensions: constructor"),
 			offers("__proto__", "Sec-WebSocket-Extensions: __proto__; toString=1"),
 			offers("no grammar", "Sec-WebSocket-Extensions: ;;;===,,,\"", "Sec-WebSocket-Extensions: permessage-deflate; a=\"\\"),
