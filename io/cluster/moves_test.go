@@ -86,6 +86,27 @@ func TestJoinsAreNoted(t *testing.T) {
 	}
 }
 
+// TestServerThatHasJustStarted kills a node to which nothing has come yet: its client has missed nothing of before it connected.
+func TestServerThatHasJustStarted(t *testing.T) {
+	t.Parallel()
+	server := startRedis(t)
+	b := newSeat(t, server, "b").begin(t)
+	b.publish(t, "before", toRoom("r"))
+	a := newSeat(t, server, "a").begin(t)
+	g := a.arrive(t, "one", "")
+	if err := g.member.Join("r"); err != nil {
+		t.Fatal(err)
+	}
+	a.kill(t)
+	b.publish(t, "m", toRoom("r"))
+	next := b.comeBack(t, g)
+	if next == nil {
+		t.Fatal("not recovered")
+	}
+	check(t, "missed", next.taken(), "m")
+	next.member.Gone()
+}
+
 // TestJoinWithoutRedis has a client join a room of which nothing can be noted: it does not, and has to come back.
 func TestJoinWithoutRedis(t *testing.T) {
 	t.Parallel()

@@ -124,7 +124,7 @@ func (n *Node) Key(parts ...string) string { return n.options.Prefix + ":" + str
 func (n *Node) OnEntry(kind Kind, fn func(Entry)) { n.reader.carry[kind] = fn }
 
 // OnReached has fn called when everything up to a position has been carried out, by the same goroutine: behind each entry,
-// whatever its kind.
+// whatever its kind, and before the first, with the position at which the node was registered.
 func (n *Node) OnReached(fn func(hub.Position)) { n.reader.reached = append(n.reader.reached, fn) }
 
 // OnRead has fn called when all that has been read at once has been carried out, by the same goroutine.

@@ -112,6 +112,9 @@ func (r *reader) start(ctx context.Context) {
 		defer close(r.ended)
 		select {
 		case <-r.begun:
+			for _, fn := range r.reached { // what was before is for nobody here
+				fn(r.last)
+			}
 			r.line.run(ctx, r.serve)
 		case <-ctx.Done():
 		}
