@@ -69,12 +69,14 @@ func TestRoomPresence(t *testing.T) {
 	hears(t, "+u", watchers...)
 	two := b.join(t, "u", "r")
 	c.join(t, "u", "other")
+	await(t, "b is in the room, too", func() bool { return server.ask(t, "SCARD", "crier:in:r\x00u") == int64(2) })
 	one.Leave("r")
 	c.join(t, "v", "r")
 	hears(t, "+u +v", watchers...)
 	if err := one.Join("r"); err != nil {
 		t.Fatal(err)
 	}
+	await(t, "a is in the room again", func() bool { return server.ask(t, "SCARD", "crier:in:r\x00u") == int64(2) })
 	two.Gone()
 	await(t, "b is not in the room any more", func() bool { return server.ask(t, "SCARD", "crier:in:r\x00u") == int64(1) })
 	one.Gone()
