@@ -295,7 +295,8 @@ func TestSeveralServersRoomEvents(t *testing.T) {
 		same(t, "joined", pg.ack(`["subscribe","r"]`).OK, true)
 	}
 	watcher.want(`42["presence",{"room":"r","uid":"u","event":"join"}]`)
-	settleRooms(t, a, b) // whichever of them has told it, all have heard of it
+	settleRooms(t, a, b) // both have told that he is there, and all have heard of it
+	settleRooms(t, b, a)
 	third := b.openAs("v")
 	same(t, "joined", third.ack(`["subscribe","r"]`).OK, true)
 	watcher.want(`42["presence",{"room":"r","uid":"v","event":"join"}]`)
