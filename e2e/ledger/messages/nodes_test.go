@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"slices"
 	"testing"
 
 	"crier/e2e/ledger/stage"
@@ -79,6 +80,20 @@ func TestGaps(t *testing.T) {
 		got := violationsOf(e)
 		if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || got[0] != c.want) {
 			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
+
+// What is on its way to a server that nothing comes to is owed to those who are there when that is over.
+func TestGapsBehindABlock(t *testing.T) {
+	for _, c := range []struct {
+		mend stage.Stamp
+		want []string
+	}{{5000, []string{"gap x"}}, {9500, nil}} {
+		e := stageOf(stage.Line{At: 2900, On: stage.LinkBlock, Node: "-c"}, stage.Line{At: c.mend, On: stage.LinkMend, Node: "-c"})
+		e.pushed(t, line{At: 3000, ID: "x", N: 1})
+		if got := violationsOf(e); !slices.Equal(got, c.want) {
+			t.Errorf("until %d: %q, want %q", c.mend, got, c.want)
 		}
 	}
 }

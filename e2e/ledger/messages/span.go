@@ -53,6 +53,27 @@ func (e *evidence) rolling(l *letter) bool {
 	return restarts
 }
 
+// arrived says whether a message must have come to every server by a time. What is on its way when nothing passes between Redis and a server, of which
+// nobody is told, comes when that is over.
+func (e *evidence) arrived(l *letter, by stage.Stamp) bool {
+	for from := l.known; ; {
+		at, ok := e.Timeline.Tick(from, stage.Lag)
+		if !ok || at > by {
+			return false
+		}
+		later := from
+		for _, o := range e.Timeline.Outages(from, at) {
+			if o.How == stage.LinkBlock {
+				later = max(later, o.To)
+			}
+		}
+		if later == from {
+			return true
+		}
+		from = later
+	}
+}
+
 // tracked says whether a connection of the tab could be recovered.
 func (t *tab) tracked() bool { return len(t.spans.all) > 0 }
 
@@ -65,7 +86,7 @@ func (v *verdict) live(e *evidence, i *inbox) {
 		}
 		for _, t := range i.tabs {
 			for _, s := range t.spans.all {
-				if e.Timeline.Settled(s.from, l.at) && e.Timeline.Settled(l.known, s.to) {
+				if e.Timeline.Settled(s.from, l.at) && e.arrived(l, s.to) {
 					v.owedLive++
 					if !t.here[l.id] {
 						v.accuse("gap", i.uid, l.id, l.known, "%s had not lost its connection, or recovered it %d times, between %d and %d", t.name, s.back, s.from, s.to)
