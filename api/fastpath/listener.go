@@ -60,6 +60,8 @@ type Listener struct {
 	mu    sync.Mutex
 	open  map[*conn]net.Conn
 	begun bool // to accept
+
+	coming atomic.Int32 // accepted, and not in open yet
 }
 
 // New returns a Listener. The caller must call Close, as [http.Server.Shutdown] does, and then Wait.
@@ -137,6 +139,7 @@ func (l *Listener) accept() {
 
 // start has a connection served, by a goroutine that waits if there is one.
 func (l *Listener) start(nc net.Conn) {
+	l.coming.Add(1)
 	select {
 	case l.work <- nc:
 	default:
@@ -172,6 +175,7 @@ func (l *Listener) run(nc net.Conn) {
 func (l *Listener) serve(c *conn, nc net.Conn) bool {
 	l.mu.Lock()
 	l.open[c] = nc
+	l.coming.Add(-1)
 	l.mu.Unlock()
 	defer l.leave(c)
 	c.serve(nc)
@@ -203,11 +207,12 @@ func (l *Listener) forget(c *conn) {
 	delete(l.open, c)
 }
 
-// Open returns how many connections are here, and not with the server or a handler.
+// Open returns how many connections are here, and not with the server or a handler. One counts from when it is accepted, so that
+// whoever accepts for the Listener can tell when there are too many.
 func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.open)
+	return len(l.open) + int(l.coming.Load())
 }
 
 // Deafen closes the port, while all that has been accepted is served on until Close.

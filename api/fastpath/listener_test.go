@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"crier/io/http1"
@@ -373,5 +374,50 @@ func TestStopInTime(t *testing.T) {
 	<-ended
 	if err := p.fast.Wait(t.Context()); err != nil {
 		t.Errorf("waiting: %v", err)
+	}
+}
+
+// countingPort is a port that notes, each time it is to accept, how many connections are said to be open.
+type countingPort struct {
+	net.Listener
+	open func() int
+	said chan int
+}
+
+func (c *countingPort) Accept() (net.Conn, error) {
+	c.said <- c.open()
+	return c.Listener.Accept()
+}
+
+// TestOpenFromTheStart checks that each connection counts before the next one is accepted: a port that must keep descriptors
+// back would see too late that there are too many.
+func TestOpenFromTheStart(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const conns = 50
+	l := &countingPort{Listener: inner, said: make(chan int, conns+1)}
+	var begun sync.WaitGroup
+	begun.Add(1)
+	var p *port
+	l.open = func() int {
+		begun.Wait()
+		return p.fast.Open()
+	}
+	p = openOn(t, l, true, echo)
+	begun.Done()
+	t.Cleanup(func() {
+		if err := p.stop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	for range conns {
+		p.dial(t)
+	}
+	for n := range conns + 1 {
+		if got := <-l.said; got != n {
+			t.Errorf("%d connections are open when %d have been accepted", got, n)
+		}
 	}
 }
