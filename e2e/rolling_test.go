@@ -66,6 +66,13 @@ func (c *caller) all() []string {
 	return slices.Clone(c.pushed)
 }
 
+// passed returns how many messages the second server took that was asked.
+func (c *caller) passed() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.again
+}
+
 // heard waits for the message last, and returns all messages of a socket that can be recovered: each has an offset behind its text.
 func (s *socket) heard(t *testing.T, last string) (all []string) {
 	t.Helper()
@@ -131,7 +138,11 @@ func TestRollingRestart(t *testing.T) {
 	end := sync.OnceFunc(func() { close(stop) })
 	t.Cleanup(end)
 	for n, s := range all {
+		passed := pusher.passed()
 		s.stop(t)
+		for pusher.passed() == passed && !t.Failed() { // it is missed before it is there again
+			time.Sleep(pushBeat)
+		}
 		all[n] = startCrier(t, s.settings)
 		more := len(pusher.all()) + 2*len(all) // it is there, and takes its turn
 		for len(pusher.all()) < more && !t.Failed() {
@@ -141,13 +152,10 @@ func TestRollingRestart(t *testing.T) {
 	end()
 	pushing.Wait()
 	want := pusher.all()
-	if pusher.again == 0 {
-		t.Error("no push came to a server that was being restarted")
-	}
 	for _, g := range guests {
 		if got := g.heard(t, want[len(want)-1]); !slices.Equal(got, want) {
 			t.Errorf("%s got %d messages, want %d in order: %s", g.id, len(got), len(want), g.story(t))
 		}
 	}
-	t.Logf("%d pushes, of which %d were taken by the second server that was asked", len(want), pusher.again)
+	t.Logf("%d pushes, of which %d were taken by the second server that was asked", len(want), pusher.passed())
 }
