@@ -86,12 +86,18 @@ const Headroom = 11
 // belongs to the message.
 func PrepareText(buf []byte, jsonAt int) *Prepared {
 	p := Prepare(buf[Headroom:], jsonAt)
-	var room [Headroom]byte
-	front := append(wsconn.AppendTextHeader(room[:0], 1+p.size), '0'+byte(Message))
-	p.frame = buf[Headroom-len(front):]
-	copy(p.frame, front)
+	p.frame = frameText(buf)
 	p.forms[formFrames4].Store(&p.frame)
 	return p
+}
+
+// frameText returns the frame of revision 4 of buf[Headroom:], made around it.
+func frameText(buf []byte) []byte {
+	var room [Headroom]byte
+	front := append(wsconn.AppendTextHeader(room[:0], 1+len(buf)-Headroom), '0'+byte(Message))
+	frame := buf[Headroom-len(front):]
+	copy(frame, front)
+	return frame
 }
 
 // PrepareBinary returns a binary message, for protocols that frame them

@@ -51,8 +51,14 @@ func (t *webSocket) sendAll(list []*Prepared, pings []byte) error {
 }
 
 func (t *webSocket) send(frames []byte, packets int) error {
-	err := t.conn.Send(frames, packets)
+	return sendError(t.conn.Send(frames, packets))
+}
+
+// sendError returns what senders are told of an error of a WebSocket.
+func sendError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, wsconn.ErrQueueFull):
 		return ErrQueueFull
 	case errors.Is(err, wsconn.ErrClosed):

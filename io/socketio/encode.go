@@ -9,6 +9,13 @@ import (
 	"crier/io/hub"
 )
 
+const (
+	// firstText is the memory that a message to one socket is made in, unless it needs more.
+	firstText = 512
+	// maxText is how much of it is kept for the next one, at most.
+	maxText = 64 << 10
+)
+
 // prepareEvent encodes p with an event as its data and attachments behind it: in two allocations if there are none.
 func prepareEvent(p Packet, event string, args []json.RawMessage, attachments [][]byte) *engineio.Prepared {
 	if len(attachments) > 0 {
@@ -18,13 +25,19 @@ func prepareEvent(p Packet, event string, args []json.RawMessage, attachments []
 	for _, a := range args {
 		size += len(a) + 1
 	}
-	text := AppendPacket(make([]byte, engineio.Headroom, size), p)
-	jsonAt := len(text) - engineio.Headroom
-	text = appendQuoted(append(text, '['), event)
+	text, jsonAt := appendEvent(make([]byte, engineio.Headroom, size), p, event, args)
+	return engineio.PrepareText(text, jsonAt-engineio.Headroom)
+}
+
+// appendEvent appends p with an event as its data, which begins at jsonAt.
+func appendEvent(dst []byte, p Packet, event string, args []json.RawMessage) (text []byte, jsonAt int) {
+	dst = AppendPacket(dst, p)
+	jsonAt = len(dst)
+	dst = appendQuoted(append(dst, '['), event)
 	for _, a := range args {
-		text = append(append(text, ','), a...)
+		dst = append(append(dst, ','), a...)
 	}
-	return engineio.PrepareText(append(text, ']'), jsonAt)
+	return append(dst, ']'), jsonAt
 }
 
 // prepare encodes p with the given list as its data and attachments behind it: in two allocations if there are none.

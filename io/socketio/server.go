@@ -54,6 +54,7 @@ type Server struct {
 	opts   Options
 	log    *slog.Logger
 	engine *engineio.Server
+	texts  sync.Pool // of *[]byte, for messages to one socket alone
 
 	fullLogged atomic.Bool // that clients want more than MaxDynamic namespaces
 
@@ -85,6 +86,7 @@ func New(o Options) (*Server, error) {
 		o.Engine.Logger = o.Logger
 	}
 	srv := &Server{opts: o, log: o.Logger, namespaces: make(map[string]*Namespace)}
+	srv.texts.New = func() any { return new(make([]byte, engineio.Headroom, firstText)) }
 	var err error
 	if srv.engine, err = engineio.New(o.Engine, srv); err != nil {
 		return nil, err

@@ -203,6 +203,21 @@ func (s *Socket) Deliver(m *hub.Message) error {
 	return s.give(p, m.Volatile)
 }
 
+// Borrow implements [hub.Borrower]: what is sent is made in memory that the next message is made in.
+func (s *Socket) Borrow(m *hub.Message) (ok bool, err error) {
+	if m.Volatile || m.Ask() != nil || len(m.Attachments) > 0 || !s.present() || s.tracked() || reservedName(m.Event) {
+		return false, nil
+	}
+	texts := &s.namespace.server.texts
+	buf, _ := texts.Get().(*[]byte)
+	*buf, _ = appendEvent((*buf)[:engineio.Headroom], Packet{Type: PacketEvent, Namespace: s.namespace.name}, m.Event, argsOf(m))
+	ok, err = s.client.session.SendText(*buf)
+	if cap(*buf) <= maxText {
+		texts.Put(buf)
+	}
+	return ok, hubError(err)
+}
+
 // DeliverAll implements [hub.Taker]. What a client that can recover is given has an offset in each.
 func (s *Socket) DeliverAll(r *hub.Run) (done bool, err error) {
 	if !s.present() {
@@ -229,6 +244,11 @@ func (s *Socket) give(p *engineio.Prepared, volatile bool) error {
 	} else {
 		err = s.client.session.Send(p)
 	}
+	return hubError(err)
+}
+
+// hubError returns what the hub is told of an error of a session.
+func hubError(err error) error {
 	switch {
 	case errors.Is(err, ErrQueueFull):
 		return hub.ErrSlow
