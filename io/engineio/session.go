@@ -144,22 +144,6 @@ func (s *Session) SendVolatile(p *Prepared) (sent bool, err error) {
 	return err == nil, s.sent(err)
 }
 
-// SendText is Send of the text buf[Headroom:] for one session alone: buf is the caller's again when it returns, so that nothing
-// has to be allocated for a message. That works for most sessions on a WebSocket; ok is false for any other, and then nothing
-// has been done but to buf[:Headroom].
-func (s *Session) SendText(buf []byte) (ok bool, err error) {
-	frame := frameText(buf)
-	s.mu.Lock()
-	t, ok := s.transport.(*webSocket)
-	if !ok || s.state != stateOpen || s.dialect.twice {
-		s.mu.Unlock()
-		return false, nil
-	}
-	err = sendError(t.conn.SendCopy(frame, 1))
-	s.mu.Unlock()
-	return true, s.sent(err)
-}
-
 func (s *Session) sendLocked(p *Prepared) error {
 	if s.state != stateOpen {
 		return ErrClosed

@@ -54,11 +54,12 @@ func (t *webSocket) send(frames []byte, packets int) error {
 	return sendError(t.conn.Send(frames, packets))
 }
 
-// sendError returns what senders are told of an error of a WebSocket.
+// sendCopy sends the frame of one packet, which may change after it.
+func (t *webSocket) sendCopy(frame []byte) error { return sendError(t.conn.SendCopy(frame, 1)) }
+
+// sendError is an error of a WebSocket as one of a transport.
 func sendError(err error) error {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, wsconn.ErrQueueFull):
 		return ErrQueueFull
 	case errors.Is(err, wsconn.ErrClosed):
