@@ -134,10 +134,11 @@ func offeredUID(s *socketio.Socket) (string, error) {
 	if data := s.Auth(); data != nil && json.Unmarshal(data, &said) == nil && said.UID != nil && string(said.UID) != "null" {
 		return parseUID(said.UID)
 	}
-	if h := s.Handshake(); h != nil {
-		return queryUID(h.Query)
+	uid, has := s.QueryValue("uid")
+	if !has {
+		return "", nil
 	}
-	return "", nil
+	return uid, hub.CheckUID(uid)
 }
 
 // queryUID is the uid that a query names, or "".

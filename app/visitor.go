@@ -27,15 +27,6 @@ type visitor interface {
 // socket is a visitor that speaks Socket.IO.
 type socket struct{ *socketio.Socket }
 
-// Tell implements [visitor]. A client that can recover wants an offset behind the arguments, as Emit gives it.
-func (s socket) Tell(m *hub.Message) error {
-	args := make([]socketio.Arg, len(m.Args))
-	for i, arg := range m.Args {
-		args[i] = socketio.Raw(arg)
-	}
-	return s.Emit(m.Event, args...)
-}
-
 // Close implements [visitor]. There is no telling why.
 func (s socket) Close(fallback.Reason) { s.Session().Close() }
 

@@ -51,7 +51,14 @@ func (t *webSocket) sendAll(list []*Prepared, pings []byte) error {
 }
 
 func (t *webSocket) send(frames []byte, packets int) error {
-	err := t.conn.Send(frames, packets)
+	return sendError(t.conn.Send(frames, packets))
+}
+
+// sendCopy sends the frame of one packet, which may change after it.
+func (t *webSocket) sendCopy(frame []byte) error { return sendError(t.conn.SendCopy(frame, 1)) }
+
+// sendError is an error of a WebSocket as one of a transport.
+func sendError(err error) error {
 	switch {
 	case errors.Is(err, wsconn.ErrQueueFull):
 		return ErrQueueFull
