@@ -31,8 +31,14 @@ func fill(t *testing.T, c *Conn) int {
 }
 
 func TestTryWriteDoesNotAllocate(t *testing.T) {
+	for _, k := range []kind{kinds[0], kinds[3]} {
+		t.Run(k.name, func(t *testing.T) { checkAllocations(t, k) })
+	}
+}
+
+func checkAllocations(t *testing.T, k kind) {
 	p := newPoller(t, Options{})
-	server, client := tcpPair(t)
+	server, client := k.pair(t)
 	c := add(t, p, server, newRecorder())
 	c.Start(nil)
 	drained := make(chan error, 1)
@@ -81,8 +87,14 @@ func TestTryWriteNeverBlocks(t *testing.T) {
 }
 
 func TestTryWriteToBrokenConnection(t *testing.T) {
+	for _, k := range []kind{kinds[0], kinds[3]} {
+		t.Run(k.name, func(t *testing.T) { checkBroken(t, k) })
+	}
+}
+
+func checkBroken(t *testing.T, k kind) {
 	p := newPoller(t, Options{})
-	server, client := tcpPair(t)
+	server, client := k.pair(t)
 	c := add(t, p, server, newRecorder())
 	if err := client.(*net.TCPConn).SetLinger(0); err != nil { // reset on close
 		t.Fatal(err)
@@ -171,8 +183,14 @@ func TestWriteDeadline(t *testing.T) {
 }
 
 func TestWriteSomeEndsWithClose(t *testing.T) {
+	for _, k := range []kind{kinds[0], kinds[3]} {
+		t.Run(k.name, func(t *testing.T) { checkEndOfWait(t, k) })
+	}
+}
+
+func checkEndOfWait(t *testing.T, k kind) {
 	p := newPoller(t, Options{})
-	server, client := tcpPair(t)
+	server, client := k.pair(t)
 	defer client.Close()
 	c := add(t, p, server, newRecorder())
 	fill(t, c)
@@ -191,7 +209,7 @@ func TestWriteSomeEndsWithClose(t *testing.T) {
 
 // After CloseWrite the peer reads EOF and can still send.
 func TestCloseWriteKeepsReading(t *testing.T) {
-	for _, k := range kinds[:3] {
+	for _, k := range kinds[:len(kinds)-1] {
 		t.Run(k.name, func(t *testing.T) {
 			p := newPoller(t, Options{})
 			server, client := k.pair(t)
