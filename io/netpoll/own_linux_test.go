@@ -229,10 +229,7 @@ func TestDeadlinesMove(t *testing.T) {
 	c.Start(nil)
 	fill(t, c)
 	wrote := make(chan error, 1)
-	go func() {
-		_, err := c.WriteSome([]byte("x"))
-		wrote <- err
-	}()
+	go func() { wrote <- block(c, []byte("x")) }()
 	for c.waits.Load() == nil {
 		runtime.Gosched()
 	}
