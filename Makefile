@@ -9,13 +9,14 @@
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes
+# make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile fuzz fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile soak fuzz fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -81,6 +82,12 @@ test-cluster: build e2e/node_modules/.stamp
 # ARGS='-long' does as much as was ever reported, in an hour or so; ARGS='-only placeholders' is one family.
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
+
+# ARGS='-cycles 100000' is a tenth.
+soak: build
+	$(GO) run ./e2e/soak $(ARGS)
+	$(GO) build -race -o bin/crier-race .
+	$(GO) run ./e2e/soak -binary bin/crier-race -cycles 100000 -round 10000
 
 # What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
 FUZZTIME ?= 30s
