@@ -9,6 +9,7 @@
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes
+# make restarts     Crier stopped and started 50 times under load, on ports that stay open, in two to six minutes (docs/RELIABILITY.md)
 # make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
@@ -16,7 +17,7 @@
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile soak fuzz fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile restarts soak fuzz fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -82,6 +83,10 @@ test-cluster: build e2e/node_modules/.stamp
 # ARGS='-long' does as much as was ever reported, in an hour or so; ARGS='-only placeholders' is one family.
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
+
+# ARGS='-seed 7' repeats a run; -h has the rest.
+restarts: build
+	$(GO) run ./e2e/restarts $(ARGS)
 
 # ARGS='-cycles 100000' is a tenth.
 soak: build

@@ -246,8 +246,8 @@ func (c *socketIO) Position() string {
 	return c.sid + " " + c.pid + " " + c.offset
 }
 
-// Whole implements [Client].
-func (c *socketIO) Whole() bool { return true }
+// Whole implements [Client]. What came while the client logged in has been confirmed, perhaps, before Next returns it.
+func (c *socketIO) Whole() bool { return len(c.early) == 0 }
 
 // Leave implements [Client].
 func (c *socketIO) Leave() error { return errors.Join(c.say("41"), c.goodbye()) }

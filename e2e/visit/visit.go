@@ -67,8 +67,8 @@ type Client interface {
 	Next() (Message, error)
 	// Position is how far the client has come, for [Options.After].
 	Position() string
-	// Whole reports whether there is a Position for all that Next has returned. In comet that is so at the end of each answer:
-	// before, Position is that of the one before.
+	// Whole reports whether Next has returned all that the server may take for received. It does not have to be so in the middle of
+	// an answer of comet, and behind a login.
 	Whole() bool
 	// Leave says goodbye, where the way has a word for it, and ends the connection.
 	Leave() error

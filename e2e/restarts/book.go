@@ -1,0 +1,196 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// push is what is known of one.
+type push struct {
+	uid      string
+	stored   bool
+	failed   bool // the first try
+	accepted bool
+	refusal  error // of the second try
+	arrivals int
+	twice    bool // on one connection
+	last     int  // connection of its user that it came to
+}
+
+// owed says that it has to arrive. Who is away may miss what is not stored.
+func (p *push) owed() bool { return p.accepted && p.stored }
+
+// book is what everybody has noted.
+type book struct {
+	restarts atomic.Int32
+	tries    atomic.Int64 // of pushes, begun
+	calling  atomic.Int64 // tries that are under way
+	visits   atomic.Int64 // of users
+	refused  atomic.Int64 // connections
+	turned   atomic.Int64 // users who have been told to come again, or whose connection ended as they came
+
+	mu       sync.Mutex
+	pushes   map[string]*push // by content
+	behind   map[string]int   // pushes that are owed to a user, or may be, and have not arrived
+	accepted int
+	holes    int      // times that users were told that something is missing
+	strays   []string // messages that nobody had pushed to whom they came
+}
+
+func newBook() *book { return &book{pushes: map[string]*push{}, behind: map[string]int{}} }
+
+// most is how many a user may be behind. Who is so far behind is not pushed to: of what waits for a user who does not take it the
+// server keeps the last 1,000 (inbox.max_per_user, limits.queue_messages), which is not to be tried here.
+const most = 100
+
+// expect notes a push that is about to be made, unless its user is too far behind.
+func (b *book) expect(content string, p push) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.behind[p.uid] >= most {
+		return false
+	}
+	b.pushes[content] = &p
+	if p.stored {
+		b.behind[p.uid]++
+	}
+	return true
+}
+
+// failed notes that the first try has failed.
+func (b *book) failed(content string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pushes[content].failed = true
+}
+
+// answered notes what became of a push.
+func (b *book) answered(content string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pushes[content]
+	p.accepted, p.refusal = err == nil, err
+	switch {
+	case err == nil:
+		b.accepted++
+	case p.arrivals == 0 && p.stored:
+		b.behind[p.uid]--
+	}
+}
+
+// answers is how many pushes were accepted.
+func (b *book) answers() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.accepted
+}
+
+// arrived notes that a message has come, to the connection of that number of a user.
+func (b *book) arrived(content, uid string, connection int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.pushes[content]
+	if p == nil || p.uid != uid {
+		b.strays = append(b.strays, fmt.Sprintf("%q came to %s", content, uid))
+		return
+	}
+	if p.arrivals == 0 && p.stored {
+		b.behind[uid]--
+	}
+	p.twice = p.twice || p.last == connection
+	p.last = connection
+	p.arrivals++
+}
+
+// missed notes that a user was told that something is missing.
+func (b *book) missed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.holes++
+}
+
+// settled reports whether all that is owed has arrived.
+func (b *book) settled() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.pushes {
+		if p.owed() && p.arrivals == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sum is what the book comes to.
+type sum struct {
+	pushes, failed, owed int // pushes; first tries that failed; what is stored and was accepted
+	again                int // came once more on a later connection
+	wrong                []string
+}
+
+// sum goes through the pushes.
+func (b *book) sum() sum {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := sum{pushes: len(b.pushes)}
+	for content, p := range b.pushes {
+		if p.failed {
+			s.failed++
+		}
+		if p.owed() {
+			s.owed++
+		}
+		if p.arrivals > 1 {
+			s.again++
+		}
+		what := ""
+		switch {
+		case !p.accepted:
+			what = fmt.Sprintf("failed twice: %v", p.refusal)
+		case p.owed() && p.arrivals == 0:
+			what = "has not arrived"
+		case p.twice:
+			what = "came twice on one connection"
+		default:
+			continue
+		}
+		s.wrong = append(s.wrong, fmt.Sprintf("the push %s to %s, stored %t: %s", content, p.uid, p.stored, what))
+	}
+	return s
+}
+
+// judge returns what is wrong, the first few of each kind.
+func (b *book) judge() error {
+	var errs []error
+	if n := b.refused.Load(); n > 0 {
+		errs = append(errs, fmt.Errorf("%d connections were refused", n))
+	}
+	for _, list := range [][]string{b.sum().wrong, b.strays} {
+		for i, one := range list {
+			if i == 10 {
+				errs = append(errs, fmt.Errorf("and %d more of that kind", len(list)-i))
+				break
+			}
+			errs = append(errs, errors.New(one))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// report tells about the run.
+func (b *book) report(took time.Duration) string {
+	s := b.sum()
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d restarts in %s\n", b.restarts.Load(), took.Round(time.Second))
+	fmt.Fprintf(&out, "connections refused: %d, of %d logins and %d tries of pushes; users who had to come once more: %d\n",
+		b.refused.Load(), b.visits.Load(), b.tries.Load(), b.turned.Load())
+	fmt.Fprintf(&out, "pushes: %d, of which the first try failed: %d\n", s.pushes, s.failed)
+	fmt.Fprintf(&out, "stored: %d; came once more on a later connection: %d; users told that something that was not stored is missing: %d\n",
+		s.owed, s.again, b.holes)
+	fmt.Fprintf(&out, "wrong: %d\n", len(s.wrong)+len(b.strays)+int(b.refused.Load()))
+	return out.String()
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestRestarts is the short form: each way of a restart, twice.
+func TestRestarts(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "crier")
+	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
+		t.Fatalf("building Crier: %v\n%s", err, out)
+	}
+	o := options{
+		binary: binary, dir: dir, restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,
+		note: func(line string) { t.Log(line) },
+	}
+	t.Logf("seed %d", o.seed)
+	begun := time.Now()
+	b, err := o.perform(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(b.report(time.Since(begun)))
+	if err := b.judge(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestJudge: whatever must not be is found, and nothing else.
+func TestJudge(t *testing.T) {
+	const to = "u"
+	stored, fleeting := push{uid: to, stored: true}, push{uid: to}
+	failed := errors.New("broken")
+	for _, c := range []struct {
+		name string
+		note func(*book)
+		want string // in the error; empty: none
+	}{
+		{"nothing", func(*book) {}, ""},
+		{"stored, and came again", func(b *book) {
+			b.expect("1", stored)
+			b.answered("1", nil)
+			b.arrived("1", to, 1)
+			b.arrived("1", to, 2)
+		}, ""},
+		{"not stored, to who is away", func(b *book) { b.expect("1", fleeting); b.answered("1", nil) }, ""},
+		{"the second try", func(b *book) {
+			b.expect("1", fleeting)
+			b.failed("1")
+			b.answered("1", nil)
+			b.arrived("1", to, 1)
+		}, ""},
+		{"two tries", func(b *book) { b.expect("1", fleeting); b.failed("1"); b.answered("1", failed) }, "failed twice: broken"},
+		{"stored and lost", func(b *book) { b.expect("1", stored); b.answered("1", nil) }, "has not arrived"},
+		{"twice", func(b *book) {
+			b.expect("1", stored)
+			b.answered("1", nil)
+			b.arrived("1", to, 1)
+			b.arrived("1", to, 1)
+		}, "twice on one connection"},
+		{"a stranger's", func(b *book) {
+			b.expect("1", stored)
+			b.answered("1", nil)
+			b.arrived("1", to, 1)
+			b.arrived("1", "v", 1)
+		}, `"1" came to v`},
+		{"a user who is told", func(b *book) { b.missed() }, ""},
+		{"a refusal", func(b *book) { b.refused.Add(1) }, "1 connections were refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBook()
+			c.note(b)
+			err := b.judge()
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			if settled := b.settled(); settled == strings.Contains(c.want, "has not arrived") {
+				t.Errorf("settled: %t", settled)
+			}
+		})
+	}
+}
