@@ -295,6 +295,26 @@ func TestForgetHandshake(t *testing.T) {
 			s := take(t, "connect", seen)
 			same(t, "handshake forgotten", s.Handshake() == nil && chat.Handshake() == nil, forget)
 			same(t, "auth forgotten", s.Auth() == nil, forget)
+			uid, has := s.QueryValue("uid")
+			same(t, "query forgotten", uid != "7" && !has, forget)
+		})
+	}
+}
+
+// A header that nobody looks at is not kept; the rest of the handshake is.
+func TestNoHeader(t *testing.T) {
+	for _, without := range []bool{true, false} {
+		t.Run(fmt.Sprint(without), func(t *testing.T) {
+			h := serve(t, func(o *Options) { o.NoHeader = without })
+			seen := make(chan *Handshake, 1)
+			h.Main().OnConnect(func(s *Socket) { seen <- s.Handshake() })
+			c := h.open(t, ws5, "uid=7")
+			c.send("0")
+			c.wantPrefix("0")
+			shake := take(t, "connect", seen)
+			same(t, "header", shake.Header == nil, without)
+			same(t, "query", shake.Query.Get("uid"), "7")
+			c.sync("")
 		})
 	}
 }
