@@ -47,8 +47,9 @@ unit: client
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
 	$(GO) test ./deploy/dist # checks types in one goroutine, for which the race detector takes minutes
 
+# Tests wait for other programs as much as they compute: three at once on two processors.
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
+	$(GO) test -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
 
 # With CI=true nothing is skipped for want of something.
 test-clients: client

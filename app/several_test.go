@@ -250,7 +250,7 @@ func TestSeveralServersWithoutRedis(t *testing.T) {
 	near, far := a.visit("near", `"uid":"u"`), b.visit("far", `"uid":"u"`)
 	same(t, "a push", a.pushTo(`{"users":["u"]}`, "1", ""), `{"users":1,"connections":2}`)
 	far.wants("1")
-	redis.kill()
+	redis.Kill(t)
 	same(t, "a push without Redis", a.pushTo(`{"users":["u"]}`, "2", ""), `{"users":1,"connections":1},"partial":true`)
 	same(t, "a push to all without Redis", a.pushTo(`{"all":true}`, "3", ""), `{"users":1,"connections":1},"partial":true`)
 	same(t, "the legacy form without Redis", a.push("u", "4"), "ok")
@@ -267,7 +267,7 @@ func TestSeveralServersWithoutRedis(t *testing.T) {
 		t.Errorf("ready: %s", ready)
 	}
 	near.wants("1", "2", "3", "4")
-	redis.start()
+	redis.Start(t)
 	await(t, "everything is back", func() bool {
 		return a.pushTo(`{"users":["u"]}`, "x", `,"dry_run":true`) == `{"users":1,"connections":2}` && b.cluster.node.Client().Up()
 	})

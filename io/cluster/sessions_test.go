@@ -36,7 +36,7 @@ func recoveryOptions() *hub.Recovery {
 // newSeat makes one that is not started.
 func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub.Options)) *seat {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
