@@ -182,6 +182,34 @@ func (v sizeValue) set(items []string) []fault {
 	})
 }
 
+// autoSizeValue is a number of bytes, or -1, which is written auto.
+type autoSizeValue struct {
+	p    *int64
+	most int64
+}
+
+func (v autoSizeValue) kind() string { return "auto|SIZE" }
+func (v autoSizeValue) list() bool   { return false }
+
+func (v autoSizeValue) items() []string {
+	if *v.p < 0 {
+		return []string{"auto"}
+	}
+	return []string{formatSize(*v.p)}
+}
+
+func (v autoSizeValue) set(items []string) []fault {
+	if strings.EqualFold(items[0], "auto") {
+		*v.p = -1
+		return nil
+	}
+	faults := sizeValue{v.p, 0, v.most}.set(items)
+	for i := range faults {
+		faults[i].problem = "must be auto, or " + strings.TrimPrefix(faults[i].problem, "must be ")
+	}
+	return faults
+}
+
 // countValue is a whole number within bounds, both allowed.
 type countValue struct {
 	p           *int

@@ -11,6 +11,7 @@ import (
 
 	"crier/io/engineio"
 	"crier/io/httpconn"
+	"crier/io/wsconn"
 )
 
 const (
@@ -43,7 +44,7 @@ func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Ses
 		seed:     maphash.MakeSeed(),
 	}
 	return func(s *engineio.Session) engineio.RequestTransport {
-		return &polling{session: s, max: limit}
+		return &polling{session: s, max: limit, budget: s.Budget()}
 	}
 }
 
@@ -59,11 +60,13 @@ type polling struct {
 	// static
 	session *engineio.Session
 	max     *limits
+	budget  *wsconn.Budget
 
 	mu     sync.Mutex
 	queue  []*engineio.Prepared
 	bytes  int               // of queue
 	count  int               // packets of queue
+	debt   wsconn.Account    // of bytes
 	poll   *httpconn.Waiting // the GET that waits
 	x      exchange          // of it
 	stamp  uint64            // of it
@@ -95,7 +98,17 @@ func (t *polling) Send(p *engineio.Prepared) error {
 	t.bytes += p.Size()
 	t.count += p.Packets()
 	t.answerLocked()
+	t.settleLocked()
 	return nil
+}
+
+// settleLocked tells the Budget what waits.
+func (t *polling) settleLocked() { t.budget.Charge(&t.debt, t, t.bytes) }
+
+// Evict implements [wsconn.Evictee].
+func (t *polling) Evict() {
+	t.session.Evict(t)
+	t.Abort()
 }
 
 // Writable implements [engineio.Transport]: a GET waits.
@@ -145,6 +158,7 @@ func (t *polling) Abort() {
 	defer t.mu.Unlock()
 	t.ended, t.ending, t.last = true, true, nil
 	t.queue, t.bytes, t.count = nil, 0, 0
+	t.settleLocked()
 	t.answerLocked()
 }
 
@@ -165,6 +179,7 @@ func (t *polling) takeLocked(most int) (queue []*engineio.Prepared, binary bool)
 	if len(t.queue) == 0 {
 		t.queue = nil // or it would hold on to what has been sent
 	}
+	t.settleLocked()
 	return queue, binary
 }
 

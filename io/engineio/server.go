@@ -43,6 +43,7 @@ type Options struct {
 	// Polling makes the polling transport of a new session; nil: not offered.
 	Polling func(*Session) RequestTransport
 
+	Budget  *wsconn.Budget // of what waits for all sessions, maybe with others; nil: there is none
 	Origins Origins
 	Poller  *netpoll.Poller // nil: one of its own
 	Logger  *slog.Logger    // nil: discards
@@ -144,6 +145,7 @@ func New(o Options, h Handler) (*Server, error) {
 		MaxPayload:    o.MaxPayload,
 		QueueBytes:    o.QueueBytes,
 		QueueMessages: o.QueueMessages,
+		Budget:        o.Budget,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up websocket: %w", err)
@@ -160,7 +162,7 @@ type Stats struct {
 	Sessions      int   // open now
 	WebSockets    int64 // open now, those that sessions are to move to included
 	Upgrades      int64 // sessions that moved to WebSocket
-	SlowConsumers int64 // sessions closed because their queue was full
+	SlowConsumers int64 // sessions closed because their queue was full, or because most of the Budget was theirs
 	Rests         int64 // times that a session was not read for a while, since it said too much
 }
 

@@ -271,6 +271,17 @@ func (s *Session) Fail(t Transport, reason Reason) {
 	}
 }
 
+// Budget is for transports: it counts what waits in them; nil if nothing does.
+func (s *Session) Budget() *wsconn.Budget { return s.server.opts.Budget }
+
+// Evict is for transports that are an [wsconn.Evictee] of the Budget: it ends the session if t has it still, and t ends itself.
+func (s *Session) Evict(t Transport) {
+	if s.end(t) {
+		s.server.slow.Add(1)
+		s.tellLater(SlowConsumer)
+	}
+}
+
 // Finished is for transports: the client has been told that the session is over.
 func (s *Session) Finished() {
 	s.mu.Lock()

@@ -70,6 +70,14 @@ func (e *events) Closed(err error) {
 	}
 }
 
+// evictee implements [evictable].
+func (e *events) evictee() any {
+	c := (*Conn)(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.h
+}
+
 // tell calls the handler's Closed, once.
 func (c *Conn) tell(err error) {
 	if c.told {
@@ -88,7 +96,7 @@ func (c *Conn) pong(payload []byte) {
 		return
 	}
 	if c.out != nil {
-		c.out.pushPong(payload)
+		c.out.pushPong(payload) // which is counted when it is written
 		c.mu.Unlock()
 		return
 	}

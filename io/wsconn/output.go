@@ -82,6 +82,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 			frames = bytes.Clone(frames)
 		}
 		q.push(frames, messages)
+		o.settle()
 		return nil
 	}
 	err := o.write(o.unhold(frames), messages, changes)
@@ -209,6 +210,7 @@ func (o *output) write(frames []byte, messages int, changes bool) error {
 		frames = bytes.Clone(frames)
 	}
 	o.enqueue().push(frames, messages)
+	o.settle()
 	return nil
 }
 
@@ -246,6 +248,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 	if err == nil {
 		if o.out != nil {
 			o.out.push(frame, 0)
+			o.settle()
 		} else {
 			err = o.write(frame, 0, false)
 		}
@@ -278,7 +281,7 @@ func (o *output) abort(cause error) {
 		o.cause = cause
 	}
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	o.mu.Unlock()
 	if err := o.nc.Close(); err != nil {
 		o.up.o.Logger.Debug("closing websocket", "error", err)
@@ -290,7 +293,7 @@ func (o *output) finish(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	if o.cause == nil {
 		o.cause = err
 	}

@@ -30,6 +30,7 @@ type queue struct {
 	pong     []byte
 	hasPong  bool // an item stands for pong
 	hold     hold
+	account  Account // of bytes, once it flows
 }
 
 // push appends frames.
@@ -122,6 +123,23 @@ func (q *queue) drain(frames []byte) []byte {
 		q.advance(len(next))
 	}
 	return append(all, frames...)
+}
+
+// cut drops everything but the items that begin within the first n bytes, and returns how much is left.
+func (q *queue) cut(n int) int {
+	end := q.head
+	for left := -q.off; end < len(q.items) && left < n; end++ {
+		left += len(q.at(end))
+	}
+	for i := end; i < len(q.items); i++ {
+		it := &q.items[i]
+		q.bytes -= len(it.frames)
+		q.messages -= it.messages
+		q.hasPong = q.hasPong && !it.pong
+	}
+	clear(q.items[end:])
+	q.items = q.items[:end]
+	return q.bytes
 }
 
 // reset makes an empty queue fit for the pool, and reports whether it is worth
