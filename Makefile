@@ -8,7 +8,8 @@
 # make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
-# make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes
+# make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
+#                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
@@ -80,6 +81,7 @@ test-cluster: build e2e/node_modules/.stamp
 # ARGS='-long' does as much as was ever reported, in an hour or so; ARGS='-only placeholders' is one family.
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
+	$(GO) run ./e2e/hostile -slow -doc docs/RELIABILITY.md
 
 # What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
 FUZZTIME ?= 30s
