@@ -279,6 +279,7 @@ func (a *App) buildSockets() error {
 		Hub:             a.hub,
 		Recovery:        a.recovery(),
 		ForgetHandshake: true,
+		NoHeader:        a.gate == nil,
 		Logger:          a.log,
 	})
 	if err != nil {

@@ -2,14 +2,14 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
 	"crier/io/hub"
-	"crier/io/socketio"
 )
 
 // counter tells browsers how many users are online, with update_online_count:
@@ -28,11 +28,8 @@ type counter struct {
 	done sync.WaitGroup
 }
 
-// onlineCount is the JSON form of the event.
-type onlineCount struct {
-	Users       int `json:"users"`
-	Connections int `json:"connections"`
-}
+// onlineCount is what the event says.
+type onlineCount struct{ Users, Connections int }
 
 func newCounter(h *hub.Hub, online func() (users, connections int), form string, interval time.Duration, log *slog.Logger) *counter {
 	c := &counter{hub: h, online: online, form: form, log: log, stop: make(chan struct{})}
@@ -63,11 +60,9 @@ func (c *counter) run(interval time.Duration) {
 		if now == told || began.Before(next) {
 			continue
 		}
-		m, err := socketio.NewMessage("update_online_count", c.arg(now))
-		if err == nil {
-			m.Transient = true
-			_, err = c.hub.Push(context.Background(), hub.Push{To: hub.Audience{All: true}, Message: m})
-		}
+		m := c.message(now)
+		m.Transient = true
+		_, err := c.hub.Push(context.Background(), hub.Push{To: hub.Audience{All: true}, Message: m})
 		if err != nil && !errors.Is(err, hub.ErrClosed) {
 			c.log.Warn("the online count was not sent", "error", err)
 			continue
@@ -82,11 +77,7 @@ func (c *counter) show(v visitor) {
 	if c.form == "off" {
 		return
 	}
-	m, err := socketio.NewMessage("update_online_count", c.arg(c.now()))
-	if err == nil {
-		err = v.Tell(m)
-	}
-	if err != nil {
+	if err := v.Tell(c.message(c.now())); err != nil {
 		c.log.Debug("the online count was not sent to a client", "error", err)
 	}
 }
@@ -96,11 +87,18 @@ func (c *counter) now() onlineCount {
 	return onlineCount{Users: users, Connections: connections}
 }
 
-// arg is the event's argument. The legacy form is web-msg-sender's, markup
+// message is the event. The legacy form is web-msg-sender's, markup
 // included, which pages put into their footer as it is.
-func (c *counter) arg(n onlineCount) socketio.Arg {
+func (c *counter) message(n onlineCount) *hub.Message {
+	arg := make([]byte, 0, 96) // by hand, since every login gets one
 	if c.form == "json" {
-		return socketio.JSON(n)
+		arg = strconv.AppendInt(append(arg, `{"users":`...), int64(n.Users), 10)
+		arg = strconv.AppendInt(append(arg, `,"connections":`...), int64(n.Connections), 10)
+		arg = append(arg, '}')
+	} else {
+		arg = strconv.AppendInt(append(arg, `"当前<b>`...), int64(n.Users), 10)
+		arg = strconv.AppendInt(append(arg, `</b>人在线，共打开<b>`...), int64(n.Connections), 10)
+		arg = append(arg, `</b>个页面"`...)
 	}
-	return socketio.JSON(fmt.Sprintf("当前<b>%d</b>人在线，共打开<b>%d</b>个页面", n.Users, n.Connections))
+	return &hub.Message{Event: "update_online_count", Args: []json.RawMessage{arg}}
 }

@@ -134,10 +134,11 @@ func offeredUID(s *socketio.Socket) (string, error) {
 	if data := s.Auth(); data != nil && json.Unmarshal(data, &said) == nil && said.UID != nil && string(said.UID) != "null" {
 		return parseUID(said.UID)
 	}
-	if h := s.Handshake(); h != nil {
-		return queryUID(h.Query)
+	uid, has := s.QueryValue("uid")
+	if !has {
+		return "", nil
 	}
-	return "", nil
+	return uid, hub.CheckUID(uid)
 }
 
 // queryUID is the uid that a query names, or "".
@@ -154,6 +155,9 @@ func queryUID(query url.Values) (string, error) {
 func parseUID(data json.RawMessage) (string, error) {
 	var number json.Number
 	switch {
+	case len(data) > 1 && data[0] == '"' && plainJSON(data[1:len(data)-1]):
+		uid := string(data[1 : len(data)-1])
+		return uid, hub.CheckUID(uid)
 	case len(data) > 0 && data[0] == '"':
 		var uid string
 		if err := json.Unmarshal(data, &uid); err != nil {

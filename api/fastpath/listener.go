@@ -35,7 +35,7 @@ type Options struct {
 	Takes func(method, path string) bool
 
 	// Upgrades says which are that ask for one. Their handlers can hijack the connection, or, without the buffers
-	// that go with that, call the method Takeover of the ResponseWriter; and they may keep the Header. Nil: none.
+	// that go with that, call the method Takeover of the ResponseWriter. Nil: none.
 	Upgrades func(path, query string) bool
 }
 

@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"net/url"
 	"strings"
 )
 
@@ -31,9 +30,12 @@ type dialect struct {
 }
 
 // dialectOf tells a client's dialect by the query and the User-Agent of the request that opens its session.
-func dialectOf(q url.Values, agent string) dialect {
-	d := dialect{b64: q.Get("b64") != "", twice: q.Get("EIO") == "2"}
-	d.bytes = !d.b64 && (d.twice || isOldTimestamp(q.Get("t")))
+func dialectOf(q query, agent string) dialect {
+	b64, _ := q.get("b64")
+	eio, _ := q.get("EIO")
+	t, _ := q.get("t")
+	d := dialect{b64: b64 != "", twice: eio == "2"}
+	d.bytes = !d.b64 && (d.twice || isOldTimestamp(t))
 	switch {
 	case strings.HasPrefix(agent, "okhttp/"):
 		d.breaks = true

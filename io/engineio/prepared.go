@@ -84,14 +84,23 @@ const Headroom = 11
 // PrepareText is [Prepare] of buf[Headroom:] without attachments. The frame that
 // most sessions get is made around the text, which saves copying it. buf now
 // belongs to the message.
-func PrepareText(buf []byte, jsonAt int) *Prepared {
+func PrepareText(buf []byte, jsonAt int) *Prepared { return prepareText(Message, buf, jsonAt) }
+
+func prepareText(kind PacketType, buf []byte, jsonAt int) *Prepared {
 	p := Prepare(buf[Headroom:], jsonAt)
-	var room [Headroom]byte
-	front := append(wsconn.AppendTextHeader(room[:0], 1+p.size), '0'+byte(Message))
-	p.frame = buf[Headroom-len(front):]
-	copy(p.frame, front)
+	p.first[0].Type = kind
+	p.frame = frameText(kind, buf)
 	p.forms[formFrames4].Store(&p.frame)
 	return p
+}
+
+// frameText makes the WebSocket frame of a packet around its text, buf[Headroom:].
+func frameText(kind PacketType, buf []byte) []byte {
+	var room [Headroom]byte
+	front := append(wsconn.AppendTextHeader(room[:0], 1+len(buf)-Headroom), '0'+byte(kind))
+	frame := buf[Headroom-len(front):]
+	copy(frame, front)
+	return frame
 }
 
 // PrepareBinary returns a binary message, for protocols that frame them

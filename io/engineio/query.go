@@ -34,14 +34,11 @@ func (q query) get(name string) (value string, has bool) {
 	return "", false
 }
 
-// values returns all of it.
-func (q query) values() url.Values {
-	if q.all != nil {
-		return q.all
+// QueryValue returns the first value of a name in the query of a request, and whether it is there.
+func QueryValue(raw, name string) (value string, has bool) {
+	q, err := parseQuery(raw)
+	if err != nil {
+		return "", false
 	}
-	all, err := url.ParseQuery(q.raw)
-	if err != nil { // not without escapes
-		return url.Values{}
-	}
-	return all
+	return q.get(name)
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,6 +101,7 @@ type Server struct {
 	ownPoll  bool
 
 	ping, probePong, pong *Prepared
+	terms                 string // the end of every open packet
 
 	slow     atomic.Int64
 	rests    atomic.Int64
@@ -133,6 +133,7 @@ func New(o Options, h Handler) (*Server, error) {
 		ping:      control(Ping, ""),
 		pong:      control(Pong, ""),
 		probePong: control(Pong, "probe"),
+		terms:     termsOf(o),
 		sessions:  make(map[string]*Session),
 	}
 	if srv.poller == nil {
@@ -183,7 +184,10 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		srv.reject(w, r, refuse(Forbidden, "%v", err))
 		return
 	}
-	srv.opts.Origins.AllowCORS(w.Header(), r)
+	isUpgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+	if !isUpgrade { // whose answer no page can read
+		srv.opts.Origins.AllowCORS(w.Header(), r)
+	}
 	if r.Method == http.MethodOptions {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -193,7 +197,6 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		srv.reject(w, r, refuse(BadRequest, "the query string cannot be parsed"))
 		return
 	}
-	isUpgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	s, rev, e := srv.verify(r.Method, query, isUpgrade)
 	switch {
 	case e != nil:
@@ -203,7 +206,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case isUpgrade && s != nil:
 		srv.serveWebSocket(w, r, s, false)
 	case s == nil:
-		srv.openSession(w, r, srv.newSession(r, query.values(), rev), isUpgrade)
+		srv.openSession(w, r, srv.newSession(r, query, rev), isUpgrade)
 	default:
 		srv.continuePolling(w, r, s)
 	}
@@ -361,7 +364,7 @@ func (srv *Server) continuePolling(w http.ResponseWriter, r *http.Request, s *Se
 	t.ServeHTTP(w, r)
 }
 
-func (srv *Server) newSession(r *http.Request, q url.Values, rev Revision) *Session {
+func (srv *Server) newSession(r *http.Request, q query, rev Revision) *Session {
 	return &Session{
 		server:  srv,
 		id:      srv.opts.Tag + NewID(),
@@ -388,7 +391,7 @@ func (srv *Server) open(s *Session, t Transport, r *http.Request) {
 	s.rearmLocked()
 	s.mu.Unlock()
 
-	if err := s.Send(srv.handshake(s)); err != nil {
+	if err := srv.greet(s); err != nil {
 		s.abort(TransportClose) // the transport ended before the session began
 		return
 	}
@@ -409,14 +412,20 @@ func (srv *Server) remember(s *Session) bool {
 	return true
 }
 
-// handshake is the open packet (v4-current.md, "Handshake").
-func (srv *Server) handshake(s *Session) *Prepared {
-	upgrades := ""
+// greet sends the open packet (v4-current.md, "Handshake").
+func (srv *Server) greet(s *Session) error {
+	var room [Headroom + 192]byte
+	text := append(room[:Headroom], `{"sid":"`...)
+	text = append(append(text, s.id...), `","upgrades":[`...)
 	if s.transport.Name() == "polling" && !srv.opts.NoWebSocket {
-		upgrades = `"websocket"`
+		text = append(text, `"websocket"`...)
 	}
-	return control(Open, fmt.Sprintf(`{"sid":"%s","upgrades":[%s],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
-		s.id, upgrades, srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload))
+	return s.sendOnce(Open, append(text, srv.terms...), 0)
+}
+
+// termsOf is what the open packet says to every client.
+func termsOf(o Options) string {
+	return fmt.Sprintf(`],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`, o.PingInterval.Milliseconds(), o.PingTimeout.Milliseconds(), o.MaxPayload)
 }
 
 // pongFor answers a ping of revision 3, with the text of the ping.

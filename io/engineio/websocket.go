@@ -51,7 +51,14 @@ func (t *webSocket) sendAll(list []*Prepared, pings []byte) error {
 }
 
 func (t *webSocket) send(frames []byte, packets int) error {
-	err := t.conn.Send(frames, packets)
+	return sendError(t.conn.Send(frames, packets))
+}
+
+// sendCopy sends the frame of one packet, which may change after it.
+func (t *webSocket) sendCopy(frame []byte) error { return sendError(t.conn.SendCopy(frame, 1)) }
+
+// sendError is an error of a WebSocket as one of a transport.
+func sendError(err error) error {
 	switch {
 	case errors.Is(err, wsconn.ErrQueueFull):
 		return ErrQueueFull
@@ -77,7 +84,8 @@ func (t *webSocket) Close() bool {
 
 func (t *webSocket) Abort() { t.conn.Abort() }
 
-// Cork has what is sent from now on leave in one write with Uncork, which must follow soon, if the session is on a WebSocket: a
+// Cork has what is sent from now on leave in one write, if the session is on a WebSocket: with Uncork, or at the latest when all messages
+// that were read together have been handled. Who may wait before that has to Uncork. Only while a message is handled it does anything. A
 // write(2) for each message takes longer than all else that is done for it.
 func (s *Session) Cork() {
 	if t := s.socket(); t != nil {
@@ -85,7 +93,7 @@ func (s *Session) Cork() {
 	}
 }
 
-// Uncork is the counterpart of Cork.
+// Uncork sends what Cork has held back.
 func (s *Session) Uncork() {
 	if t := s.socket(); t != nil {
 		t.conn.Uncork()

@@ -43,21 +43,16 @@ func (r *Reader) Upgrade() (behind []byte, asked bool) {
 // Closes reports whether the client wants the connection to end with the answer.
 func (r *Reader) Closes() bool { return r.head.close }
 
-// Request returns the request that was parsed, for a handler; all that it has is used again for the next one, but for the Header
-// of one that asks for a WebSocket. What it does not bring along is that of template: the version, and the context.
+// Request returns the request that was parsed, for a handler; all that it has is used again for the next one. What it does not bring along is that of template: the version, and the context.
 func (r *Reader) Request(template *http.Request, remote string) *http.Request {
 	h := &r.head
-	header, values := r.header, r.values[:]
-	if h.upgrade { // a session keeps it for a while
-		header, values = make(http.Header, h.count), make([]string, h.count)
-	}
-	clear(header)
-	h.fill(header, values)
+	clear(r.header)
+	h.fill(r.header, r.values[:])
 	r.url = h.url
 	q := &r.request
 	*q = *template
 	q.Method, q.URL, q.RequestURI, q.Host = h.method, &r.url, h.target, h.host
-	q.Header, q.RemoteAddr, q.Close = header, remote, h.close
+	q.Header, q.RemoteAddr, q.Close = r.header, remote, h.close
 	q.ContentLength, q.Body = int64(h.length), &r.body
 	if h.length == 0 {
 		q.Body = http.NoBody

@@ -50,7 +50,7 @@ func (s *Socket) EmitWithAck(timeout time.Duration, fn AckFunc, event string, ar
 	if err != nil {
 		return err
 	}
-	err = s.sendEvent(Packet{ID: id, HasID: true}, m, s.client.session.Send)
+	err = s.sendEvent(Packet{ID: id, HasID: true}, m, s.client.sayEvent)
 	if err != nil && s.takeAck(id) != nil {
 		return sendError(err)
 	}

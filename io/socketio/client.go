@@ -239,6 +239,16 @@ func (c *client) forget(s *Socket) {
 	}
 }
 
+// queryValue is [Socket.QueryValue].
+func (c *client) queryValue(name string) (value string, has bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.handshake == nil {
+		return "", false
+	}
+	return engineio.QueryValue(c.handshake.query, name)
+}
+
 // add makes s one of the client's sockets; not once the connection has ended.
 func (c *client) add(s *Socket) bool {
 	c.mu.Lock()
@@ -305,8 +315,7 @@ func (c *client) refuse(namespace string, e *ConnectError) {
 			Data    json.RawMessage `json:"data,omitempty"`
 		}{e.Message, data}).json
 	}
-	p := prepare(Packet{Type: PacketConnectError, Namespace: namespace, Data: data}, nil, nil)
-	if err := c.session.Send(p); err != nil {
+	if err := c.say(Packet{Type: PacketConnectError, Namespace: namespace, Data: data}, nil, nil); err != nil {
 		c.server.log.Debug("a refused client could not be told", "error", err) // the session has ended
 	}
 }

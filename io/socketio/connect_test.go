@@ -188,24 +188,27 @@ func TestMiddlewareOrder(t *testing.T) {
 
 func TestConnectTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		h := serve(t, func(o *Options) { o.ConnectTimeout = 50 * time.Millisecond })
-		h.Main().Use(func(s *Socket) error {
-			if s.Handshake().Query.Has("refuse") {
-				return errors.New("no")
+		inTime(t, 50*time.Millisecond, func(t *hasty, limit time.Duration) {
+			h := serve(t, func(o *Options) { o.ConnectTimeout = limit })
+			h.Main().Use(func(s *Socket) error {
+				if s.Handshake().Query.Has("refuse") {
+					return errors.New("no")
+				}
+				return nil
+			})
+			joined := h.join(t, k)
+			refused := h.open(t, k, "refuse=1")
+			if k.rev == engineio.Revision4 {
+				refused.send("0")
 			}
-			return nil
+			refused.wantPrefix("4")
+			t.done()
+			if k.rev == engineio.Revision4 {
+				h.open(t, k).wantEnd()
+			}
+			refused.wantEnd()
+			joined.sync("") // later than the other's time
 		})
-		joined := h.join(t, k)
-		if k.rev == engineio.Revision4 {
-			h.open(t, k).wantEnd()
-		}
-		refused := h.open(t, k, "refuse=1")
-		if k.rev == engineio.Revision4 {
-			refused.send("0")
-		}
-		refused.wantPrefix("4")
-		refused.wantEnd() // later than the other's time
-		joined.sync("")
 	})
 }
 
@@ -292,6 +295,26 @@ func TestForgetHandshake(t *testing.T) {
 			s := take(t, "connect", seen)
 			same(t, "handshake forgotten", s.Handshake() == nil && chat.Handshake() == nil, forget)
 			same(t, "auth forgotten", s.Auth() == nil, forget)
+			uid, has := s.QueryValue("uid")
+			same(t, "query forgotten", uid != "7" && !has, forget)
+		})
+	}
+}
+
+// A header that nobody looks at is not kept; the rest of the handshake is.
+func TestNoHeader(t *testing.T) {
+	for _, without := range []bool{true, false} {
+		t.Run(fmt.Sprint(without), func(t *testing.T) {
+			h := serve(t, func(o *Options) { o.NoHeader = without })
+			seen := make(chan *Handshake, 1)
+			h.Main().OnConnect(func(s *Socket) { seen <- s.Handshake() })
+			c := h.open(t, ws5, "uid=7")
+			c.send("0")
+			c.wantPrefix("0")
+			shake := take(t, "connect", seen)
+			same(t, "header", shake.Header == nil, without)
+			same(t, "query", shake.Query.Get("uid"), "7")
+			c.sync("")
 		})
 	}
 }

@@ -14,17 +14,8 @@ func prepareEvent(p Packet, event string, args []json.RawMessage, attachments []
 	if len(attachments) > 0 {
 		return prepare(p, eventList(event, args), attachments)
 	}
-	size := engineio.Headroom + 32 + len(p.Namespace) + len(event)
-	for _, a := range args {
-		size += len(a) + 1
-	}
-	text := AppendPacket(make([]byte, engineio.Headroom, size), p)
-	jsonAt := len(text) - engineio.Headroom
-	text = appendQuoted(append(text, '['), event)
-	for _, a := range args {
-		text = append(append(text, ','), a...)
-	}
-	return engineio.PrepareText(append(text, ']'), jsonAt)
+	text, jsonAt := appendEvent(make([]byte, engineio.Headroom, roomFor(p, args)+len(event)), p, event, args)
+	return engineio.PrepareText(text, jsonAt)
 }
 
 // prepare encodes p with the given list as its data and attachments behind it: in two allocations if there are none.
@@ -38,23 +29,80 @@ func prepare(p Packet, list []json.RawMessage, attachments [][]byte) *engineio.P
 			p.Type = PacketBinaryAck
 		}
 	}
-	size := engineio.Headroom + 32 + len(p.Namespace) + len(p.Data)
-	for _, a := range list {
-		size += len(a) + 1
-	}
-	text := AppendPacket(make([]byte, engineio.Headroom, size), Packet{
-		Type: p.Type, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID, Attachments: p.Attachments,
-	})
-	jsonAt := len(text) - engineio.Headroom
-	if p.Data != nil {
-		text = append(text, p.Data...)
-	} else if list != nil {
-		text = appendArray(text, list)
-	}
+	text, jsonAt := appendList(make([]byte, engineio.Headroom, roomFor(p, list)), p, list)
 	if len(attachments) == 0 {
 		return engineio.PrepareText(text, jsonAt)
 	}
 	return engineio.Prepare(text[engineio.Headroom:], jsonAt, attachments...)
+}
+
+// roomFor is how many bytes a packet with a list takes at most, the room in front of it included.
+func roomFor(p Packet, list []json.RawMessage) int {
+	size := engineio.Headroom + 32 + len(p.Namespace) + len(p.Data)
+	for _, a := range list {
+		size += len(a) + 1
+	}
+	return size
+}
+
+// appendEvent appends p with an event as its data to dst, which begins with [engineio.Headroom]. jsonAt is where the JSON begins
+// behind that.
+func appendEvent(dst []byte, p Packet, event string, args []json.RawMessage) (text []byte, jsonAt int) {
+	dst = AppendPacket(dst, p)
+	jsonAt = len(dst) - engineio.Headroom
+	dst = appendQuoted(append(dst, '['), event)
+	for _, a := range args {
+		dst = append(append(dst, ','), a...)
+	}
+	return append(dst, ']'), jsonAt
+}
+
+// appendList is appendEvent with p's own data or, if there is none, list.
+func appendList(dst []byte, p Packet, list []json.RawMessage) (text []byte, jsonAt int) {
+	data := p.Data
+	p.Data = nil
+	dst = AppendPacket(dst, p)
+	jsonAt = len(dst) - engineio.Headroom
+	switch {
+	case data != nil:
+		dst = append(dst, data...)
+	case list != nil:
+		dst = appendArray(dst, list)
+	}
+	return dst, jsonAt
+}
+
+// maxDraft is how many bytes the memory for a text may have to be kept for the next one.
+const maxDraft = 4 << 10
+
+// say sends a packet with the given list to the client alone.
+func (c *client) say(p Packet, list []json.RawMessage, attachments [][]byte) error {
+	if len(attachments) > 0 {
+		return c.session.Send(prepare(p, list, attachments))
+	}
+	draft := c.server.drafts.Get().(*[]byte)
+	text, jsonAt := appendList((*draft)[:engineio.Headroom], p, list)
+	return c.sendDraft(draft, text, jsonAt)
+}
+
+// sayEvent is say with an event.
+func (c *client) sayEvent(p Packet, event string, args []json.RawMessage, attachments [][]byte) error {
+	if len(attachments) > 0 {
+		return c.session.Send(prepareEvent(p, event, args, attachments))
+	}
+	draft := c.server.drafts.Get().(*[]byte)
+	text, jsonAt := appendEvent((*draft)[:engineio.Headroom], p, event, args)
+	return c.sendDraft(draft, text, jsonAt)
+}
+
+// sendDraft sends text, which was made in draft, and gives that back.
+func (c *client) sendDraft(draft *[]byte, text []byte, jsonAt int) error {
+	err := c.session.SendText(text, jsonAt)
+	if cap(text) <= maxDraft {
+		*draft = text
+		c.server.drafts.Put(draft)
+	}
+	return err
 }
 
 func appendArray(dst []byte, list []json.RawMessage) []byte {

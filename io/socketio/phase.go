@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"encoding/json"
 	"errors"
 
 	"crier/io/engineio"
@@ -119,20 +118,21 @@ func (s *Socket) forfeit(reason Reason) {
 // confirm tells the client that it has joined. It reports whether the socket is
 // in its namespace now; not if the connection has ended.
 func (s *Socket) confirm() bool {
-	var data json.RawMessage
+	p := Packet{Type: PacketConnect, Namespace: s.namespace.name}
+	var room [64]byte
 	if s.client.session.Revision() != engineio.Revision3 {
-		data = json.RawMessage(`{"sid":"` + s.id + `"}`) // nothing in an id needs escaping
+		p.Data = append(append(append(room[:0], `{"sid":"`...), s.id...), `"}`...) // nothing in an id needs escaping
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.confirmLocked(prepare(Packet{Type: PacketConnect, Namespace: s.namespace.name, Data: data}, nil, nil))
+	return s.confirmLocked(func() error { return s.client.say(p, nil, nil) })
 }
 
-// confirmLocked sends what tells the client that it has joined.
-func (s *Socket) confirmLocked(p *engineio.Prepared) bool {
+// confirmLocked has tell tell the client that it has joined.
+func (s *Socket) confirmLocked(tell func() error) bool {
 	s.move(confirming)
 	// On the list first: a Kick that finds it there waits for mu.
-	if !s.client.add(s) || s.client.session.Send(p) != nil {
+	if !s.client.add(s) || tell() != nil {
 		s.move(left)
 		return false
 	}

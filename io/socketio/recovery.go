@@ -3,6 +3,7 @@ package socketio
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"crier/io/engineio"
 	"crier/io/hub"
@@ -45,21 +46,19 @@ func (c *client) wishOf(n *Namespace, auth json.RawMessage) (w wish) {
 	if o == nil || !n.hub.Recovers() || c.session.Revision() == engineio.Revision3 {
 		return wish{}
 	}
-	var asked struct{ Recovery, PID, Offset any }
-	if len(auth) > 0 && json.Unmarshal(auth, &asked) != nil {
-		return wish{}
+	said := false
+	if len(auth) > 0 {
+		var asked struct{ Recovery, PID, Offset any }
+		if json.Unmarshal(auth, &asked) != nil {
+			return wish{}
+		}
+		w.pid, _ = asked.PID.(string)
+		w.offset, _ = asked.Offset.(string)
+		said = asked.Recovery == true
 	}
-	w.pid, _ = asked.PID.(string)
-	w.offset, _ = asked.Offset.(string)
-	w.track = o.All || asked.Recovery == true || c.queryAsks()
+	inQuery, _ := c.queryValue("recovery")
+	w.track = o.All || said || inQuery == "1"
 	return w
-}
-
-// queryAsks reports whether recovery=1 was in the query.
-func (c *client) queryAsks() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.handshake != nil && c.handshake.Query.Get("recovery") == "1"
 }
 
 // claim returns what the client's last socket in the namespace has left behind;
@@ -109,7 +108,7 @@ func (s *Socket) begin(kind uint32) func(hub.Beginning) error {
 		defer s.mu.Unlock()
 		s.more().offset = b.Offset
 		s.phase.Store(joining | kind)
-		if !s.confirmLocked(engineio.Join(list...)) {
+		if !s.confirmLocked(func() error { return s.client.session.Send(engineio.Join(list...)) }) {
 			return ErrDisconnected
 		}
 		return nil
@@ -123,7 +122,7 @@ func (s *Socket) deliverInOrder(m *hub.Message) error {
 	case reservedName(m.Event):
 		return ErrReserved
 	case m.Offset() == "" && m.Late():
-		err := s.sendEvent(Packet{}, m, func(p *engineio.Prepared) error { return s.give(p, false) })
+		err := s.sendEvent(Packet{}, m, prepared(func(p *engineio.Prepared) error { return s.give(p, false) }))
 		if errors.Is(err, ErrDisconnected) {
 			err = hub.ErrGone
 		}
@@ -144,23 +143,32 @@ func (s *Socket) deliverInOrder(m *hub.Message) error {
 	return err
 }
 
+// sender sends an event in a packet.
+type sender func(p Packet, event string, args []json.RawMessage, attachments [][]byte) error
+
+// prepared is the sender that has the packet encoded for send.
+func prepared(send func(*engineio.Prepared) error) sender {
+	return func(p Packet, event string, args []json.RawMessage, attachments [][]byte) error {
+		return send(prepareEvent(p, event, args, attachments))
+	}
+}
+
 // sendEvent sends an event, with the offset of the last one that the hub has
 // delivered if the client wants that.
-func (s *Socket) sendEvent(p Packet, m *hub.Message, send func(*engineio.Prepared) error) error {
+func (s *Socket) sendEvent(p Packet, m *hub.Message, send sender) error {
 	p.Type, p.Namespace = PacketEvent, s.namespace.name
-	list := listOf(m)
 	if !s.tracked() {
 		if !s.present() {
 			return ErrDisconnected
 		}
-		return send(prepare(p, list, m.Attachments))
+		return send(p, m.Event, argsOf(m), m.Attachments)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.presentLocked() {
 		return ErrDisconnected
 	}
-	return send(prepare(p, append(list, quoted(s.rare.offset)), m.Attachments))
+	return send(p, m.Event, append(slices.Clip(argsOf(m)), quoted(s.rare.offset)), m.Attachments)
 }
 
 // stampedKey is the key of a message with its offset, beside that of it without.

@@ -34,6 +34,8 @@ type Options struct {
 	// [Socket.Auth] returns likewise in each namespace. It saves about 2 KB a
 	// connection.
 	ForgetHandshake bool
+	// NoHeader leaves the header out of the [Handshake], for programs that do not look at it.
+	NoHeader bool
 	// Recovery lets clients recover their connections; nil: none.
 	Recovery *Recovery
 	// MaxDynamic bounds the namespaces that exist because clients asked for them
@@ -54,6 +56,8 @@ type Server struct {
 	opts   Options
 	log    *slog.Logger
 	engine *engineio.Server
+
+	drafts sync.Pool // *[]byte, of [engineio.Headroom] bytes or more
 
 	fullLogged atomic.Bool // that clients want more than MaxDynamic namespaces
 
@@ -85,6 +89,10 @@ func New(o Options) (*Server, error) {
 		o.Engine.Logger = o.Logger
 	}
 	srv := &Server{opts: o, log: o.Logger, namespaces: make(map[string]*Namespace)}
+	srv.drafts.New = func() any {
+		draft := make([]byte, 256)
+		return &draft
+	}
 	var err error
 	if srv.engine, err = engineio.New(o.Engine, srv); err != nil {
 		return nil, err
@@ -150,7 +158,7 @@ func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Accept implements [engineio.Handler].
 func (srv *Server) Accept(s *engineio.Session, r *http.Request) engineio.Receiver {
-	return &client{server: srv, session: s, handshake: newHandshake(r)}
+	return &client{server: srv, session: s, handshake: newHandshake(r, !srv.opts.NoHeader)}
 }
 
 // guard runs a function of the program's author and reports whether it

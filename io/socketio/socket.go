@@ -135,8 +135,12 @@ func (s *Socket) SetData(v any) {
 func (s *Socket) Handshake() *Handshake {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
-	return s.client.handshake
+	return s.client.handshake.whole()
 }
+
+// QueryValue returns the first value of a name in the query of [Socket.Handshake], and whether it is there, without making the whole
+// of that.
+func (s *Socket) QueryValue(name string) (value string, has bool) { return s.client.queryValue(name) }
 
 // Auth is the object that a client sends along when it joins a namespace
 // (3.x and 4.x: auth; 1.x and 2.x: the query of the namespace), or nil, also
@@ -168,7 +172,15 @@ func (s *Socket) Emit(event string, args ...Arg) error {
 	if err != nil {
 		return err
 	}
-	return sendError(s.sendEvent(Packet{}, m, s.client.session.Send))
+	return sendError(s.sendEvent(Packet{}, m, s.client.sayEvent))
+}
+
+// Tell sends an event that is a message already, as Emit does.
+func (s *Socket) Tell(m *hub.Message) error {
+	if reservedName(m.Event) {
+		return ErrReserved
+	}
+	return sendError(s.sendEvent(Packet{}, m, s.client.sayEvent))
 }
 
 // EmitVolatile sends an event if it can leave at once, and else drops it; sent
@@ -178,10 +190,10 @@ func (s *Socket) EmitVolatile(event string, args ...Arg) (sent bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	err = s.sendEvent(Packet{}, m, func(p *engineio.Prepared) (err error) {
+	err = s.sendEvent(Packet{}, m, prepared(func(p *engineio.Prepared) (err error) {
 		sent, err = s.client.session.SendVolatile(p)
 		return err
-	})
+	}))
 	return sent, sendError(err)
 }
 
@@ -277,5 +289,5 @@ func (s *Socket) send(p Packet, list []json.RawMessage, attachments [][]byte) er
 
 func (s *Socket) write(p Packet, list []json.RawMessage, attachments [][]byte) error {
 	p.Namespace = s.namespace.name
-	return s.client.session.Send(prepare(p, list, attachments))
+	return s.client.say(p, list, attachments)
 }

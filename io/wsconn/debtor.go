@@ -20,7 +20,7 @@ func (o *output) drop() {
 func (o *output) Discard() {
 	o.mu.Lock()
 	ends := false
-	if o.out != nil {
+	if o.out != nil && !o.held() {
 		ends = o.load() != open || o.out.cut(recordSize) > joinSize
 		o.settle()
 	}
