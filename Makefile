@@ -11,12 +11,13 @@
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
 #                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
+# make vuln         the code against the database of known vulnerabilities in Go and its modules, which it asks over the network
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile fuzz fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile fuzz vuln fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -91,6 +92,11 @@ fuzz:
 			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./$$package || exit 1; \
 		done; \
 	done
+
+# Not a part of lint: what was published yesterday is no fault of a change, and without network there is no answer.
+VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vuln:
+	$(GO) run $(VULNCHECK) ./...
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -353,6 +353,7 @@ func TestCrossSite(t *testing.T) {
 		{"a form there", local, "", fields, []string{"Host", "evil.example:2121", "Origin", "http://evil.example:2121", "User-Agent", chrome, "Sec-Fetch-Site", "same-origin"}, "api.hosts"},
 		{"a name that has an address in it", local, "", "", []string{"Host", "127.0.0.1.evil.example:2121"}, "api.hosts"},
 		{"an address with a name behind it", local, "", "", []string{"Host", "127.0.0.1:2121.evil.example"}, "api.hosts"},
+		{"an IPv6 address with a name behind it", local, "", "", []string{"Host", "[::1].evil.example"}, "api.hosts"},
 		{"a listed name with a dot more", local, "", "", []string{"Host", "push.example.evil.example"}, "api.hosts"},
 	})
 	for name, contentType := range map[string]string{"a form that looks like JSON": "text/plain", "a form": "application/x-www-form-urlencoded", "a form with parts": "multipart/form-data; boundary=b"} {

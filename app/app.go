@@ -271,7 +271,7 @@ func (a *App) buildSockets() error {
 		engine.Tag = a.passage.tag
 	}
 	if slices.Contains(c.Transports, "polling") {
-		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
+		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages, a.budget)
 	}
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,

@@ -31,7 +31,8 @@ func TestNothingIsGuessed(t *testing.T) {
 		for _, path := range port.paths {
 			for _, key := range []string{"", "sesame"} {
 				a := p.do(http.MethodGet, "http://"+port.addr+strings.NewReplacer("<", "%3C", ">", "%3E").Replace(path), "", "X-Api-Key", key)
-				if a.body == "" {
+				switch a.body {
+				case "", "ok", "offline", "fail": // nothing to guess, and pushes are many
 					continue
 				}
 				kind := a.header.Get("Content-Type")

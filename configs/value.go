@@ -199,15 +199,16 @@ func (v autoSizeValue) items() []string {
 }
 
 func (v autoSizeValue) set(items []string) []fault {
-	if strings.EqualFold(items[0], "auto") {
-		*v.p = -1
-		return nil
-	}
-	faults := sizeValue{v.p, 0, v.most}.set(items)
-	for i := range faults {
-		faults[i].problem = "must be auto, or " + strings.TrimPrefix(faults[i].problem, "must be ")
-	}
-	return faults
+	return one(v.p, items, func(text string) (int64, error) {
+		if strings.EqualFold(text, "auto") {
+			return -1, nil
+		}
+		n, err := parseSize(text)
+		if err != nil || n < 0 || n > v.most {
+			return 0, fmt.Errorf("must be auto or a size from 0 to %s bytes, such as 256MiB", formatSize(v.most))
+		}
+		return n, nil
+	})
 }
 
 // countValue is a whole number within bounds, both allowed.

@@ -33,18 +33,19 @@ var (
 // at most queueBytes and queueMessages between two GETs; maxPayload bounds the
 // payload of a POST, in bytes: its body, or with JSONP what the form contains,
 // which may itself have four times that. Zeros stand for the defaults of
-// [engineio.Options].
+// [engineio.Options]. budget counts what is queued for all, maybe together with others; nil: nothing does.
 //
 // Specification: v4-current.md and v3.md, "HTTP long-polling".
-func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Session) engineio.RequestTransport {
+func Polling(maxPayload int64, queueBytes, queueMessages int, budget *wsconn.Budget) func(*engineio.Session) engineio.RequestTransport {
 	limit := &limits{
 		payload:  cmp.Or(maxPayload, 1_000_000),
 		bytes:    cmp.Or(queueBytes, 1<<20),
 		messages: cmp.Or(queueMessages, 1000),
+		budget:   budget,
 		seed:     maphash.MakeSeed(),
 	}
 	return func(s *engineio.Session) engineio.RequestTransport {
-		return &polling{session: s, max: limit, budget: s.Budget()}
+		return &polling{session: s, max: limit}
 	}
 }
 
@@ -52,6 +53,7 @@ func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Ses
 type limits struct {
 	payload         int64 // bytes of a POST
 	bytes, messages int   // of the queue
+	budget          *wsconn.Budget
 	seed            maphash.Seed
 }
 
@@ -60,13 +62,12 @@ type polling struct {
 	// static
 	session *engineio.Session
 	max     *limits
-	budget  *wsconn.Budget
 
 	mu     sync.Mutex
 	queue  []*engineio.Prepared
 	bytes  int               // of queue
 	count  int               // packets of queue
-	debt   wsconn.Account    // of bytes
+	debt   *wsconn.Account   // of bytes; nil until something has waited
 	poll   *httpconn.Waiting // the GET that waits
 	x      exchange          // of it
 	stamp  uint64            // of it
@@ -103,7 +104,15 @@ func (t *polling) Send(p *engineio.Prepared) error {
 }
 
 // settleLocked tells the Budget what waits.
-func (t *polling) settleLocked() { t.budget.Charge(&t.debt, t, t.bytes) }
+func (t *polling) settleLocked() {
+	if t.debt == nil {
+		if t.bytes == 0 {
+			return
+		}
+		t.debt = new(wsconn.Account)
+	}
+	t.max.budget.Charge(t.debt, t, t.bytes)
+}
 
 // Evict implements [wsconn.Evictee].
 func (t *polling) Evict() {

@@ -271,10 +271,7 @@ func (s *Session) Fail(t Transport, reason Reason) {
 	}
 }
 
-// Budget is for transports: it counts what waits in them; nil if nothing does.
-func (s *Session) Budget() *wsconn.Budget { return s.server.opts.Budget }
-
-// Evict is for transports that are an [wsconn.Evictee] of the Budget: it ends the session if t has it still, and t ends itself.
+// Evict is for transports that are a [wsconn.Evictee]: it ends the session if t has it still, and t ends itself.
 func (s *Session) Evict(t Transport) {
 	if s.end(t) {
 		s.server.slow.Add(1)
