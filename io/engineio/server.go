@@ -97,6 +97,7 @@ type Server struct {
 	upgrader *wsconn.Upgrader
 	wheel    *wsconn.Wheel
 	refused  *refusals
+	tooSlow  *refusals
 	poller   *netpoll.Poller
 	ownPoll  bool
 
@@ -127,7 +128,8 @@ func New(o Options, h Handler) (*Server, error) {
 		opts:      o,
 		handler:   h,
 		log:       o.Logger,
-		refused:   &refusals{log: o.Logger, kinds: make(map[string]refusalKind)},
+		refused:   &refusals{log: o.Logger, message: "refused a client", kinds: make(map[string]refusalKind)},
+		tooSlow:   &refusals{log: o.Logger, message: "closed a client that reads too slowly", kinds: make(map[string]refusalKind)},
 		start:     time.Now(),
 		poller:    o.Poller,
 		ping:      control(Ping, ""),
@@ -327,7 +329,7 @@ func (srv *Server) offers(transport string) bool {
 }
 
 func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestError) {
-	srv.refused.add(e.Code.String(), r.RemoteAddr, e)
+	srv.refused.add(e.Code.String(), "remote", r.RemoteAddr, "error", e)
 	if r.ContentLength != 0 { // net/http reads the body before it answers, as long as that takes
 		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(rejectTimeout))
 		if err != nil && !errors.Is(err, http.ErrNotSupported) {

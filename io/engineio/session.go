@@ -164,7 +164,7 @@ func (s *Session) sendFailed(err error) {
 	case errors.Is(err, ErrQueueFull):
 		if s.end(nil) {
 			s.server.slow.Add(1)
-			s.server.log.Info("closed a client that reads too slowly", "transport", s.Transport())
+			s.server.tooSlow.add(s.Transport(), "transport", s.Transport())
 			s.tellLater(SlowConsumer)
 		}
 	case !errors.Is(err, ErrClosed):
