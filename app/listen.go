@@ -107,6 +107,9 @@ func (a *App) bind() (err error) {
 	if a.public, err = a.listen("public", "listen", a.cfg.Listen, left); err != nil {
 		return err
 	}
+	if err := boundSendBuffer(a.public.listener, a.cfg.Limits.SendBuffer); err != nil {
+		return err
+	}
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))

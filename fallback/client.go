@@ -259,6 +259,21 @@ func (c *Client) gone() {
 	}
 }
 
+// isOpen reports whether the client is in the hub, and known to the handler.
+func (c *Client) isOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened && !c.over
+}
+
+// evict ends the client since too much waits for all clients together, and most for it.
+func (c *Client) evict() {
+	if c.isOpen() {
+		c.server.slow.Add(1)
+	}
+	c.line.close(TooMuch)
+}
+
 // lineLeft tells the line that it is no longer needed. Who cannot come back confirms nothing any more.
 func (c *Client) lineLeft() *waits {
 	c.exit()

@@ -115,7 +115,7 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 	l.received()
 	one := &sockReceiver{form: f, once: f.messages == formSockLine}
 	var err error
-	if one.out, err = s.newStream(w, r, func() { l.detach(one) }); err != nil {
+	if one.out, err = s.newStream(w, r, func() { l.detach(one) }, func(out stream) { l.evictStream(one, out) }); err != nil {
 		s.log.Debug("a stream has not begun", "error", err)
 		return
 	}
@@ -136,7 +136,8 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 		first = append(first, w.form(one.form.messages)...)
 	}
 	messages := len(l.box.list)
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	l.stream, l.silent = one, !one.once
 	l.armLocked(sockBeat)
 	if full := l.give(one, first, messages); full {
@@ -242,7 +243,8 @@ func (l *sockSession) end(gone bool) []byte {
 		}
 		b = append(b, w.sockString()...)
 	}
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	return append(b, "]\n"...)
 }
 
@@ -299,6 +301,7 @@ func (l *sockSession) send(p placed, volatile bool) error {
 		if err := l.box.add(w, &l.client.server.o); err != nil {
 			return err
 		}
+		l.settleLocked()
 		l.number++
 		l.poll.answer()
 		return nil
@@ -313,6 +316,25 @@ func (l *sockSession) send(p placed, volatile bool) error {
 	return err
 }
 
+// settleLocked tells the budget what no request has taken.
+func (l *sockSession) settleLocked() { l.box.settle(l.client.server.o.Budget, l) }
+
+// Evict implements [wsconn.Evictee].
+func (l *sockSession) Evict() { l.client.evict() }
+
+// evictStream ends the session whose stream it is, or what is left of an earlier one.
+func (l *sockSession) evictStream(one *sockReceiver, out stream) {
+	l.mu.Lock()
+	current := l.stream == one
+	l.mu.Unlock()
+	if !current {
+		out.Abort()
+		return
+	}
+	out.Discard()
+	l.client.evict()
+}
+
 func (*sockSession) kind() string { return "sockjs" }
 
 func (l *sockSession) hears() bool { return true }
@@ -323,6 +345,7 @@ func (l *sockSession) begin(at position, list []*wire) error {
 	defer l.mu.Unlock()
 	l.number = at.count + uint64(len(list))
 	l.box.put(list)
+	l.settleLocked()
 	return nil
 }
 
@@ -388,7 +411,8 @@ func (l *sockSession) closeLocked(why Reason) {
 		return
 	}
 	l.ended = &why
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	if one := l.stream; one != nil {
 		l.stream = nil
 		l.give(one, one.form.frame(sockClose(why)), 0)

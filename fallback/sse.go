@@ -51,7 +51,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	eventHeaders(w.Header())
-	if l.out, err = s.newStream(w, r, l.client.gone); err != nil {
+	if l.out, err = s.newStream(w, r, l.client.gone, l.evict); err != nil {
 		l.client.exit()
 		s.log.Debug("an event stream has not begun", "error", err)
 		return
@@ -114,6 +114,16 @@ func (l *events) close(why Reason) {
 	l.note("event: disconnect\ndata: [%s]\n\n", why.details())
 	l.out.Close()
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
+}
+
+// evict ends the client whose stream out is.
+func (l *events) evict(out stream) {
+	if !l.client.isOpen() { // and l.out may not be set
+		out.Abort()
+		return
+	}
+	out.Discard()
+	l.client.evict()
 }
 
 func (l *events) abort() { l.out.Abort() }

@@ -148,6 +148,12 @@ func (l *socket) kind() string {
 	return "ws"
 }
 
+// Evict implements [wsconn.Evictee].
+func (l *socket) Evict() {
+	l.conn.Discard()
+	l.client.evict()
+}
+
 func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
 

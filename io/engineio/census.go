@@ -14,27 +14,3 @@ func (srv *Server) Census() map[Kind]int {
 	}
 	return all
 }
-
-// queued is a transport that knows how many bytes wait in it.
-type queued interface{ Queued() int }
-
-// Backlog is how many bytes wait for the clients of all sessions to read. It looks at each of them.
-func (srv *Server) Backlog() int {
-	sum := 0
-	for _, s := range srv.list() {
-		if q, knows := s.carrier().(queued); knows {
-			sum += q.Queued()
-		}
-	}
-	return sum
-}
-
-// carrier returns the transport that has the session now.
-func (s *Session) carrier() Transport {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.transport
-}
-
-// Queued is how many bytes the kernel has not taken yet.
-func (t *webSocket) Queued() int { return t.conn.Queued() }

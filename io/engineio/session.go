@@ -164,7 +164,7 @@ func (s *Session) sendFailed(err error) {
 	case errors.Is(err, ErrQueueFull):
 		if s.end(nil) {
 			s.server.slow.Add(1)
-			s.server.log.Info("closed a client that reads too slowly", "transport", s.Transport())
+			s.server.tooSlow.add(s.Transport(), "transport", s.Transport())
 			s.tellLater(SlowConsumer)
 		}
 	case !errors.Is(err, ErrClosed):
@@ -268,6 +268,14 @@ func (s *Session) end(t Transport) (tell bool) {
 func (s *Session) Fail(t Transport, reason Reason) {
 	if s.end(t) {
 		s.receiver.Closed(reason)
+	}
+}
+
+// Evict is for transports that are a [wsconn.Evictee]: it ends the session if t has it still, and t ends itself.
+func (s *Session) Evict(t Transport) {
+	if s.end(t) {
+		s.server.slow.Add(1)
+		s.tellLater(SlowConsumer)
 	}
 }
 

@@ -135,6 +135,9 @@ func (c *conn) Closed(error) {
 	c.server.remove(c)
 }
 
+// Evict implements [wsconn.Evictee].
+func (c *conn) Evict() { c.cutOff() }
+
 // end notes that the connection has ended, and tells who is to answer the request that waits.
 func (c *conn) end() {
 	c.mu.Lock()

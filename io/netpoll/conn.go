@@ -195,6 +195,9 @@ func (c *Conn) Close() error {
 // connection has been closed.
 func (c *Conn) Detach() bool { return c.state.Or(closed)&closed == 0 }
 
+// Handler returns the handler that was added with the connection.
+func (c *Conn) Handler() Handler { return c.h }
+
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.port().RemoteAddr() }
 

@@ -93,7 +93,7 @@ func TestKick(t *testing.T) {
 }
 
 func TestReason(t *testing.T) {
-	few := func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2) }
+	few := func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2, nil) }
 	tests := []struct {
 		want  Reason
 		kinds []kind

@@ -87,6 +87,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 			frames = bytes.Clone(frames)
 		}
 		q.push(frames, messages)
+		o.settle()
 		return nil
 	case q.hold == forUncork && !q.exceeds(o.up.o, len(frames), messages):
 		q.keep(frames, messages)
@@ -235,6 +236,7 @@ func (o *output) write(frames []byte, messages int, changes bool) error {
 		frames = bytes.Clone(frames)
 	}
 	o.enqueue().push(frames, messages)
+	o.settle()
 	return nil
 }
 
@@ -277,6 +279,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 		err = o.release(frame, 0)
 	case o.out != nil:
 		o.out.push(frame, 0)
+		o.settle()
 	default:
 		err = o.write(frame, 0, false)
 	}
@@ -304,7 +307,7 @@ func (o *output) abort(cause error) {
 		o.cause = cause
 	}
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	o.mu.Unlock()
 	if err := o.nc.Close(); err != nil {
 		o.up.o.Logger.Debug("closing websocket", "error", err)
@@ -316,7 +319,7 @@ func (o *output) finish(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	if o.cause == nil {
 		o.cause = err
 	}

@@ -17,8 +17,8 @@ import (
 func startStream(t *testing.T, u *Upgrader, server net.Conn, late bool) (*Stream, <-chan error) {
 	t.Helper()
 	ended := make(chan error, 2)
-	s, err := u.stream(server, http.Header{"X-Test": {"a"}}, func(err error) { ended <- err })
-	if err != nil {
+	s := new(Stream)
+	if err := u.stream(s, server, http.Header{"X-Test": {"a"}}, deaf(func(err error) { ended <- err })); err != nil {
 		t.Fatal(err)
 	}
 	if !late {
@@ -155,7 +155,7 @@ func TestStreamCopies(t *testing.T) {
 func TestStreamRefused(t *testing.T) {
 	u := newUpgrader(t, Options{})
 	w := httptest.NewRecorder()
-	_, err := u.Stream(w, func(error) { t.Error("ended") })
+	_, err := u.Stream(w, func(error) { t.Error("ended") }, nil)
 	if !errors.Is(err, http.ErrNotSupported) || w.Body.Len() > 0 {
 		t.Errorf("%v, %q", err, w.Body)
 	}
