@@ -138,6 +138,9 @@ func New(o Options, h Handler) (*Server, error) {
 	if srv.poller == nil {
 		srv.poller = netpoll.New(netpoll.Options{})
 		srv.ownPoll = true
+		if err := srv.poller.UseEpoll(); err != nil && !errors.Is(err, netpoll.ErrNoEpoll) {
+			return nil, fmt.Errorf("setting up websocket: %w", err)
+		}
 	}
 	var err error
 	srv.upgrader, err = wsconn.NewUpgrader(wsconn.Options{
