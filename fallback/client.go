@@ -112,7 +112,11 @@ func (c *Client) send(p placed, volatile bool) error {
 	if p.err != nil {
 		return p.err
 	}
-	err := c.line.send(p, volatile)
+	return c.taken(c.line.send(p, volatile))
+}
+
+// taken returns what the hub is told that a line has answered.
+func (c *Client) taken(err error) error {
 	if errors.Is(err, errFull) {
 		c.server.slow.Add(1)
 		c.line.close(TooSlow)

@@ -102,6 +102,17 @@ func (l *events) write(p placed) error {
 	return sendError(l.out.SendCopy(*piece, 1))
 }
 
+// sendAll implements [joiner].
+func (l *events) sendAll(pieces []byte, messages int) error {
+	err := l.out.Send(pieces, messages)
+	if err == nil {
+		l.sent.Add(uint64(messages))
+	}
+	return sendError(err)
+}
+
+func (*events) form() form { return formEvent }
+
 func (*events) kind() string { return "sse" }
 
 func (l *events) hears() bool { return false }

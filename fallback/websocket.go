@@ -88,7 +88,12 @@ func (l *socket) send(p placed, volatile bool) error {
 	return sendError(l.conn.Send(p.own().form(l.form()), 1))
 }
 
-// form is that of messages.
+// sendAll implements [joiner].
+func (l *socket) sendAll(pieces []byte, messages int) error {
+	return sendError(l.conn.Send(pieces, messages))
+}
+
+// form implements [joiner]: it is that of messages.
 func (l *socket) form() form {
 	if l.sock {
 		return formSockFrame
