@@ -162,6 +162,7 @@ func TestBudgetPolling(t *testing.T) {
 		}
 	}
 	p.wantEnded(engineio.SlowConsumer)
+	b.Close() // the session hears of its end before the queue has gone
 	if st := r.srv.Stats(); st.SlowConsumers != 1 || b.Stats().Bytes != 3000 || b.Stats().Evicted != 1 {
 		t.Errorf("%+v, %+v", st, b.Stats())
 	}

@@ -26,7 +26,7 @@ type scene struct {
 // scenes are a thousand clients that read with and without a thousand that never do, under the bound of each connection and under one
 // for all.
 func scenes(last time.Duration) []*scene {
-	o := siege.Options{Readers: 1000, Last: last, Broadcasts: 5, Floods: 500, Size: 10_000, QueueBytes: 1 << 20, SendBuffer: 128 << 10}
+	o := siege.Options{Readers: 1000, Last: last, Broadcasts: 5, Floods: 1000, Size: 100, FloodSize: 64_000, QueueBytes: 1 << 20, SendBuffer: 128 << 10}
 	with := o
 	with.Gluttons = 1000
 	bounded := with
@@ -63,8 +63,8 @@ func figures(all []*scene) string {
 	const mega = 1 << 20
 	var b strings.Builder
 	o := all[0].o
-	fmt.Fprintf(&b, "%s: %d messages a second to all, %d to clients that never read (without them, to nobody), one after the other, of %d bytes each; `limits.queue_bytes` 1 MiB.\n\n",
-		o.Last, o.Broadcasts, o.Floods, o.Size)
+	fmt.Fprintf(&b, "%s: %d messages a second of %d bytes to all, and %d of %d bytes to clients that never read (without them, to nobody), each to one; `limits.queue_bytes` 1 MiB, `.send_buffer` 128 KiB.\n\n",
+		o.Last, o.Broadcasts, o.Size, o.Floods, o.FloodSize)
 	b.WriteString("| | p50 | p99 | lost | sent away, and back | closed by `queue_total` | waited, at most | process before | at most | bound |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, s := range all {
 		r := s.res

@@ -19,9 +19,10 @@ import (
 type Options struct {
 	Readers, Gluttons int           // clients that read, and that never do
 	Last              time.Duration // how long the flood lasts
+	Evictions         int           // and on, until so many connections have been ended
 	Broadcasts        int           // a second, to all
 	Floods            int           // pushes a second to the gluttons, each to one
-	Size              int           // bytes of each message
+	Size, FloodSize   int           // bytes of each
 	QueueBytes        int           // limits.queue_bytes
 	SendBuffer        int           // limits.send_buffer
 	QueueTotal        int           // limits.queue_total
@@ -58,6 +59,7 @@ func (o Options) Settings() []string {
 	return []string{
 		fmt.Sprint("CRIER_LIMITS_QUEUE_BYTES=", o.QueueBytes), fmt.Sprint("CRIER_LIMITS_SEND_BUFFER=", o.SendBuffer),
 		fmt.Sprint("CRIER_LIMITS_QUEUE_TOTAL=", o.QueueTotal), "CRIER_LIMITS_QUEUE_MESSAGES=100000",
+		"CRIER_SOCKETIO_PING_INTERVAL=25s", "CRIER_SOCKETIO_PING_TIMEOUT=20s", // who never reads answers no ping
 	}
 }
 
@@ -116,14 +118,26 @@ func (r *run) connect(ctx context.Context) error {
 
 // flood pushes for as long as it is to last, at the pace that was asked for, or as fast as the server takes it.
 func (r *run) flood(ctx context.Context, res *Result) error {
-	ctx, cancel := context.WithTimeout(ctx, r.o.Last)
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var all sync.WaitGroup
-	all.Go(func() { r.watch(ctx, res) })
-	all.Go(func() { r.broadcast(ctx) })
-	const lanes = 4
-	for lane := range lanes {
-		all.Go(func() { r.press(ctx, lane, lanes) })
+	work := func(f func()) { // they end together
+		all.Go(func() {
+			defer cancel()
+			f()
+		})
+	}
+	work(func() { r.watch(ctx, res) })
+	work(func() { r.broadcast(ctx) })
+	if r.o.Floods > 0 {
+		const lanes = 4
+		for lane := range lanes {
+			var mine []*glutton
+			for n := lane; n < len(r.greedy); n += lanes {
+				mine = append(mine, r.greedy[n])
+			}
+			work(func() { r.press(ctx, mine, time.Second*lanes/time.Duration(r.o.Floods)) })
+		}
 	}
 	all.Wait()
 	select {
@@ -168,16 +182,13 @@ func (r *run) broadcast(ctx context.Context) {
 }
 
 // press pushes to one glutton after the other. Who has been sent away comes back.
-func (r *run) press(ctx context.Context, lane, lanes int) {
-	if r.o.Floods == 0 {
-		return
-	}
+func (r *run) press(ctx context.Context, greedy []*glutton, pause time.Duration) {
 	p := newPusher(r.server.Push)
 	defer p.close()
-	filler := strings.Repeat("y", r.o.Size)
-	tick := time.NewTicker(time.Second * time.Duration(lanes) / time.Duration(r.o.Floods))
+	filler := strings.Repeat("y", max(r.o.FloodSize-stampDigits, 0))
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	for n := lane; ; n += lanes {
+	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
@@ -185,8 +196,8 @@ func (r *run) press(ctx context.Context, lane, lanes int) {
 		}
 		uid := "nobody"
 		var one *glutton
-		if len(r.greedy) > 0 {
-			one = r.greedy[n%len(r.greedy)]
+		if len(greedy) > 0 {
+			one = greedy[n%len(greedy)]
 			uid = one.uid
 		}
 		answer, err := p.push(ctx, uid, fmt.Sprintf("%0*d%s", stampDigits, n, filler)) // each is another one
@@ -201,20 +212,22 @@ func (r *run) press(ctx context.Context, lane, lanes int) {
 	}
 }
 
-// watch looks at the server's memory, and at what waits in it.
+// watch looks at the server's memory, and at what waits in it, until the flood has lasted for as long as it is to.
 func (r *run) watch(ctx context.Context, res *Result) {
+	begin := time.Now()
 	for n := 0; ; n++ {
 		memory, err := r.server.Resident()
 		if err == nil && n%10 == 0 {
-			var queued int
-			queued, err = r.server.Metric(ctx, "crier_queue_bytes")
-			res.Queued = max(res.Queued, queued)
+			err = r.look(ctx, res)
 		}
 		if err != nil {
 			r.fail(ctx, err)
 			return
 		}
 		res.Peak = max(res.Peak, memory)
+		if time.Since(begin) >= r.o.Last && res.Evicted >= r.o.Evictions {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -223,12 +236,23 @@ func (r *run) watch(ctx context.Context, res *Result) {
 	}
 }
 
+// look asks the server for its figures.
+func (r *run) look(ctx context.Context, res *Result) error {
+	queued, err := r.server.Metric(ctx, "crier_queue_bytes")
+	if err != nil {
+		return err
+	}
+	res.Queued = max(res.Queued, queued)
+	res.Evicted, err = r.server.Metric(ctx, "crier_evicted_total")
+	return err
+}
+
 // settle has the gluttons leave, and waits until every reader has what was sent and nothing waits any more.
 func (r *run) settle(ctx context.Context, res *Result) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	var err error
-	if res.Evicted, err = r.server.Metric(ctx, "crier_evicted_total"); err != nil {
+	err := r.look(ctx, res)
+	if err != nil {
 		return err
 	}
 	for _, one := range r.greedy {

@@ -23,7 +23,7 @@ func TestSiege(t *testing.T) {
 		t.Fatalf("building Crier: %v\n%s", err, out)
 	}
 	o := Options{
-		Readers: 10, Gluttons: 30, Last: 10 * time.Second, Broadcasts: 5, Floods: 400, Size: 20_000,
+		Readers: 10, Gluttons: 30, Last: 3 * time.Second, Evictions: 20, Broadcasts: 5, Floods: 400, Size: 20_000, FloodSize: 20_000,
 		QueueBytes: 4 << 20, SendBuffer: 64 << 10, QueueTotal: 8 << 20,
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -45,7 +45,7 @@ func TestSiege(t *testing.T) {
 	if err := res.Wrong(o, 4); err != nil {
 		t.Error(err)
 	}
-	if res.Evicted == 0 || res.Back == 0 || res.Sent == 0 {
-		t.Errorf("%d evicted, %d times back, %d sent", res.Evicted, res.Back, res.Sent)
+	if res.Evicted < o.Evictions || res.Sent == 0 {
+		t.Errorf("%d evicted, %d sent", res.Evicted, res.Sent)
 	}
 }
