@@ -167,9 +167,6 @@ func (p *pusher) push(ctx context.Context, uid, content string) (string, error) 
 	if err = errors.Join(err, resp.Body.Close()); err != nil {
 		return "", fmt.Errorf("pushing: %w", err)
 	}
-	if string(answer) == "fail" {
-		return "", errors.New("the push was answered fail")
-	}
 	return string(answer), nil
 }
 

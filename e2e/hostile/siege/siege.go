@@ -172,7 +172,10 @@ func (r *run) broadcast(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		_, err := p.push(context.WithoutCancel(ctx), "", fmt.Sprintf("%0*d%s", stampDigits, time.Now().UnixNano(), filler))
+		answer, err := p.push(context.WithoutCancel(ctx), "", fmt.Sprintf("%0*d%s", stampDigits, time.Now().UnixNano(), filler))
+		if err == nil && answer != "ok" {
+			err = fmt.Errorf("a push to all was answered %.50q", answer)
+		}
 		if err != nil {
 			r.fail(ctx, err)
 			return
@@ -201,7 +204,8 @@ func (r *run) press(ctx context.Context, greedy []*glutton, pause time.Duration)
 			uid = one.uid
 		}
 		answer, err := p.push(ctx, uid, fmt.Sprintf("%0*d%s", stampDigits, n, filler)) // each is another one
-		if err == nil && answer == "offline" && one != nil {
+		// It has been sent away, or is by this one.
+		if err == nil && answer != "ok" && one != nil {
 			err = one.comeBack(ctx)
 		}
 		if err != nil {
@@ -307,8 +311,8 @@ func (res *Result) Wrong(o Options, growth float64) error {
 	return errors.Join(errs...)
 }
 
-// room is what the process may take besides: for garbage, for the goroutines of those that wait.
-const room = 64 << 20
+// room is what the process may take besides: for what is on its way, for the goroutines of those that wait, for what the allocator rounds up.
+const room = 96 << 20
 
 // Bound is how many bytes of memory the process may take.
 func (res *Result) Bound(o Options, growth float64) int {
