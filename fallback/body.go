@@ -38,6 +38,7 @@ type body struct {
 	writing  load
 	debt     wsconn.Account // of waiting
 	closing  bool           // no more is taken
+	dropped  bool           // nor this, but for a last piece
 	inFlight bool           // serve writes
 }
 
@@ -57,17 +58,22 @@ func (b *body) Send(piece []byte, messages int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.closing:
+	case b.closing || b.dropped:
 		return wsconn.ErrClosed
 	case b.waiting.bytes > 0 && (b.waiting.bytes+len(piece) > b.maxBytes || b.waiting.messages+messages > b.maxMessages):
 		return wsconn.ErrQueueFull
 	}
+	b.pushLocked(piece, messages)
+	b.wakeUp()
+	return nil
+}
+
+// pushLocked puts a piece behind the others.
+func (b *body) pushLocked(piece []byte, messages int) {
 	b.queue = append(b.queue, piece)
 	b.waiting.bytes += len(piece)
 	b.waiting.messages += messages
 	b.settleLocked()
-	b.wakeUp()
-	return nil
 }
 
 // settleLocked tells the budget what waits.
@@ -79,6 +85,7 @@ func (b *body) Evict() { b.evict(b) }
 // Discard implements [stream]. What is being written has to be waited for, unless that is much or the stream is closing.
 func (b *body) Discard() {
 	b.mu.Lock()
+	b.dropped = true
 	ends := b.closing || b.writing.bytes > mostLeft
 	if !ends {
 		b.dropLocked()
@@ -108,10 +115,11 @@ func (b *body) Writable() bool {
 }
 
 // Close implements [stream].
-func (b *body) Close() {
+func (b *body) Close(last []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.closing {
+		b.pushLocked(last, 0)
 		b.closing = true
 		b.hurryLocked(farewellTimeout)
 	}

@@ -128,8 +128,7 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
-		l.give(one, append(first, one.form.frame(busy)...), 0)
-		one.out.Close()
+		one.out.Close(append(first, one.form.frame(busy)...))
 		return
 	}
 	for _, w := range l.box.list {
@@ -164,7 +163,7 @@ func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) (full 
 // checkLocked ends a stream that has brought enough; the client begins another.
 func (l *sockSession) checkLocked(one *sockReceiver) {
 	if one.sent >= sockLimit {
-		one.out.Close()
+		one.out.Close(nil)
 		l.stream = nil
 		l.armLocked(sockGap)
 	}
@@ -375,7 +374,7 @@ func (l *sockSession) confirm(taken func(), arrived func(ok bool)) {
 // turnLocked ends a stream whose client has something to confirm.
 func (l *sockSession) turnLocked() {
 	if one := l.stream; one != nil && one.once && l.waits.some() {
-		one.out.Close()
+		one.out.Close(nil)
 		l.stream = nil
 		l.armLocked(sockGap)
 	}
@@ -415,8 +414,7 @@ func (l *sockSession) closeLocked(why Reason) {
 	l.settleLocked()
 	if one := l.stream; one != nil {
 		l.stream = nil
-		l.give(one, one.form.frame(sockClose(why)), 0)
-		one.out.Close()
+		one.out.Close(one.form.frame(sockClose(why)))
 	}
 	l.poll.answer()
 	l.armLocked(sockGap)

@@ -119,11 +119,11 @@ func (l *events) hears() bool { return false }
 
 // close implements [line]: it sends the event disconnect, with the reason.
 func (l *events) close(why Reason) {
+	var last []byte
 	if why == Kicked {
-		l.note("retry: %d\n", retryNever.Milliseconds())
+		last = fmt.Appendf(last, "retry: %d\n", retryNever.Milliseconds())
 	}
-	l.note("event: disconnect\ndata: [%s]\n\n", why.details())
-	l.out.Close()
+	l.out.Close(fmt.Appendf(last, "event: disconnect\ndata: [%s]\n\n", why.details()))
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 

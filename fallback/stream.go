@@ -14,9 +14,9 @@ type stream interface {
 	Send(piece []byte, messages int) error
 	SendCopy(piece []byte, messages int) error // of a piece that may change after it
 	Writable() bool
-	Close() // behind what waits already
+	Close(last []byte) // with a last piece, if it is not empty, behind what waits already
 	Abort()
-	// Discard drops what waits, so that a last word can be sent and then Close called; where that cannot be, it aborts.
+	// Discard drops what waits, and Send takes nothing more: Close is to follow, with a word; where that cannot be, it aborts.
 	Discard()
 	// serve keeps the stream going; it may return at once or at its end. It has to be
 	// called after newStream, unless Close or Abort is.

@@ -141,8 +141,11 @@ func sendError(err error) error {
 
 // close implements [line].
 func (l *socket) close(why Reason) {
-	l.sockFrame(sockClose(why))
-	l.conn.Close(why.close(), why.Text)
+	var last []byte
+	if l.sock {
+		last = wsconn.AppendText(nil, []byte(sockClose(why)))
+	}
+	l.conn.CloseWith(last, why.close(), why.Text)
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 

@@ -385,10 +385,11 @@ func TestDiscardEnds(t *testing.T) {
 		server, client := tcpPair(t)
 		c := start(t, u, server, newRecorder())
 		c.Discard()
-		if err := c.Send(AppendText(nil, []byte("still")), 1); err != nil {
-			t.Fatal(err)
+		if err := c.Send(AppendText(nil, []byte("behind a gap")), 1); !errors.Is(err, ErrClosed) {
+			t.Errorf("after Discard: %v", err)
 		}
-		if f, err := readFrame(client); err != nil || string(f.Payload) != "still" {
+		c.CloseWith(AppendText(nil, []byte("a word")), 4429, "")
+		if f, err := readFrame(client); err != nil || string(f.Payload) != "a word" {
 			t.Errorf("%q, %v", f.Payload, err)
 		}
 	})

@@ -16,9 +16,11 @@ func (o *output) drop() {
 }
 
 // Discard drops what waits, but for what may have been written in part, and that too, with the connection, if it is much or the
-// connection is closing. It is for who ends the connection then, and wants to say why.
+// connection is closing. It is for who ends the connection then, and wants to say why; Send takes nothing more, since there would
+// be a gap before it that nobody could tell.
 func (o *output) Discard() {
 	o.mu.Lock()
+	o.discarded = true
 	ends := false
 	if o.out != nil && !o.held() {
 		ends = o.load() != open || o.out.cut(recordSize) > joinSize

@@ -33,13 +33,14 @@ type output struct {
 	told bool // Handler.Closed was called
 
 	// guarded by mu, also where it is before it
-	started bool
-	dead    bool // the socket of a Conn ended before that had a handler
-	reading bool // what was read is being handled
-	mu      sync.Mutex
-	state   atomic.Uint32 // written under mu, read by anybody
-	out     *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
-	cause   error         // for those who are told of the end
+	started   bool
+	dead      bool // the socket of a Conn ended before that had a handler
+	reading   bool // what was read is being handled
+	discarded bool // nothing is sent any more but a farewell
+	mu        sync.Mutex
+	state     atomic.Uint32 // written under mu, read by anybody
+	out       *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
+	cause     error         // for those who are told of the end
 }
 
 // Send writes whole frames of a server (see AppendText), or a piece of a stream,
@@ -69,7 +70,7 @@ func (o *output) SendCopy(frames []byte, messages int) error {
 
 func (o *output) send(frames []byte, messages int, changes bool) error {
 	o.mu.Lock()
-	if o.load() != open {
+	if o.load() != open || o.discarded {
 		o.mu.Unlock()
 		return ErrClosed
 	}

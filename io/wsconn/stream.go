@@ -103,10 +103,10 @@ func (s *Stream) Start(early []byte) {
 	}
 }
 
-// Close ends the answer behind what waits already, and then the connection: once
+// Close ends the answer, with a last piece if there is one, behind what waits already, and then the connection: once
 // the client has ended its side, at the latest after CloseTimeout. It never
 // waits. Only the first call counts.
-func (s *Stream) Close() { s.shutdown(nil, false, net.ErrClosed) }
+func (s *Stream) Close(last []byte) { s.shutdown(last, false, net.ErrClosed) }
 
 // Detach ends the Stream without its connection, so that it can be given to somebody else; see
 // [netpoll.Conn.Detach]. False means that this cannot be, since something waits to be written

@@ -65,8 +65,8 @@ func TestStream(t *testing.T) {
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err != nil || time.Since(at) > time.Hour {
 		t.Errorf("Date: %v, %v", at, err)
 	}
-	s.Close()
-	s.Close()
+	s.Close(nil)
+	s.Close(nil)
 	if err := s.Send([]byte("late"), 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send after Close: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestStreamClosedEarly(t *testing.T) {
 	if err := s.Send([]byte(big), 1); err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
+	s.Close(nil)
 	s.Start(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || string(body) != big {
@@ -144,7 +144,7 @@ func TestStreamCopies(t *testing.T) {
 		}
 		clear(piece)
 	}
-	s.Close()
+	s.Close(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || !bytes.Equal(body, append(want, want...)) {
 		t.Errorf("%d bytes, %v", len(body), err)
