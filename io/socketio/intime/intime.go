@@ -18,13 +18,14 @@ type Test struct {
 // tooSlow is what a Test panics with.
 type tooSlow struct{}
 
-// Fatal and Fatalf implement [testing.TB].
+// Fatal implements [testing.TB].
 func (t *Test) Fatal(args ...any) {
 	t.Helper()
 	t.giveUp()
 	t.TB.Fatal(args...)
 }
 
+// Fatalf implements [testing.TB].
 func (t *Test) Fatalf(format string, args ...any) {
 	t.Helper()
 	t.giveUp()
