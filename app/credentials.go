@@ -155,6 +155,9 @@ func queryUID(query url.Values) (string, error) {
 func parseUID(data json.RawMessage) (string, error) {
 	var number json.Number
 	switch {
+	case len(data) > 1 && data[0] == '"' && plainJSON(data[1:len(data)-1]):
+		uid := string(data[1 : len(data)-1])
+		return uid, hub.CheckUID(uid)
 	case len(data) > 0 && data[0] == '"':
 		var uid string
 		if err := json.Unmarshal(data, &uid); err != nil {

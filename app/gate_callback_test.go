@@ -149,7 +149,7 @@ func TestSlowCallback(t *testing.T) {
 	b := newBusiness(t)
 	p := start(t, func(c *configs.Config) {
 		b.ask(c)
-		c.Auth.Callback.Timeout = 10 * time.Second
+		c.Auth.Callback.Timeout = time.Hour
 	})
 	waiting := p.open("")
 	waiting.send(`425["login",null,"slow"]`)
@@ -170,11 +170,7 @@ func TestSlowCallback(t *testing.T) {
 	last := p.open("")
 	last.send(`425["login",null,"stuck"]`)
 	await(t, "the question", func() bool { return b.asked.Load() == 3 })
-	begin := time.Now()
-	if err := p.stop(); err != nil {
+	if err := p.stop(); err != nil { // which gives up long before the time-out of the callback
 		t.Error(err)
-	}
-	if took := time.Since(begin); took > 5*time.Second {
-		t.Errorf("the stop took %v", took)
 	}
 }

@@ -296,48 +296,54 @@ func TestRoomsOfTheToken(t *testing.T) {
 }
 
 func TestLoginTimeout(t *testing.T) {
-	p := start(t, func(c *configs.Config) {
-		withJWT(c)
-		c.Auth.LoginTimeout = 200 * time.Millisecond
+	inTime(t, 200*time.Millisecond, func(t *hasty, limit time.Duration) {
+		p := start(t, func(c *configs.Config) {
+			withJWT(c)
+			c.Auth.LoginTimeout = limit
+		})
+		forgotten := p.watch()
+		known := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
+		logged := p.open("")
+		same(t, "login", logged.ack(`["login","8","`+sign(t, "8", time.Hour)+`"]`).OK, true)
+		left := p.open("") // who is in no namespace any more does not stay either
+		left.send("41")
+		strangers := []*page{left, p.open(""), p.openOld(), dial(t, "ws", p.Addr(), "EIO=4", nil)}
+		t.done()
+		for _, stranger := range strangers {
+			stranger.wantEnd()
+		}
+		known.wantNothing()
+		logged.wantNothing()
+		same(t, "logout", logged.ack(`["logout"]`).OK, true)
+		logged.wantEnd()
+		known.send("41")
+		known.wantEnd()
+		await(t, "forgetting", forgotten)
 	})
-	forgotten := p.watch()
-	known := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
-	logged := p.open("")
-	same(t, "login", logged.ack(`["login","8","`+sign(t, "8", time.Hour)+`"]`).OK, true)
-	for _, stranger := range []*page{p.open(""), p.openOld(), dial(t, "ws", p.Addr(), "EIO=4", nil)} {
-		stranger.wantEnd()
-	}
-	left := p.open("") // who is in no namespace any more does not stay either
-	left.send("41")
-	left.wantEnd()
-	known.wantNothing()
-	logged.wantNothing()
-	same(t, "logout", logged.ack(`["logout"]`).OK, true)
-	logged.wantEnd()
-	known.send("41")
-	known.wantEnd()
-	await(t, "forgetting", forgotten)
 }
 
 // An expired token ends the connection in such a way that the client comes back.
 func TestTokenExpires(t *testing.T) {
-	p := start(t, func(c *configs.Config) {
-		withJWT(c)
-		c.Auth.LoginTimeout = time.Hour
+	inTime(t, time.Second, func(t *hasty, limit time.Duration) {
+		p := start(t, func(c *configs.Config) {
+			withJWT(c)
+			c.Auth.LoginTimeout = time.Hour
+		})
+		token := sign(t, "7", limit+time.Second) // in whole seconds
+		byEvent := p.open("")
+		same(t, "login", byEvent.ack(`["login","7","`+token+`"]`).OK, true)
+		pages := []*page{p.open(`{"token":"` + token + `"}`), p.openOld("token=" + token), byEvent}
+		longer := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
+		t.done()
+		for _, pg := range pages {
+			pg.wantEnd() // no 41: that would be a kick
+		}
+		longer.wantNothing()
+		await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 1 })
+		back := dial(t, "ws", p.Addr(), "EIO=4", nil)
+		back.send(`40{"token":"` + token + `"}`)
+		back.refusedWith("expired")
 	})
-	token := sign(t, "7", 2*time.Second) // whole seconds: it lives for one at least
-	byEvent := p.open("")
-	same(t, "login", byEvent.ack(`["login","7","`+token+`"]`).OK, true)
-	pages := []*page{p.open(`{"token":"` + token + `"}`), p.openOld("token=" + token), byEvent}
-	longer := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
-	for _, pg := range pages {
-		pg.wantEnd() // no 41: that would be a kick
-	}
-	longer.wantNothing()
-	await(t, "leaving", func() bool { return p.hub.Stats().Sockets == 1 })
-	back := dial(t, "ws", p.Addr(), "EIO=4", nil)
-	back.send(`40{"token":"` + token + `"}`)
-	back.refusedWith("expired")
 }
 
 func TestOtherNamespaces(t *testing.T) {

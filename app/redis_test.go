@@ -2,6 +2,9 @@ package app
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -29,17 +32,10 @@ func startRedis(t testing.TB) *redisServer {
 		}
 		t.Skip("redis-server is missing: apt-get install redis-server")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s := &redisServer{t: t, addr: l.Addr().String(), log: &logBook{}}
+	port := strconv.Itoa(freePort(t))
+	s := &redisServer{t: t, addr: net.JoinHostPort("127.0.0.1", port), log: &logBook{}}
 	s.args = []string{
-		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", t.TempDir(),
+		"--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(),
 		"--save", "", "--appendonly", "yes", "--appendfsync", "always",
 	}
 	t.Cleanup(func() {
@@ -52,6 +48,25 @@ func startRedis(t testing.TB) *redisServer {
 	return s
 }
 
+// freePort returns a port of 127.0.0.1 for a program that cannot look for a free one itself: one that the system gives to nobody
+// who asks for any.
+func freePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
 // start starts the server, again after kill, and waits until it listens.
 func (s *redisServer) start() {
 	s.t.Helper()
@@ -60,9 +75,17 @@ func (s *redisServer) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	await(s.t, "redis-server listens", func() bool {
+	await(s.t, "redis-server listens, and has read what it kept", func() bool {
 		c, err := net.Dial("tcp", s.addr)
-		return err == nil && c.Close() == nil
+		if err != nil {
+			return false
+		}
+		_, err = c.Write([]byte("PING\r\n"))
+		answer := make([]byte, len("+PONG"))
+		if err == nil {
+			_, err = io.ReadFull(c, answer)
+		}
+		return errors.Join(err, c.Close()) == nil && string(answer) == "+PONG"
 	})
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"log/slog"
+	"strconv"
+	"unicode/utf8"
 
 	"crier/fallback"
 	"crier/io/hub"
@@ -36,6 +38,20 @@ func (s socket) Uncork() { s.Session().Uncork() }
 type corker interface {
 	Cork()
 	Uncork()
+}
+
+// cork has what is sent to v from now on leave together, once what v said together has been handled. Who may wait has to uncork.
+func cork(v visitor) {
+	if v, ok := v.(corker); ok {
+		v.Cork()
+	}
+}
+
+// uncork sends what cork has held back.
+func uncork(v visitor) {
+	if v, ok := v.(corker); ok {
+		v.Uncork()
+	}
 }
 
 // said is an event of a visitor: a [socketEvent] or a [clientEvent].
@@ -79,24 +95,47 @@ func attend(n *socketio.Namespace, events map[string]listener) {
 	}
 }
 
-// reply is what an acknowledgement says.
+// reply is what an acknowledgement says: {"ok", "uid", "room", "error", "code"}, of which all but the first may be missing.
 type reply struct {
-	OK    bool   `json:"ok"`
-	UID   string `json:"uid,omitempty"`
-	Room  string `json:"room,omitempty"`
-	Error string `json:"error,omitempty"`
-	Code  string `json:"code,omitempty"`
+	OK                     bool
+	UID, Room, Error, Code string
 }
 
-// json encodes the reply.
+// json encodes the reply. What most are made of needs no reflection, which took as long as all else that is done for an event.
 func (r reply) json() json.RawMessage {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(r); err != nil { // not with strings
-		return json.RawMessage("{}")
+	out := make([]byte, 0, 64)
+	out = strconv.AppendBool(append(out, `{"ok":`...), r.OK)
+	for _, field := range []struct{ name, value string }{{"uid", r.UID}, {"room", r.Room}, {"error", r.Error}, {"code", r.Code}} {
+		if field.value != "" {
+			out = append(append(append(out, `,"`...), field.name...), `":`...)
+			out = appendJSON(out, field.value)
+		}
 	}
-	return bytes.TrimSpace(buf.Bytes())
+	return append(out, '}')
+}
+
+// appendJSON appends a JSON string.
+func appendJSON(dst []byte, s string) []byte {
+	if plainJSON(s) {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil { // not of a string
+		return append(dst, `""`...)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+// plainJSON reports whether a JSON string says s as it is, in ASCII.
+func plainJSON[T string | json.RawMessage](s T) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // acknowledge answers an event, if the client asked for it.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +83,7 @@ func (p phpEmitter) emit(t *testing.T, m emitted) {
 		t.Fatalf("encoding a message: %v", err)
 	}
 	var answer struct{ Receivers int }
-	out := runPHP(t, p.path, in, "php/emit.php", "127.0.0.1", strconv.Itoa(p.redis.port), p.form)
+	out := runPHP(t, p.path, in, "php/emit.php", "127.0.0.1", p.redis.port, p.form)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Receivers != 1 {
 		t.Fatalf("PHP printed %q", out)
 	}

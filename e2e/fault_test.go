@@ -100,14 +100,7 @@ func hasLine(text string, phrases []string) bool {
 // TestUnreachableReceiver has callbacks go where nobody listens: the log says so.
 func TestUnreachableReceiver(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listening: %v", err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatalf("closing the port: %v", err)
-	}
+	address := freePort(t)
 	crier := startCrier(t, settings{
 		"webhook.url":    "http://user:hunter2@" + address + "/callback",
 		"webhook.events": "user.online",

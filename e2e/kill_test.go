@@ -62,6 +62,7 @@ func TestKill(t *testing.T) {
 	t.Parallel()
 	r := startReceiver(t)
 	crier := startCrier(t, settings{
+		"listen": ownAddress(), "api.listen": ownAddress(),
 		"webhook.url": r.url, "webhook.secrets": secret, "store.path": filepath.Join(t.TempDir(), "crier.db"),
 		"presence.offline_delay": "100ms", "presence.restart_grace": "1h",
 	})

@@ -86,7 +86,7 @@ func (w *wanderer) back(t *testing.T, recovered bool) {
 
 // tryRecovery loses the connection of a client in all ways: it goes on where it was, or is told that it does not.
 func tryRecovery(t *testing.T, d *driver, c client, r route) {
-	same := settings{"store.path": filepath.Join(t.TempDir(), "crier.db"), "rooms.client_join": "allow", "listen": ownAddress()}
+	same := settings{"store.path": filepath.Join(t.TempDir(), "crier.db"), "rooms.client_join": "allow", "listen": ownAddress(), "api.listen": ownAddress()}
 	crier := startCrier(t, same)
 	same["listen"], same["api.listen"] = crier.public, crier.push
 	other := d.open(t, "other", opening{client: c, route: r, url: crier.publicURL(""), login: "other"})

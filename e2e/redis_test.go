@@ -3,7 +3,6 @@ package e2e
 import (
 	"net"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // A redisServer is a running redis-server that keeps nothing.
 type redisServer struct {
 	path string
-	port int
+	port string
 	dir  string
 	cmd  *exec.Cmd
 	log  *logbook
@@ -22,17 +21,11 @@ type redisServer struct {
 // startRedis starts a redis-server on a free port; the test's end stops it.
 func startRedis(t *testing.T) *redisServer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(freePort(t))
 	if err != nil {
-		t.Fatalf("finding a free port: %v", err)
+		t.Fatal(err)
 	}
-	s := &redisServer{
-		path: tool(t, "redis-server", "apt-get install redis-server"),
-		port: l.Addr().(*net.TCPAddr).Port, dir: t.TempDir(), log: newLogbook(),
-	}
-	if err := l.Close(); err != nil {
-		t.Fatalf("freeing a port: %v", err)
-	}
+	s := &redisServer{path: tool(t, "redis-server", "apt-get install redis-server"), port: port, dir: t.TempDir(), log: newLogbook()}
 	s.start(t)
 	t.Cleanup(func() {
 		s.kill(t)
@@ -46,7 +39,7 @@ func startRedis(t *testing.T) *redisServer {
 // start starts it, again after kill on the same port, and waits until it listens.
 func (s *redisServer) start(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command(s.path, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir)
+	s.cmd = exec.Command(s.path, "--port", s.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatalf("starting redis-server: %v", err)
@@ -79,7 +72,7 @@ func (s *redisServer) kill(t *testing.T) {
 	}
 }
 
-func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
 func (s *redisServer) url() string { return "redis://" + s.address() }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -19,6 +20,11 @@ const patience = time.Minute
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			// A program with the race detector otherwise sleeps for a second before it exits.
+			env.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": func(ts *testscript.TestScript, _ bool, args []string) {
 				if len(args) < 2 {
@@ -73,7 +79,7 @@ func until(ts *testscript.TestScript, pattern, program string, args []string) {
 func startServer(ts *testscript.TestScript, flags []string) {
 	cmd := exec.Command("crier", append([]string{"serve", "--listen", "127.0.0.1:0", "--api.listen", "127.0.0.1:0"}, flags...)...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "CRIER_API_KEYS", "CRIER_AUTH_MODE", "CRIER_AUTH_JWT_SECRET"} {
+	for _, name := range []string{"PATH", "HOME", "CRIER_API_KEYS", "CRIER_AUTH_MODE", "CRIER_AUTH_JWT_SECRET", "GORACE"} {
 		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
 	}
 	log, err := cmd.StderrPipe()

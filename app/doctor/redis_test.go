@@ -1,9 +1,12 @@
 package doctor
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,18 +23,8 @@ func startRedis(t *testing.T, args ...string) string {
 		}
 		t.Skip("redis-server is missing: apt-get install redis-server")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	port := strconv.Itoa(freePort(t))
+	addr := net.JoinHostPort("127.0.0.1", port)
 	cmd := exec.Command(path, append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -56,6 +49,25 @@ func startRedis(t *testing.T, args ...string) string {
 			t.Fatalf("redis-server does not listen: %v", err)
 		}
 	}
+}
+
+// freePort returns a port of 127.0.0.1 for a program that cannot look for a free one itself: one that the system gives to nobody
+// who asks for any.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 func TestRedis(t *testing.T) {

@@ -366,13 +366,11 @@ func TestSilentRedis(t *testing.T) {
 	s := newStation(t, r)
 	s.link.interval = 50 * time.Millisecond
 	s.begin(t)
-	s.up(t)
-	s.gets(t, server, "first")
+	s.getsAtLast(t, server, "first") // on a busy machine an answer may be late, too
 	cut.Store(true)
 	s.away(t)
 	cut.Store(false)
-	s.up(t)
-	s.gets(t, server, "second")
+	s.getsAtLast(t, server, "second")
 }
 
 // startProxy passes connections on to an address; what comes while cut is swallowed.

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -58,28 +59,16 @@ func newRedis(t testing.TB, args ...string) *redisServer {
 	return &redisServer{port: freePort(t), dir: t.TempDir(), args: args, log: &logBook{}}
 }
 
-// freePort returns a port that nobody listens on at the moment.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func (s *redisServer) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// start starts the server, again after kill, and waits until it listens.
+// start starts the server, again after kill, and waits until it has read what it kept, which it does while it listens already.
 func (s *redisServer) start(t testing.TB) {
 	t.Helper()
+	const ready = "Ready to accept connections"
+	before := strings.Count(s.log.String(), ready)
 	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}, s.args...)
 	s.run(t, exec.Command("redis-server", args...))
+	await(t, "redis-server has read what it kept", func() bool { return strings.Count(s.log.String(), ready) > before })
 }
 
 func (s *redisServer) run(t testing.TB, cmd *exec.Cmd) {
@@ -177,14 +166,35 @@ func (s *station) away(t *testing.T) {
 	await(t, "Redis is away", func() bool { return !s.Redis().Up })
 }
 
-// gets publishes until the station pushes it: what is published while it is not subscribed is lost.
+// gets publishes once, and waits until the station has pushed it.
 func (s *station) gets(t *testing.T, from *redisServer, event string) {
+	t.Helper()
+	publishEvent(t, from, event)
+	s.pushes(t, event, func() {})
+}
+
+// getsAtLast publishes until the station has pushed it: what is published while it is not subscribed is lost.
+func (s *station) getsAtLast(t *testing.T, from *redisServer, event string) {
+	t.Helper()
+	s.pushes(t, event, func() { publishEvent(t, from, event) })
+}
+
+// pushes waits until the station has pushed an event, and calls again as long as it has not.
+func (s *station) pushes(t *testing.T, event string, again func()) {
+	t.Helper()
+	want := "/ all: " + event
+	await(t, want, func() bool {
+		again()
+		return slices.Contains(s.main.taken(), want)
+	})
+}
+
+// publishEvent publishes an event for everybody, as an emitter does.
+func publishEvent(t *testing.T, to *redisServer, event string) {
 	t.Helper()
 	body := unhex(t, "92 81 a464617461 91")
 	body = append(append(body, 0xa0|byte(len(event))), event...)
-	from.publish(t, "socket.io#emitter", append(body, 0x80))
-	want := "/ all: " + event
-	await(t, want, func() bool { return slices.Contains(s.main.taken(), want) })
+	to.publish(t, "socket.io#emitter", append(body, 0x80))
 }
 
 // browser is a connection.

@@ -84,7 +84,8 @@ func (t *webSocket) Close() bool {
 
 func (t *webSocket) Abort() { t.conn.Abort() }
 
-// Cork has what is sent from now on leave in one write with Uncork, which must follow soon, if the session is on a WebSocket: a
+// Cork has what is sent from now on leave in one write, if the session is on a WebSocket: with Uncork, or at the latest when all messages
+// that were read together have been handled. Who may wait before that has to Uncork. Only while a message is handled it does anything. A
 // write(2) for each message takes longer than all else that is done for it.
 func (s *Session) Cork() {
 	if t := s.socket(); t != nil {
@@ -92,7 +93,7 @@ func (s *Session) Cork() {
 	}
 }
 
-// Uncork is the counterpart of Cork.
+// Uncork sends what Cork has held back.
 func (s *Session) Uncork() {
 	if t := s.socket(); t != nil {
 		t.conn.Uncork()

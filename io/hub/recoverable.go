@@ -103,14 +103,20 @@ func (m *Member) saveLocked() {
 	}
 }
 
+// Shared reports whether other hubs can take the connection up, which are told of a login and of a room before they are.
+func (m *Member) Shared() bool {
+	r := m.hub.recovery
+	return r != nil && r.Shared != nil && m.trail() != nil
+}
+
 // foretell has the connection belong to something in the eyes of other hubs before it does, so that none can come to think
 // that it has missed nothing there. What cannot be saved must not be: the connection ends, for its client to come back as a
 // new one. It returns [ErrGone] then. Called without locks.
 func (m *Member) foretell(kind SpanKind, name string) error {
-	r := m.hub.recovery
-	if r == nil || r.Shared == nil || m.trail() == nil {
+	if !m.Shared() {
 		return nil
 	}
+	r := m.hub.recovery
 	m.mu.Lock()
 	t := m.trail()
 	without := m.user.Load() == nil

@@ -19,6 +19,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // recorder is a Handler that keeps everything.
 type recorder struct {
 	fail   error         // returned by Data
@@ -61,7 +64,7 @@ func (r *recorder) wait(t *testing.T) error {
 	select {
 	case err := <-r.closed:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Closed was not called")
 		return nil
 	}
@@ -76,7 +79,7 @@ func newPoller(t *testing.T, o Options) *Poller {
 
 func closePoller(t *testing.T, p *Poller) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := p.Close(ctx); err != nil {
 		t.Errorf("closing poller: %v", err)

@@ -5,7 +5,10 @@ import "encoding/json"
 // SplitArray cuts a JSON array into its elements without decoding them. data must be valid JSON, such as
 // the Data of a parsed event or ack; no data stands for no elements. The elements share memory
 // with data and have no white space around them. The error, for anything but an array, wraps [ErrParse].
-func SplitArray(data []byte) ([]json.RawMessage, error) {
+func SplitArray(data []byte) ([]json.RawMessage, error) { return appendElements(nil, data) }
+
+// appendElements is [SplitArray] into a list that may have room.
+func appendElements(elements []json.RawMessage, data []byte) ([]json.RawMessage, error) {
 	data = trimJSON(data)
 	if len(data) == 0 {
 		return nil, nil
@@ -17,7 +20,6 @@ func SplitArray(data []byte) ([]json.RawMessage, error) {
 	if len(trimJSON(rest[:len(rest)-1])) == 0 {
 		return nil, nil
 	}
-	var elements []json.RawMessage
 	for {
 		element, end, err := cutElement(rest)
 		if err != nil {

@@ -188,24 +188,27 @@ func TestMiddlewareOrder(t *testing.T) {
 
 func TestConnectTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		h := serve(t, func(o *Options) { o.ConnectTimeout = 50 * time.Millisecond })
-		h.Main().Use(func(s *Socket) error {
-			if s.Handshake().Query.Has("refuse") {
-				return errors.New("no")
+		inTime(t, 50*time.Millisecond, func(t *hasty, limit time.Duration) {
+			h := serve(t, func(o *Options) { o.ConnectTimeout = limit })
+			h.Main().Use(func(s *Socket) error {
+				if s.Handshake().Query.Has("refuse") {
+					return errors.New("no")
+				}
+				return nil
+			})
+			joined := h.join(t, k)
+			refused := h.open(t, k, "refuse=1")
+			if k.rev == engineio.Revision4 {
+				refused.send("0")
 			}
-			return nil
+			refused.wantPrefix("4")
+			t.done()
+			if k.rev == engineio.Revision4 {
+				h.open(t, k).wantEnd()
+			}
+			refused.wantEnd()
+			joined.sync("") // later than the other's time
 		})
-		joined := h.join(t, k)
-		if k.rev == engineio.Revision4 {
-			h.open(t, k).wantEnd()
-		}
-		refused := h.open(t, k, "refuse=1")
-		if k.rev == engineio.Revision4 {
-			refused.send("0")
-		}
-		refused.wantPrefix("4")
-		refused.wantEnd() // later than the other's time
-		joined.sync("")
 	})
 }
 

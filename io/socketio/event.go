@@ -14,7 +14,14 @@ type Event struct {
 	Args
 
 	ackID uint64
-	acked *atomic.Bool // nil: the client wants no acknowledgement
+	wants bool // an acknowledgement
+	acked atomic.Bool
+}
+
+// received is an event with room for what most consist of.
+type received struct {
+	Event
+	room [4]json.RawMessage
 }
 
 // Handler handles an event. Handlers of one connection run one at a time, in
@@ -23,13 +30,13 @@ type Event struct {
 type Handler func(*Event)
 
 // WantsAck reports whether the client asked for an acknowledgement.
-func (e *Event) WantsAck() bool { return e.acked != nil }
+func (e *Event) WantsAck() bool { return e.wants }
 
 // Ack answers the event. It may be called after the handler returned. Its errors
 // are [ErrNoAck], those of the arguments, after which another Ack is possible, and
 // those of [Socket.Emit].
 func (e *Event) Ack(args ...Arg) error {
-	if e.acked == nil {
+	if !e.wants {
 		return ErrNoAck
 	}
 	list, attachments, err := join(args)
@@ -109,7 +116,8 @@ func nameOf(raw json.RawMessage) string {
 }
 
 func (s *Socket) handle(p Packet, attachments [][]byte) error {
-	list, err := SplitArray(p.Data)
+	r := new(received)
+	list, err := appendElements(r.room[:0], p.Data)
 	if err != nil {
 		return err
 	}
@@ -118,10 +126,9 @@ func (s *Socket) handle(p Packet, attachments [][]byte) error {
 	if h == nil || !s.present() {
 		return nil
 	}
-	e := &Event{Socket: s, Name: name, Args: Args{list[1:], attachments}}
-	if p.HasID {
-		e.ackID, e.acked = p.ID, new(atomic.Bool)
-	}
+	e := &r.Event
+	e.Socket, e.Name, e.Args = s, name, Args{list[1:], attachments}
+	e.ackID, e.wants = p.ID, p.HasID
 	h(e)
 	return nil
 }

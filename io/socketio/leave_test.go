@@ -92,9 +92,6 @@ func TestKick(t *testing.T) {
 }
 
 func TestReason(t *testing.T) {
-	short := func(o *Options) {
-		o.Engine.PingInterval, o.Engine.PingTimeout = 30*time.Millisecond, 30*time.Millisecond
-	}
 	few := func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2) }
 	tests := []struct {
 		want  Reason
@@ -112,7 +109,7 @@ func TestReason(t *testing.T) {
 				c.t.Error(err)
 			}
 		}},
-		{engineio.PingTimeout, kinds, short, func(*caller, *Socket) {}},
+		{engineio.PingTimeout, kinds, nil, func(*caller, *Socket) {}},
 		{engineio.ParseError, kinds, nil, func(c *caller, _ *Socket) { c.send("9") }},
 		{engineio.ForcedClose, kinds, nil, func(_ *caller, s *Socket) { s.Session().Close() }},
 		{engineio.SlowConsumer, []kind{polling5, polling4}, few, flood}, // no GET waits
@@ -121,22 +118,34 @@ func TestReason(t *testing.T) {
 	for i, tt := range tests {
 		for _, k := range tt.kinds {
 			t.Run(fmt.Sprint(i, " ", tt.want, " ", k.name), func(t *testing.T) {
-				h := serve(t, tt.adapt)
-				came, left := arrivals(h.Main()), departures(h.Main())
-				c := h.join(t, k)
-				s := take(t, "socket", came)
-				tt.do(c, s)
-				same(t, "reason", take(t, "departure", left), tt.want)
-				same(t, "sockets", h.Main().Hub().Stats().Sockets, 0)
-				if s.Handshake() != nil {
-					t.Error("the handshake was kept")
-				}
-				if err := s.Emit("e"); !errors.Is(err, ErrDisconnected) {
-					t.Errorf("Emit after the end: %v", err)
-				}
-				if err := s.Deliver(&hub.Message{Event: "e"}); !errors.Is(err, hub.ErrGone) {
-					t.Errorf("Deliver after the end: %v", err)
-				}
+				inTime(t, 30*time.Millisecond, func(t *hasty, limit time.Duration) {
+					h := serve(t, func(o *Options) {
+						if tt.want == engineio.PingTimeout {
+							o.Engine.PingInterval, o.Engine.PingTimeout = limit, limit
+							return
+						}
+						t.done() // nothing else has a limit
+						if tt.adapt != nil {
+							tt.adapt(o)
+						}
+					})
+					came, left := arrivals(h.Main()), departures(h.Main())
+					c := h.join(t, k)
+					s := take(t, "socket", came)
+					t.done()
+					tt.do(c, s)
+					same(t, "reason", take(t, "departure", left), tt.want)
+					same(t, "sockets", h.Main().Hub().Stats().Sockets, 0)
+					if s.Handshake() != nil {
+						t.Error("the handshake was kept")
+					}
+					if err := s.Emit("e"); !errors.Is(err, ErrDisconnected) {
+						t.Errorf("Emit after the end: %v", err)
+					}
+					if err := s.Deliver(&hub.Message{Event: "e"}); !errors.Is(err, hub.ErrGone) {
+						t.Errorf("Deliver after the end: %v", err)
+					}
+				})
 			})
 		}
 	}

@@ -10,13 +10,16 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// corkedPair returns a connection that is corked, and its peer.
+// corkedPair returns a connection that is corked, as if by a handler, and its peer.
 func corkedPair(t *testing.T, o Options) (*Conn, *recorder, net.Conn) {
 	t.Helper()
 	u := newUpgrader(t, o)
 	server, client := tcpPair(t)
 	r := newRecorder()
 	c := start(t, u, server, r)
+	if !c.beginReading() {
+		t.Fatal("the connection is not open")
+	}
 	c.Cork()
 	return c, r, client
 }
@@ -69,26 +72,72 @@ func TestCorkNothing(t *testing.T) {
 	wantBytes(t, client, []byte("\x81\x03one"))
 }
 
-// TestCorkLimits holds what is corked to the limits of a queue, but for one message of any size, as ever.
+// TestCorkLimits has what the limits of a queue do not allow to wait written at once.
 func TestCorkLimits(t *testing.T) {
 	c, _, client := corkedPair(t, Options{QueueBytes: 100, QueueMessages: 2})
 	large, small := AppendText(nil, make([]byte, 200)), AppendText(nil, []byte("x"))
-	if err := c.Send(large, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Send(small, 1); !errors.Is(err, ErrQueueFull) {
-		t.Errorf("behind a large one: %v", err)
-	}
-	c.Uncork()
-	wantBytes(t, client, large)
-	c.Cork()
-	for i, want := range []error{nil, nil, ErrQueueFull} {
-		if err := c.Send(small, 1); !errors.Is(err, want) {
-			t.Errorf("message %d: %v", i, err)
+	for _, step := range []struct {
+		frame  []byte
+		queued int
+	}{
+		{small, len(small)},
+		{large, 0},
+		{small, 0}, // nothing is corked any more
+	} {
+		if err := c.Send(step.frame, 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Queued(); n != step.queued {
+			t.Errorf("%d bytes wait, want %d", n, step.queued)
 		}
 	}
-	c.Uncork()
-	wantBytes(t, client, append(bytes.Clone(small), small...))
+	wantBytes(t, client, bytes.Join([][]byte{small, large, small}, nil))
+	c.Cork()
+	for _, queued := range []int{len(small), 2 * len(small), 0} {
+		if err := c.Send(small, 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Queued(); n != queued {
+			t.Errorf("%d bytes wait, want %d", n, queued)
+		}
+	}
+	wantBytes(t, client, bytes.Repeat(small, 3))
+}
+
+// TestCorkOfARead answers what came in one piece in one piece, without anybody who uncorks.
+func TestCorkOfARead(t *testing.T) {
+	u := newUpgrader(t, Options{})
+	server, client := tcpPair(t)
+	r := newRecorder()
+	c := start(t, u, server, r)
+	answer, waited := AppendText(nil, []byte("answer")), 0
+	r.onMessage = func(ws.OpCode, []byte) error {
+		c.Cork()
+		waited = c.Queued()
+		return c.SendCopy(answer, 1)
+	}
+	three := bytes.Repeat(clientFrame(ws.OpText, true, []byte("event")), 3)
+	if err := (*events)(c).Data(three); err != nil { // which the poller calls, but nothing comes from the client
+		t.Fatal(err)
+	}
+	if waited != 2*len(answer) || c.Queued() != 0 {
+		t.Errorf("%d bytes waited before the last answer, and %d do after it", waited, c.Queued())
+	}
+	wantBytes(t, client, bytes.Repeat(answer, 3))
+}
+
+// TestCorkWithoutARead has no effect: nobody would uncork.
+func TestCorkWithoutARead(t *testing.T) {
+	c, _, client := corkedPair(t, Options{})
+	c.endReading()
+	c.Cork()
+	if err := c.Send(AppendText(nil, []byte("one")), 1); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.Queued(); n != 0 {
+		t.Errorf("%d bytes wait", n)
+	}
+	wantBytes(t, client, []byte("\x81\x03one"))
 }
 
 // TestCorkMore corks a connection for which something waits already.
@@ -97,6 +146,7 @@ func TestCorkMore(t *testing.T) {
 	server, client := tcpPair(t)
 	c := start(t, u, server, newRecorder())
 	waiting := clog(t, c)
+	c.beginReading()
 	c.Cork()
 	small := AppendText(nil, []byte("x"))
 	if err := c.Send(small, 1); err != nil {

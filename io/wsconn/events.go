@@ -16,13 +16,14 @@ type events Conn
 // Data decodes what was read.
 func (e *events) Data(p []byte) error {
 	c := (*Conn)(e)
-	if c.load() != open {
+	if !c.beginReading() {
 		return nil
 	}
 	err := c.up.dec.feed(&c.in, p, e)
 	if h, ok := c.h.(PauseHandler); ok {
 		h.Pause()
 	}
+	c.endReading()
 	if err == nil || errors.Is(err, errStopped) {
 		return nil
 	}
@@ -87,12 +88,15 @@ func (c *Conn) pong(payload []byte) {
 		c.mu.Unlock()
 		return
 	}
-	if c.out != nil {
+	var err error
+	switch {
+	case c.held():
+		c.out.keep(appendControl(nil, finPong, payload), 0)
+	case c.out != nil:
 		c.out.pushPong(payload)
-		c.mu.Unlock()
-		return
+	default:
+		err = c.write(appendControl(nil, finPong, payload), 0, false)
 	}
-	err := c.write(appendControl(nil, finPong, payload), 0, false)
 	c.mu.Unlock()
 	if err != nil {
 		c.abort(err)

@@ -120,9 +120,7 @@ func (o *output) extend() error {
 func (o *output) drained() error {
 	q := o.out
 	o.out = nil
-	if q.reset() {
-		o.up.queues.Put(q)
-	}
+	o.recycle(q)
 	if o.load() == open {
 		err := o.nc.SetWriteDeadline(time.Time{})
 		o.mu.Unlock()

@@ -18,6 +18,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
 // clientFrame is one masked frame.
 func clientFrame(op ws.OpCode, fin bool, payload []byte) []byte {
 	f := ws.MaskFrameWith(ws.NewFrame(op, fin, payload), [4]byte{1, 2, 3, 4})
@@ -57,7 +60,7 @@ func (r *recorder) wait(t *testing.T) error {
 	select {
 	case err := <-r.closed:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Closed was not called")
 		return nil
 	}
@@ -94,7 +97,7 @@ func newUpgrader(t testing.TB, o Options) *Upgrader {
 
 func closePoller(t testing.TB, u *Upgrader) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := u.o.Poller.Close(ctx); err != nil {
 		t.Errorf("closing poller: %v", err)

@@ -18,6 +18,7 @@ type state uint32
 const (
 	open    state = iota
 	closing       // the last bytes are queued or written; input is ignored
+	hanging       // as closing, and the socket is closed after them
 	closed        // the socket is closed
 )
 
@@ -34,7 +35,7 @@ type output struct {
 	// guarded by mu, also where it is before it
 	started bool
 	dead    bool // the socket of a Conn ended before that had a handler
-	hangup  bool // close the socket after the last bytes
+	reading bool // what was read is being handled
 	mu      sync.Mutex
 	state   atomic.Uint32 // written under mu, read by anybody
 	out     *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
@@ -72,9 +73,13 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		o.mu.Unlock()
 		return ErrClosed
 	}
-	if q := o.out; q != nil && q.hold != forNext {
+	var err error
+	switch q := o.out; {
+	case q == nil:
+		err = o.write(frames, messages, changes)
+	case q.hold == flowing:
 		defer o.mu.Unlock()
-		if !q.empty() && (q.bytes+len(frames) > o.up.o.QueueBytes || q.messages+messages > o.up.o.QueueMessages) {
+		if !q.empty() && q.exceeds(o.up.o, len(frames), messages) {
 			o.up.queueFull.Add(1)
 			return ErrQueueFull
 		}
@@ -83,8 +88,11 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		}
 		q.push(frames, messages)
 		return nil
+	case q.hold == forUncork && !q.exceeds(o.up.o, len(frames), messages):
+		q.keep(frames, messages)
+	default:
+		err = o.release(frames, messages)
 	}
-	err := o.write(o.unhold(frames), messages, changes)
 	o.mu.Unlock()
 	if err != nil {
 		o.abort(err)
@@ -103,7 +111,7 @@ func (o *output) begin(answer []byte) {
 		return
 	}
 	q := o.queue()
-	q.push(answer, 0)
+	q.keep(answer, 0)
 	q.hold = forNext
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,29 +129,44 @@ func (o *output) sendFirst(answer []byte) error {
 	return o.nc.SetWriteDeadline(time.Time{})
 }
 
-// Cork has what is sent from now on leave in one write with Uncork, which must follow soon.
+// Cork has what is sent from now on leave in one write: with Uncork, or at the latest when all that has been read has been handled. Whoever
+// may wait before that has to Uncork. While nothing is being handled it does nothing.
 func (o *output) Cork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.load() != open:
-	case o.out == nil:
+	case o.out == nil && o.reading:
 		o.out = o.queue()
 		o.out.hold = forUncork
-	case o.out.hold == forNext:
+	case o.out != nil && o.out.hold == forNext:
 		o.out.hold = forUncork
 	}
 }
 
 // Uncork sends what was held back by Cork, and with the answer to the handshake, if that has not been sent.
-func (o *output) Uncork() {
+func (o *output) Uncork() { o.resume(false) }
+
+// beginReading says that what was read is being handled from now on, and reports whether it should be.
+func (o *output) beginReading() bool {
 	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.reading = o.load() == open
+	return o.reading
+}
+
+// endReading says that it has been.
+func (o *output) endReading() { o.resume(true) }
+
+// resume sends what was held back.
+func (o *output) resume(pause bool) {
+	o.mu.Lock()
+	if pause {
+		o.reading = false
+	}
 	var err error
 	if o.held() && o.load() == open {
-		messages := o.out.messages
-		if frames := o.unhold(nil); len(frames) > 0 {
-			err = o.write(frames, messages, false)
-		}
+		err = o.release(nil, 0)
 	}
 	o.mu.Unlock()
 	if err != nil {
@@ -154,18 +177,21 @@ func (o *output) Uncork() {
 // held reports whether what waits does so for more; mu is held.
 func (o *output) held() bool { return o.out != nil && o.out.hold != flowing }
 
-// unhold returns frames behind what has been held, if anything is. mu is held.
-func (o *output) unhold(frames []byte) []byte {
-	if !o.held() {
-		return frames
-	}
+// release writes what has been held, and frames behind it; mu is held.
+func (o *output) release(frames []byte, messages int) error {
 	q := o.out
 	o.out = nil
-	frames = q.drain(frames)
+	q.keep(frames, messages)
+	err := o.write(q.held, q.messages, true)
+	o.recycle(q)
+	return err
+}
+
+// recycle puts q, which is not in use any more, into the pool.
+func (o *output) recycle(q *queue) {
 	if q.reset() {
 		o.up.queues.Put(q)
 	}
-	return frames
 }
 
 // Writable reports whether the connection is open and nothing waits to be
@@ -237,18 +263,22 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 		o.mu.Unlock()
 		return
 	}
-	frame = o.unhold(frame)
-	o.state.Store(uint32(closing))
+	to := closing
+	if hangup || !o.started { // nobody reads: nobody would see the end
+		to = hanging
+	}
+	o.state.Store(uint32(to))
 	o.cause = cause
-	o.hangup = hangup || !o.started // nobody reads: nobody would see the end
 	deadline := time.Now().Add(o.up.o.CloseTimeout)
 	err := errors.Join(o.nc.SetReadDeadline(deadline), o.nc.SetWriteDeadline(deadline))
-	if err == nil {
-		if o.out != nil {
-			o.out.push(frame, 0)
-		} else {
-			err = o.write(frame, 0, false)
-		}
+	switch {
+	case err != nil:
+	case o.held():
+		err = o.release(frame, 0)
+	case o.out != nil:
+		o.out.push(frame, 0)
+	default:
+		err = o.write(frame, 0, false)
 	}
 	waits := o.out != nil
 	o.mu.Unlock()
@@ -262,11 +292,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 
 // endOutput follows the last frame.
 func (o *output) endOutput() {
-	err := o.nc.CloseWrite()
-	o.mu.Lock()
-	hangup := o.hangup
-	o.mu.Unlock()
-	if hangup || err != nil {
+	if err := o.nc.CloseWrite(); err != nil || o.load() == hanging {
 		o.abort(err)
 	}
 }

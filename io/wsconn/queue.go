@@ -1,7 +1,10 @@
 package wsconn
 
-// maxKeptItems is the longest item list that a pooled queue keeps.
-const maxKeptItems = 64
+// maxKeptItems is the longest item list that a pooled queue keeps, and maxKeptBytes the largest buffer.
+const (
+	maxKeptItems = 64
+	maxKeptBytes = 4 << 10
+)
 
 // item is one Send that waits.
 type item struct {
@@ -30,6 +33,19 @@ type queue struct {
 	pong     []byte
 	hasPong  bool // an item stands for pong
 	hold     hold
+	held     []byte // what waits while hold is not flowing; then there are no items
+}
+
+// exceeds reports whether so much more would be too much.
+func (q *queue) exceeds(o Options, bytes, messages int) bool {
+	return q.bytes+bytes > o.QueueBytes || q.messages+messages > o.QueueMessages
+}
+
+// keep appends a copy of frames to what is held.
+func (q *queue) keep(frames []byte, messages int) {
+	q.held = append(q.held, frames...)
+	q.bytes = len(q.held)
+	q.messages += messages
 }
 
 // push appends frames.
@@ -108,26 +124,10 @@ func (q *queue) advance(n int) {
 	}
 }
 
-// drain returns all that waits, and frames behind it.
-func (q *queue) drain(frames []byte) []byte {
-	if len(frames) == 0 && q.head+1 == len(q.items) {
-		frames = q.first()
-		q.advance(len(frames))
-		return frames
-	}
-	all := make([]byte, 0, q.bytes+len(frames))
-	for !q.empty() {
-		next := q.first()
-		all = append(all, next...)
-		q.advance(len(next))
-	}
-	return append(all, frames...)
-}
-
 // reset makes an empty queue fit for the pool, and reports whether it is worth
 // keeping.
 func (q *queue) reset() bool {
 	q.items, q.head, q.off = q.items[:0], 0, 0
-	q.bytes, q.messages, q.hasPong, q.hold = 0, 0, false, flowing
-	return cap(q.items) <= maxKeptItems
+	q.bytes, q.messages, q.hasPong, q.hold, q.held = 0, 0, false, flowing, q.held[:0]
+	return cap(q.items) <= maxKeptItems && cap(q.held) <= maxKeptBytes
 }

@@ -45,7 +45,7 @@ func wantEnded(t *testing.T, ended <-chan error, want error) {
 		if !errors.Is(err, want) {
 			t.Errorf("ended with %v, want %v", err, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nobody is told of the end")
 	}
 }

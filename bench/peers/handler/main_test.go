@@ -18,10 +18,14 @@ func TestPushesAreAnswered(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(servePush))
 	t.Cleanup(server.Close)
 	for _, via := range []bench.Via{bench.KeepAlive, bench.Fresh} {
-		r, err := bench.Run(context.Background(), bench.Options{
+		o := bench.Options{
 			Mode: bench.Push, Via: via, PushURL: server.URL, Server: bench.Servers()["handler"],
 			Clients: 50, Concurrency: 8, Duration: 100 * time.Millisecond, Patience: 30 * time.Second,
-		}, nil)
+		}
+		r, err := bench.Run(context.Background(), o, nil)
+		for ; err == nil && r.Work.Count == 0 && o.Duration < o.Patience; o.Duration *= 2 { // a busy machine may not come to anything at once
+			r, err = bench.Run(context.Background(), o, nil)
+		}
 		if err != nil || !r.Complete || r.Refused > 0 || r.Work == nil || r.Work.Count == 0 || r.Work.Count != r.Sent {
 			t.Errorf("%s: %+v: %v", via, r, err)
 		}
