@@ -119,6 +119,9 @@ func (a *App) build() error {
 	if a.node, err = os.Hostname(); err != nil {
 		return fmt.Errorf("finding this machine's name: %w", err)
 	}
+	if err := a.usePoller(a.cfg.SocketIO.Poller); err != nil {
+		return err
+	}
 	if err := a.buildCluster(); err != nil {
 		return err
 	}
@@ -173,6 +176,21 @@ func (a *App) build() error {
 		return err
 	}
 	return a.buildAPI()
+}
+
+// usePoller has clients' connections waited for as socketio.poller says. Without TLS, that is: it has a goroutine for each.
+func (a *App) usePoller(mode string) error {
+	if mode == "goroutine" {
+		return nil
+	}
+	err := a.poller.UseEpoll()
+	if errors.Is(err, netpoll.ErrNoEpoll) && mode == "auto" {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("setting `socketio.poller`: %w; goroutine does without it", err)
+	}
+	return nil
 }
 
 func (a *App) buildAPI() error {

@@ -70,6 +70,7 @@ type SocketIO struct {
 	Transports     []string // of "polling" and "websocket", at least one
 	AllowEIO3      bool     // Socket.IO 1.x and 2.x clients
 	Namespaces     []string // besides "/"; each begins with a slash
+	Poller         string   // how idle connections are waited for: "auto", "epoll" or "goroutine"
 }
 
 // Auth is how clients prove who they are.
@@ -208,6 +209,7 @@ func Default() *Config {
 			MaxPayload:     1000000,
 			Transports:     []string{"polling", "websocket"},
 			AllowEIO3:      true,
+			Poller:         "auto",
 		},
 		Auth: Auth{
 			Mode:         "open",

@@ -195,6 +195,7 @@ func TestMistakesOfValues(t *testing.T) {
 		{"presence.room_events", []string{"maybe"}, "must be true or false"},
 		{"presence.offline_delay", []string{"-1s", "x"}, "must be a duration from 0s to 24h"},
 		{"presence.count_event", []string{"none"}, "must be legacy, json or off"},
+		{"socketio.poller", []string{"kqueue"}, "must be auto, epoll or goroutine"},
 		{"presence.count_interval", []string{"0"}, "must be a duration from 1ms to 24h"},
 		{"limits.connections", []string{"-1", "all", "3000000000"}, "must be auto or a whole number from 0 to"},
 		{"limits.connections_per_ip", []string{"-1", "auto"}, "must be a whole number from 0 to"},

@@ -111,6 +111,10 @@ func socketIOSettings() []setting {
 			at: func(c *Config) value { return listValue{&c.SocketIO.Namespaces, "LIST", 0, parseNamespace} },
 		},
 		{
+			key: "socketio.poller", doc: "how idle WebSockets are waited for; auto: with epoll on Linux, else with a goroutine each, as it is with TLS",
+			at: func(c *Config) value { return choice(&c.SocketIO.Poller, "auto", "epoll", "goroutine") },
+		},
+		{
 			key: "origins", doc: "extra origins of pages that may connect, besides the page's own host; * for all",
 			at: func(c *Config) value { return listValue{&c.Origins, "LIST", 0, parseOrigin} },
 		},

@@ -138,6 +138,9 @@ func New(o Options, h Handler) (*Server, error) {
 	if srv.poller == nil {
 		srv.poller = netpoll.New(netpoll.Options{})
 		srv.ownPoll = true
+		if err := srv.poller.UseEpoll(); err != nil && !errors.Is(err, netpoll.ErrNoEpoll) {
+			return nil, fmt.Errorf("setting up websocket: %w", err)
+		}
 	}
 	var err error
 	srv.upgrader, err = wsconn.NewUpgrader(wsconn.Options{
@@ -381,10 +384,7 @@ func (srv *Server) open(s *Session, t Transport, r *http.Request) {
 	s.mu.Lock()
 	s.receiver = receiver
 	s.state = stateOpen
-	s.beat = srv.now() + srv.opts.PingInterval
-	if s.rev == Revision3 {
-		s.beat += srv.opts.PingTimeout
-	}
+	s.beat = s.nextBeat()
 	late := !srv.remember(s)
 	s.rearmLocked()
 	s.mu.Unlock()

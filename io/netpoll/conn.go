@@ -12,26 +12,53 @@ import (
 
 // Bits of Conn.state.
 const (
-	started = 1 << iota // a goroutine reads
+	started = 1 << iota // it is read
 	closed              // Close was called, or reading has ended
+
+	// of a connection that Adopt has taken the descriptor of
+	busy    // it is due: on the queue of the crew, or in its hands
+	news    // something has happened since the crew looked
+	over    // the peer has ended its side, or all of it
+	expired // the read deadline has passed
+	armed   // the poller hears of room to write, too
 )
 
 // Conn is a connection watched by a Poller. It must not be copied.
 type Conn struct {
 	// static once added
 	poller *Poller
-	raw    syscall.RawConn // nil: read and written by blocking calls
-	conn   net.Conn
 	h      Handler
+	net    *netConn // nil: the descriptor is the poller's own
+
+	state atomic.Uint32
+
+	// of a connection of which that is so
+	fd    int32                 // static
+	uses  atomic.Uint32         // system calls under way on fd, and gone
+	waits atomic.Pointer[waits] // nil while nothing is waited for
+}
+
+// netConn is what a connection has that is a [net.Conn] still: it costs a goroutine.
+type netConn struct {
+	// static
+	conn net.Conn
+	raw  syscall.RawConn // nil: read and written by blocking calls
 
 	// guarded by poller.mu
 	prev, next *Conn
 
-	state atomic.Uint32
-
 	// owned by the reading goroutine
 	calls uint8    // of the handler, up to earlyCalls
 	rd    *readBuf // nil while parked
+}
+
+// port is what Conn does to a connection that has nothing to do with polling.
+type port interface {
+	Write(p []byte) (int, error)
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+	RemoteAddr() net.Addr
+	Close() error
 }
 
 // readBuf is a read buffer with the result of the last read into it.
@@ -45,14 +72,18 @@ type readBuf struct {
 // connection, are given to the handler first. Only the first call counts, and
 // none after Close.
 func (c *Conn) Start(initial []byte) {
+	if c.net == nil {
+		c.startOwn(initial)
+		return
+	}
 	if !c.state.CompareAndSwap(0, started) {
 		return
 	}
 	switch {
-	case c.raw == nil:
+	case c.net.raw == nil:
 		go c.readStream(initial)
 	case len(initial) > 0:
-		c.poller.leave(task{c: c, initial: initial})
+		c.poller.crew.leave(task{c: c, initial: initial})
 	default:
 		go c.readRaw()
 	}
@@ -60,7 +91,7 @@ func (c *Conn) Start(initial []byte) {
 
 // Direct reports whether TryWrite and WriteSome work on this connection, that
 // is, whether it is a plain socket.
-func (c *Conn) Direct() bool { return c.raw != nil }
+func (c *Conn) Direct() bool { return c.net == nil || c.net.raw != nil }
 
 // TryWrite writes as much of p as the kernel takes at once. When that is not
 // all of it, the error is ErrWouldBlock. It never waits, and knows no deadline;
@@ -70,7 +101,10 @@ func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if c.raw == nil {
+	switch {
+	case c.net == nil:
+		return c.writeOwn(p)
+	case c.net.raw == nil:
 		return 0, ErrWouldBlock
 	}
 	return c.writeRaw(p, false)
@@ -83,10 +117,14 @@ func (c *Conn) WriteSome(p []byte) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if c.raw == nil {
+	switch {
+	case c.net == nil:
+		n, err = c.awaitRoom(p)
+	case c.net.raw == nil:
 		return c.Write(p)
+	default:
+		n, err = c.writeRaw(p, true)
 	}
-	n, err = c.writeRaw(p, true)
 	if errors.Is(err, ErrWouldBlock) {
 		err = nil // some bytes were taken, which is all that was asked
 	}
@@ -95,7 +133,7 @@ func (c *Conn) WriteSome(p []byte) (n int, err error) {
 
 // Write writes all of p, waiting as long as the write deadline allows.
 func (c *Conn) Write(p []byte) (int, error) {
-	n, err := c.conn.Write(p)
+	n, err := c.port().Write(p)
 	if err != nil {
 		return n, fmt.Errorf("writing: %w", err)
 	}
@@ -105,7 +143,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // SetReadDeadline sets the time at which the connection ends with
 // os.ErrDeadlineExceeded, unless it ended before; zero means never.
 func (c *Conn) SetReadDeadline(t time.Time) error {
-	if err := c.conn.SetReadDeadline(t); err != nil {
+	if err := c.port().SetReadDeadline(t); err != nil {
 		return fmt.Errorf("setting read deadline: %w", err)
 	}
 	return nil
@@ -114,7 +152,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // SetWriteDeadline sets the time at which every write but TryWrite begins to
 // fail with os.ErrDeadlineExceeded; zero means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	if err := c.conn.SetWriteDeadline(t); err != nil {
+	if err := c.port().SetWriteDeadline(t); err != nil {
 		return fmt.Errorf("setting write deadline: %w", err)
 	}
 	return nil
@@ -124,7 +162,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 // sends goes to the handler. With TLS it may wait a few seconds for a peer
 // that does not read. A connection that has no half-close is closed.
 func (c *Conn) CloseWrite() error {
-	half, ok := c.conn.(interface{ CloseWrite() error })
+	half, ok := c.port().(interface{ CloseWrite() error })
 	if !ok {
 		return c.Close()
 	}
@@ -143,19 +181,22 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	err := c.closeSocket()
-	if old&started == 0 {
+	switch {
+	case old&started == 0:
 		go c.finish(net.ErrClosed)
+	case c.net == nil:
+		c.tell(0)
 	}
 	return err
 }
 
-// Detach has the poller never close the connection, so that it can be given to
+// Detach has the poller never close the connection, which Add has added, so that it can be given to
 // somebody else. It is for Data, which must return ErrDetached then; Closed is not called. False means that the
 // connection has been closed.
 func (c *Conn) Detach() bool { return c.state.Or(closed)&closed == 0 }
 
 // RemoteAddr returns the peer's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.conn.RemoteAddr() }
+func (c *Conn) RemoteAddr() net.Addr { return c.port().RemoteAddr() }
 
 // Go runs f in a goroutine that Poller.Close waits for. It must be called
 // before the handler's Closed has returned.
@@ -170,7 +211,7 @@ func (c *Conn) Go(f func()) {
 // closeSocket closes without waiting: tls.Conn.Close would write to the peer
 // first, and wait for a peer that does not read.
 func (c *Conn) closeSocket() error {
-	conn := c.conn
+	conn := c.port()
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
 	}

@@ -2,7 +2,8 @@
 // holds no buffer for a connection while it is idle.
 //
 // A plain TCP or Unix connection costs one goroutine, parked without a buffer,
-// which leaves most calls of the handler to a few that are kept for that; every
+// which leaves most calls of the handler to a few that are kept for that; or,
+// with epoll (Linux), no goroutine, and nothing that belongs to a net.Conn. Every
 // other kind (TLS, wrappers) is read by a goroutine that blocks with a small
 // buffer of its own.
 package netpoll
@@ -13,7 +14,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +39,8 @@ var (
 	ErrDetached = errors.New("connection was given away")
 	// ErrPollerClosed is returned by Add after Close.
 	ErrPollerClosed = errors.New("poller is closed")
+	// ErrNoEpoll is returned by UseEpoll on systems other than Linux.
+	ErrNoEpoll = errors.New("there is no epoll on this system")
 )
 
 // Handler receives what happens on one connection. Its methods are called one
@@ -74,15 +76,14 @@ type Poller struct {
 	renew time.Duration
 	bufs  sync.Pool // *readBuf
 	ops   sync.Pool // *writeOp
-	tasks chan task // to a goroutine of the crew that waits for one
+	crew  *crew
 	done  chan struct{}
-
-	crew    sync.WaitGroup
-	waiting atomic.Int32 // goroutines of the crew that do
+	epoll *epoll // nil without UseEpoll
 
 	// guarded by mu
 	mu     sync.Mutex
-	first  *Conn // every connection not yet finished
+	first  *Conn   // every connection not yet finished that Add has added
+	own    []*Conn // by descriptor: those that Adopt has taken it of, until it is closed
 	conns  int
 	active int // connections, and functions started by Conn.Go
 	closed bool
@@ -90,10 +91,11 @@ type Poller struct {
 
 // New returns a Poller without connections.
 func New(o Options) *Poller {
-	p := &Poller{size: o.ReadBuffer, renew: renewAfter, tasks: make(chan task), done: make(chan struct{})}
+	p := &Poller{size: o.ReadBuffer, renew: renewAfter, done: make(chan struct{})}
 	if p.size <= 0 {
 		p.size = defaultReadBuffer
 	}
+	p.crew = newCrew(proceed, p.done)
 	p.bufs.New = func() any { return &readBuf{b: make([]byte, p.size)} }
 	p.ops.New = func() any { return newWriteOp() }
 	return p
@@ -106,29 +108,35 @@ func New(o Options) *Poller {
 // blocking goroutine. After Close the error is ErrPollerClosed, and c is still
 // the caller's.
 func (p *Poller) Add(pc *Conn, c net.Conn, h Handler) error {
-	if w, ok := c.(Wrapper); ok {
-		if bare := w.Bare(); bare != nil {
-			c = bare
-		}
-	}
+	c = bare(c)
 	raw, err := rawConn(c)
 	if err != nil {
 		return fmt.Errorf("adding connection: %w", err)
 	}
-	pc.poller, pc.conn, pc.raw, pc.h = p, c, raw, h
+	pc.poller, pc.h, pc.net = p, h, &netConn{conn: c, raw: raw}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return ErrPollerClosed
 	}
-	pc.next = p.first
+	pc.net.next = p.first
 	if p.first != nil {
-		p.first.prev = pc
+		p.first.net.prev = pc
 	}
 	p.first = pc
 	p.conns++
 	p.active++
 	return nil
+}
+
+// bare returns what is behind a Wrapper that is done.
+func bare(c net.Conn) net.Conn {
+	if w, ok := c.(Wrapper); ok {
+		if inside := w.Bare(); inside != nil {
+			return inside
+		}
+	}
+	return c
 }
 
 // Len returns the number of connections whose Closed has not returned yet.
@@ -148,8 +156,13 @@ func (p *Poller) Close(ctx context.Context) error {
 		p.checkIdle()
 	}
 	conns := make([]*Conn, 0, p.conns)
-	for c := p.first; c != nil; c = c.next {
+	for c := p.first; c != nil; c = c.net.next {
 		conns = append(conns, c)
+	}
+	for _, c := range p.own {
+		if c != nil {
+			conns = append(conns, c)
+		}
 	}
 	p.mu.Unlock()
 
@@ -159,7 +172,8 @@ func (p *Poller) Close(ctx context.Context) error {
 	}
 	select {
 	case <-p.done:
-		p.crew.Wait() // for nothing but the end of those that have nothing to do
+		p.epoll.wait() // as the crew, for nothing but the end of who has nothing to do
+		p.crew.wait()
 	case <-ctx.Done():
 		errs = append(errs, fmt.Errorf("waiting for connections to end: %w", context.Cause(ctx)))
 	}
@@ -170,15 +184,17 @@ func (p *Poller) Close(ctx context.Context) error {
 func (p *Poller) remove(c *Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		p.first = c.next
+	if n := c.net; n != nil {
+		if n.prev != nil {
+			n.prev.net.next = n.next
+		} else {
+			p.first = n.next
+		}
+		if n.next != nil {
+			n.next.net.prev = n.prev
+		}
+		n.prev, n.next = nil, nil
 	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
 	p.conns--
 	p.active--
 	p.checkIdle()
@@ -208,6 +224,7 @@ func (p *Poller) checkIdle() {
 	case <-p.done:
 	default:
 		close(p.done)
+		p.epoll.stopLocked()
 	}
 }
 

@@ -149,22 +149,47 @@ func tlsPair(t *testing.T) (server, client net.Conn) {
 
 func pipePair(*testing.T) (server, client net.Conn) { return net.Pipe() }
 
-// kinds are the kinds of connections that every test of reading covers.
-var kinds = []struct {
+// kind is a kind of connection that every test of reading covers.
+type kind struct {
 	name   string
 	direct bool
 	pair   func(t *testing.T) (server, client net.Conn)
-}{
+}
+
+var kinds = []kind{
 	{"tcp", true, tcpPair},
 	{"unix", true, unixPair},
 	{"tls", false, tlsPair},
+	{"own tcp", true, adopted(tcpPair)},
+	{"own unix", true, adopted(unixPair)},
+	{"own tls", false, adopted(tlsPair)},
 	{"pipe", false, pipePair},
+}
+
+// adoptee is a connection that is to be adopted by a poller with epoll, if there is one.
+type adoptee struct{ net.Conn }
+
+func adopted(pair func(t *testing.T) (server, client net.Conn)) func(t *testing.T) (server, client net.Conn) {
+	return func(t *testing.T) (server, client net.Conn) {
+		t.Helper()
+		server, client = pair(t)
+		return adoptee{server}, client
+	}
 }
 
 func add(t *testing.T, p *Poller, c net.Conn, h Handler) *Conn {
 	t.Helper()
 	pc := new(Conn)
-	if err := p.Add(pc, c, h); err != nil {
+	as := p.Add
+	if a, ok := c.(adoptee); ok {
+		if p.epoll == nil {
+			if err := p.UseEpoll(); err != nil && !errors.Is(err, ErrNoEpoll) {
+				t.Fatal(err)
+			}
+		}
+		as, c = p.Adopt, a.Conn
+	}
+	if err := as(pc, c, h); err != nil {
 		t.Fatal(err)
 	}
 	return pc
@@ -206,9 +231,10 @@ func TestReadsEverythingUpToEOF(t *testing.T) {
 // A FIN that is there before the first read must not hide the data before it,
 // nor be missed after it, however the data falls on the read buffer.
 func TestDataMergedWithFIN(t *testing.T) {
-	for _, n := range []int{1, 63, 64, 65, 128, 1000} {
+	for i := range 12 {
+		n, k := []int{1, 63, 64, 65, 128, 1000}[i/2], []kind{kinds[0], kinds[3]}[i%2]
 		p := newPoller(t, Options{ReadBuffer: 64})
-		server, client := tcpPair(t)
+		server, client := k.pair(t)
 		sent := bytes.Repeat([]byte{'x'}, n)
 		if _, err := client.Write(sent); err != nil {
 			t.Fatal(err)
@@ -219,10 +245,10 @@ func TestDataMergedWithFIN(t *testing.T) {
 		r := newRecorder()
 		add(t, p, server, r).Start(nil)
 		if err := r.wait(t); !errors.Is(err, io.EOF) {
-			t.Errorf("%d bytes: Closed(%v), want EOF", n, err)
+			t.Errorf("%s, %d bytes: Closed(%v), want EOF", k.name, n, err)
 		}
 		if len(r.bytes()) != n {
-			t.Errorf("got %d bytes, want %d", len(r.bytes()), n)
+			t.Errorf("%s: got %d bytes, want %d", k.name, len(r.bytes()), n)
 		}
 	}
 }
@@ -346,8 +372,11 @@ func TestPollerClose(t *testing.T) {
 
 func TestConcurrentStartAndClose(t *testing.T) {
 	p := newPoller(t, Options{})
-	for range 200 {
+	for i := range 400 {
 		server, client := tcpPair(t)
+		if i%2 > 0 {
+			server = adoptee{server}
+		}
 		r := newRecorder()
 		c := add(t, p, server, r)
 		var wg sync.WaitGroup

@@ -14,8 +14,8 @@ func rawConn(net.Conn) (syscall.RawConn, error) { return nil, nil }
 // readRaw is never reached, as rawConn returns nil.
 func (c *Conn) readRaw() { c.readStream(nil) }
 
-// proceed is never called, as readRaw is not.
-func (c *Conn) proceed([]byte, error) {}
+// proceed is called for what was read in advance only.
+func proceed(task) {}
 
 // writeOp stands for the non-blocking write that is missing here.
 type writeOp struct{}

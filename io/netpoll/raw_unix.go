@@ -34,9 +34,9 @@ func rawConn(c net.Conn) (syscall.RawConn, error) {
 func (c *Conn) readRaw() {
 	ready, born := c.readReady, time.Now()
 	for {
-		err := c.raw.Read(ready)
-		if c.calls < earlyCalls || time.Since(born) >= c.poller.renew {
-			c.poller.leave(task{c: c, err: err})
+		err := c.net.raw.Read(ready)
+		if c.net.calls < earlyCalls || time.Since(born) >= c.poller.renew {
+			c.poller.crew.leave(task{c: c, err: err})
 			return
 		}
 		if !c.handle(nil, err) {
@@ -46,11 +46,16 @@ func (c *Conn) readRaw() {
 }
 
 // proceed is what the crew does with a connection: it calls the handler, and leaves the waiting to a new goroutine.
-func (c *Conn) proceed(initial []byte, err error) {
-	if c.calls < earlyCalls {
-		c.calls++
+func proceed(t task) {
+	c := t.c
+	if c.net == nil {
+		c.tend(t.initial)
+		return
 	}
-	if c.handle(initial, err) {
+	if c.net.calls < earlyCalls {
+		c.net.calls++
+	}
+	if c.handle(t.initial, t.err) {
 		c.release()
 		go c.readRaw()
 	}
@@ -76,11 +81,11 @@ func (c *Conn) handle(initial []byte, err error) bool {
 
 // take hands over what readReady read.
 func (c *Conn) take() error {
-	if c.rd.n > 0 {
-		return c.h.Data(c.rd.b[:c.rd.n])
+	if c.net.rd.n > 0 {
+		return c.h.Data(c.net.rd.b[:c.net.rd.n])
 	}
-	if c.rd.err != nil {
-		return c.readError(c.rd.err)
+	if c.net.rd.err != nil {
+		return c.readError(c.net.rd.err)
 	}
 	return io.EOF
 }
@@ -88,11 +93,11 @@ func (c *Conn) take() error {
 // readReady is called when the socket may be readable. It answers false, to be
 // called again later, once there is nothing to read; the buffer goes back first.
 func (c *Conn) readReady(fd uintptr) bool {
-	if c.rd == nil {
-		c.rd = c.poller.buffer()
+	if c.net.rd == nil {
+		c.net.rd = c.poller.buffer()
 	}
 	for {
-		n, err := syscall.Read(int(fd), c.rd.b)
+		n, err := syscall.Read(int(fd), c.net.rd.b)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -100,9 +105,9 @@ func (c *Conn) readReady(fd uintptr) bool {
 			c.release()
 			return false
 		case err != nil:
-			c.rd.n, c.rd.err = 0, os.NewSyscallError("read", err)
+			c.net.rd.n, c.net.rd.err = 0, os.NewSyscallError("read", err)
 		default:
-			c.rd.n, c.rd.err = n, nil
+			c.net.rd.n, c.net.rd.err = n, nil
 		}
 		return true
 	}
@@ -110,9 +115,9 @@ func (c *Conn) readReady(fd uintptr) bool {
 
 // release gives the read buffer back.
 func (c *Conn) release() {
-	if c.rd != nil {
-		c.poller.bufs.Put(c.rd)
-		c.rd = nil
+	if c.net.rd != nil {
+		c.poller.bufs.Put(c.net.rd)
+		c.net.rd = nil
 	}
 }
 
@@ -162,9 +167,9 @@ func (c *Conn) writeRaw(p []byte, wait bool) (n int, err error) {
 	op := c.poller.ops.Get().(*writeOp)
 	op.p, op.n, op.err = p, 0, nil
 	if wait {
-		err = c.raw.Write(op.wait)
+		err = c.net.raw.Write(op.wait)
 	} else {
-		err = c.raw.Control(op.try)
+		err = c.net.raw.Control(op.try)
 	}
 	if err != nil {
 		err = fmt.Errorf("writing: %w", err)

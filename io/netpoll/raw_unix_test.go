@@ -18,7 +18,7 @@ func TestParkedConnectionHoldsNoBuffer(t *testing.T) {
 	c := add(t, p, server, newRecorder())
 	parked := func() {
 		t.Helper()
-		err := c.raw.Control(func(fd uintptr) {
+		err := c.net.raw.Control(func(fd uintptr) {
 			if c.readReady(fd) {
 				t.Error("an idle socket is ready")
 			}
@@ -26,7 +26,7 @@ func TestParkedConnectionHoldsNoBuffer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.rd != nil {
+		if c.net.rd != nil {
 			t.Error("a buffer is held")
 		}
 	}
@@ -34,11 +34,11 @@ func TestParkedConnectionHoldsNoBuffer(t *testing.T) {
 	if _, err := client.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.raw.Read(c.readReady); err != nil {
+	if err := c.net.raw.Read(c.readReady); err != nil {
 		t.Fatal(err)
 	}
-	if c.rd == nil || string(c.rd.b[:c.rd.n]) != "hello" {
-		t.Fatalf("read %+v", c.rd)
+	if c.net.rd == nil || string(c.net.rd.b[:c.net.rd.n]) != "hello" {
+		t.Fatalf("read %+v", c.net.rd)
 	}
 	parked()
 }

@@ -28,7 +28,7 @@ func (c *Conn) readOnce(small []byte, pooled bool) (full bool, err error) {
 		defer c.poller.bufs.Put(rd)
 		b = rd.b
 	}
-	n, rerr := c.conn.Read(b)
+	n, rerr := c.net.conn.Read(b)
 	if n > 0 {
 		if err = c.h.Data(b[:n]); err != nil {
 			return false, err

@@ -44,7 +44,7 @@ func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) 
 		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
 	s := new(Stream)
-	if err := u.Take(s, conn, deaf(ended)); err != nil {
+	if err := u.take(s, conn, deaf(ended), u.o.Poller.Adopt); err != nil {
 		return nil, err
 	}
 	if err := s.Send(streamHead(header), 0); err != nil {
@@ -58,8 +58,13 @@ func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) 
 // Start on and until Close. Its Closed is as ended of [Upgrader.Stream]. After an
 // error conn is closed.
 func (u *Upgrader) Take(s *Stream, conn net.Conn, in netpoll.Handler) error {
+	return u.take(s, conn, in, u.o.Poller.Add)
+}
+
+// take is Take with the method of the poller that it is to be watched by: what is adopted cannot be detached.
+func (u *Upgrader) take(s *Stream, conn net.Conn, in netpoll.Handler, watch func(*netpoll.Conn, net.Conn, netpoll.Handler) error) error {
 	s.up, s.in = u, in
-	if err := u.o.Poller.Add(&s.nc, conn, (*streamEvents)(s)); err != nil {
+	if err := watch(&s.nc, conn, (*streamEvents)(s)); err != nil {
 		return fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
 	u.open.Add(1)

@@ -233,7 +233,7 @@ func answerTo(r *http.Request, header http.Header) ([]byte, error) {
 // attach makes a Conn of a connection.
 func (u *Upgrader) attach(conn net.Conn, in *partial, h func(c *Conn) Handler) (*Conn, error) {
 	c := &Conn{output: output{up: u}, in: in}
-	if err := u.o.Poller.Add(&c.nc, conn, (*events)(c)); err != nil {
+	if err := u.o.Poller.Adopt(&c.nc, conn, (*events)(c)); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	u.open.Add(1)
