@@ -199,6 +199,7 @@ func (c *Client) rest() {
 	}
 	if pause := c.pace.Next(time.Since(c.server.start), most); pause > 0 {
 		c.server.rests.Add(1)
+		c.Uncork()
 		time.Sleep(pause)
 	}
 }

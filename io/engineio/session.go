@@ -359,6 +359,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 // rest has a client that says too much wait: nothing more is read of it meanwhile. It reports whether t is in use still.
 func (s *Session) rest(t Transport, pause time.Duration) bool {
 	s.server.rests.Add(1)
+	s.Uncork()
 	time.Sleep(pause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
