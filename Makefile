@@ -43,11 +43,12 @@ lint:
 	.ci/lint
 
 unit: client
-	$(GO) test -race -timeout 5m $$($(GO) list ./... | grep -v '^crier/e2e')
+	$(GO) test -race -timeout 15m $$($(GO) list ./... | grep -v '^crier/e2e')
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
+	$(GO) test ./deploy/dist # checks types in one goroutine, for which the race detector takes minutes
 
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -timeout 25m -skip '^TestForeignClients$$' ./e2e/...
+	$(GO) test -race -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
 
 # With CI=true nothing is skipped for want of something.
 test-clients: client

@@ -33,6 +33,7 @@ type order struct {
 	given    uint32 // the fields that there are, a bit each
 	names    int    // in to
 	audience bool   // to says anything
+	free     bool   // nobody has anything of the parcel any more
 }
 
 // parcel is what the hub gets of a push: in one piece, since that is what most pushes allocate.
@@ -41,6 +42,21 @@ type parcel struct {
 	args    [1]json.RawMessage
 	user    [1]string
 	room    [128]byte // for the arguments, if they fit
+	more    []byte    // for those that do not
+}
+
+// newParcel returns a parcel with a message in it that says nothing yet.
+func (s *Server) newParcel() *parcel {
+	p, _ := s.parcels.Get().(*parcel)
+	p.message = hub.Message{Event: legacyEvent, ShowID: s.showIDs}
+	return p
+}
+
+// reuse takes back the parcel of o, if nobody has kept anything of the message in it.
+func (s *Server) reuse(o *order) {
+	if o.free && cap(o.parcel.more) <= maxScratch {
+		s.parcels.Put(o.parcel)
+	}
 }
 
 // The bits of order.given, and of the fields of an audience.
@@ -72,7 +88,7 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 	if line[0] != '{' {
 		return o, invalid("The push", "has to be a JSON object")
 	}
-	o.parcel = &parcel{message: hub.Message{Event: legacyEvent, ShowID: s.showIDs}}
+	o.parcel = s.newParcel()
 	var data, args []byte
 	for name, value := range members(line) {
 		field, bit := unquoted(name), uint32(0)
@@ -323,7 +339,10 @@ func (p *parcel) buffer(n int) []byte {
 	if n <= len(p.room) {
 		return p.room[:0]
 	}
-	return make([]byte, 0, n)
+	if n > cap(p.more) {
+		p.more = make([]byte, 0, n)
+	}
+	return p.more[:0]
 }
 
 // liftAll gives m the elements of an array as its arguments, in the memory of buf.

@@ -94,7 +94,9 @@ func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep 
 	case f != nil:
 		return dst, &ticket{s, who, o, f, duplicate}, nil
 	}
-	return o.append(dst, &result, duplicate), nil, nil
+	dst = o.append(dst, &result, duplicate)
+	s.reuse(&o)
+	return dst, nil, nil
 }
 
 // finish waits for the result and appends the answer to dst. A push whose id was that of one that failed is made now.
@@ -222,6 +224,7 @@ func (s *Server) hand(ctx context.Context, who *caller, o *order) (outcome, erro
 	if err == nil && o.receipt {
 		s.note(who, r, time.Now(), nil)
 	}
+	o.free = r.Free
 	return outcome{users: r.Users, connections: r.Connections}, err
 }
 

@@ -428,3 +428,40 @@ func TestFrequent(t *testing.T) {
 		}
 	}
 }
+
+// What a connection keeps of a push stays as it was, although the memory of those that nobody has kept is used again.
+func TestPushesThatAreKept(t *testing.T) {
+	h := realHub(t)
+	s := newServer(t, Options{Pusher: h})
+	keeper := listen(t, h, "c1", "keeper")
+	m, err := h.Connect(hasty{"c2"})
+	if err == nil {
+		err = m.Login("hasty")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Gone()
+	var lines strings.Builder
+	body := func(uid string, i int) string {
+		return fmt.Sprintf(`{"to":{"users":[%q]},"event":"e%d","args":["%d%s",%d]}`, uid, i, i, strings.Repeat("x", i), i)
+	}
+	const n = 200 // the last ones need more than a parcel has room for
+	for i := range n {
+		pushed(t, s, body("hasty", i))
+		pushed(t, s, body("keeper", i))
+		lines.WriteString(body("hasty", i) + "\n" + body("keeper", n+i) + "\n" + body("nobody", i) + "\n")
+	}
+	if w := do(s, "POST", "/v1/push/batch", "application/x-ndjson", lines.String()); w.Code != 200 || strings.Count(w.Body.String(), `"duplicate":false`) != 3*n {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	got := keeper.take()
+	if len(got) != 2*n {
+		t.Fatalf("%d messages, want %d", len(got), 2*n)
+	}
+	for i, m := range got {
+		if first := fmt.Sprintf(`"%d%s"`, i, strings.Repeat("x", i)); m.Event != fmt.Sprint("e", i) || len(m.Args) != 2 || string(m.Args[0]) != first || string(m.Args[1]) != fmt.Sprint(i) {
+			t.Errorf("message %d: %s %s", i, m.Event, m.Args)
+		}
+	}
+}

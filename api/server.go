@@ -201,6 +201,7 @@ type Server struct {
 	scheduled turns     // owned by who calls PushScheduled
 	scratch   sync.Pool // of *scratch
 	works     sync.Pool // of *work
+	parcels   sync.Pool // of *parcel
 }
 
 // New returns a Server. Its errors name the setting that is wrong.
@@ -254,6 +255,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.mux, s.passed, s.dashed = s.newMux(s.authorize), s.newMux(vouched), s.newMux(s.admit)
 	s.works.New = func() any { return new(work) }
+	s.parcels.New = func() any { return new(parcel) }
 	s.scratch.New = func() any { return new(scratch) }
 	if err := s.SetAccess(o.Access); err != nil {
 		return nil, err

@@ -122,6 +122,18 @@ func TestCallbackMode(t *testing.T) {
 	same(t, "the canary is in the log", strings.Contains(p.log.String(), canary), false)
 }
 
+// What is answered at once leaves in one piece, but not only when the business has answered as well what was asked behind it.
+func TestAnswersBesideASlowLogin(t *testing.T) {
+	b := newBusiness(t)
+	p := start(t, b.ask)
+	pg := p.open("")
+	pg.together(`421["subscribe","z"]`, `422["unsubscribe"]`, `423["login",null,"slow"]`, `424["login","slow"]`)
+	pg.wantPrefix(`431[{"ok":false,`)
+	pg.wantPrefix(`432[{"ok":false,`)
+	close(b.hold)
+	pg.want(`433[{"ok":true,"uid":"slow"}]`, `434[{"ok":true,"uid":"slow"}]`)
+}
+
 // Whom the business disconnects does not come back on an answer that is remembered.
 func TestKickIsFinal(t *testing.T) {
 	b := newBusiness(t)

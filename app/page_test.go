@@ -91,6 +91,22 @@ func (p *page) send(text string) {
 	}
 }
 
+// together sends several texts in one piece.
+func (p *page) together(texts ...string) {
+	p.t.Helper()
+	var frames []byte
+	for _, text := range texts {
+		f, err := ws.CompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		frames = append(frames, f...)
+	}
+	if _, err := p.conn.Write(frames); err != nil {
+		p.t.Fatalf("sending %q: %v", texts, err)
+	}
+}
+
 func (p *page) write(f ws.Frame) error { return ws.WriteFrame(p.conn, ws.MaskFrame(f)) }
 
 // next returns the next text of the server, pings apart; errEnded after the last.

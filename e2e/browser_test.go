@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -22,7 +23,8 @@ var (
 func openPage(t *testing.T, address, hosts string, v view) *browser {
 	t.Helper()
 	chromium := tool(t, "chromium", "apt-get install chromium")
-	b := &browser{startScript(t, node(t), "clients/browser.mjs", chromium, hosts)}
+	limit := strconv.FormatInt(patience.Milliseconds()/2, 10) // so that it says what it waited for
+	b := &browser{startScript(t, node(t), "clients/browser.mjs", chromium, hosts, limit)}
 	b.do(t, map[string]any{"do": "open", "url": address, "width": v.width, "height": v.height})
 	return b
 }
@@ -50,10 +52,7 @@ func (b *browser) do(t *testing.T, command map[string]any) browserAnswer {
 // wait waits until the first visible element of a selector has the text, and returns all of its text.
 func (b *browser) wait(t *testing.T, selector, text string) string {
 	t.Helper()
-	return b.do(t, map[string]any{
-		"do": "wait", "selector": selector, "text": text,
-		"limit": patience.Milliseconds() / 2,
-	}).Text
+	return b.do(t, map[string]any{"do": "wait", "selector": selector, "text": text}).Text
 }
 
 // enter types into a field and presses Enter.

@@ -11,7 +11,7 @@ import (
 
 // patience is how long anything may take before a test gives up on it. It is a safety net: every
 // wait ends as soon as what it waits for is there. CRIER_E2E_PATIENCE changes it.
-var patience = 60 * time.Second
+var patience = 2 * time.Minute
 
 // The environment variables that put ready-made programs in the place of the ones built from this
 // tree, and the folder that keeps what tests leave for people to look at.

@@ -132,7 +132,7 @@ func tryPlain(t *testing.T, c *crowd, kind string) {
 		if got := c.next(t, kind); !c.same(t, got.Args, `[{"ok":true,"room":"a"}]`) {
 			t.Fatalf("an event was answered %+v with %s", got, got.Args)
 		}
-		got := crier.pushV1(t, fmt.Sprintf(`{"to":{"users":[%q]},"event":"e","args":[],"ack":"%s"}`, kind, patience))
+		got := crier.pushV1(t, fmt.Sprintf(`{"to":{"users":[%q]},"event":"e","args":[],"ack":"1m"}`, kind))
 		if want := `"args":["from ` + kind + `"]`; !strings.Contains(got, want) {
 			t.Fatalf("%s is not in %s", want, got)
 		}

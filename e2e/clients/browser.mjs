@@ -1,13 +1,13 @@
 // Drives a page in Chromium: a JSON object a line in, {"ok":true,…} or {"error"} a line out.
 //
-// Its arguments are the browser's path and rules for finding hosts (--host-resolver-rules). The first
-// command is {"do":"open","url","width","height"}. The scripts that pages take from public CDNs come
+// Its arguments are the browser's path, rules for finding hosts (--host-resolver-rules), and how many milliseconds
+// anything may take. The first command is {"do":"open","url","width","height"}. The scripts that pages take from public CDNs come
 // from node_modules; nothing else outside this machine can be reached.
 import { createInterface } from "node:readline";
 import { readFile } from "node:fs/promises";
 import { chromium } from "playwright-core";
 
-const [executablePath, hostRules] = process.argv.slice(2);
+const [executablePath, hostRules, limit] = process.argv.slice(2);
 
 // Releases of the client by what their address on a CDN has.
 const scripts = [
@@ -18,8 +18,10 @@ const scripts = [
 const browser = await chromium.launch({
   executablePath,
   args: ["--no-sandbox", `--host-resolver-rules=${hostRules}`],
+  timeout: Number(limit),
 });
 const context = await browser.newContext({ locale: "en-GB" });
+context.setDefaultTimeout(Number(limit));
 const complaints = [];
 let page;
 
@@ -48,9 +50,9 @@ const commands = {
     return {};
   },
   // Waits until the element has the text; returns all of its text.
-  async wait({ selector, text, limit }) {
+  async wait({ selector, text }) {
     const found = page.locator(selector).filter({ hasText: text ?? "" }).first();
-    await found.waitFor({ timeout: limit });
+    await found.waitFor();
     return { text: await found.innerText() };
   },
   // Types into a field, in place of what it has, and presses Enter.

@@ -68,6 +68,7 @@ func TestPongConfirms(t *testing.T) {
 		s.send("3")
 		want(t, two, "arrived")
 		s.send("3") // answers nothing
+		synctest.Wait()
 		three := confirm(rc.session)
 		want(t, s.got, "2")
 		wantOpen(t, three)

@@ -6,6 +6,21 @@ import "time"
 // peer's time to answer, so that time-outs are those that were announced.
 const tickLate = 50 * time.Millisecond
 
+// beatGrid is which part of the interval a ping may be late, so that those of many clients leave together, and the answers come together: to
+// wake up for each took more than to send it.
+const beatGrid = 100
+
+// nextBeat is when the next ping is due from us (revision 4), or from the client at the latest, counted from now.
+func (s *Session) nextBeat() time.Duration {
+	o := &s.server.opts
+	at := s.server.now() + o.PingInterval
+	if s.rev == Revision3 {
+		return at + o.PingTimeout
+	}
+	grid := max(o.PingInterval/beatGrid, 1)
+	return (at + grid - 1) / grid * grid
+}
+
 // Tick implements [wsconn.Timed]: all the time-outs of a session hang on one
 // timer of the shared wheel.
 func (s *Session) Tick(at time.Time) time.Time {

@@ -13,6 +13,9 @@ import (
 // late is how late a time-out can be: two turns of the wheel.
 const late = 60 * time.Millisecond
 
+// grid is how late a ping can be besides.
+const grid = 250 * time.Millisecond
+
 const (
 	eio3 = "EIO=3&transport=polling"
 	eio4 = "EIO=4&transport=polling"
@@ -46,7 +49,7 @@ func TestHeartbeatRevision4(t *testing.T) {
 			time.Sleep(time.Millisecond + late)
 			synctest.Wait()
 			f.wantSent(t, "2")
-			time.Sleep(19 * time.Second) // answers late, but in time
+			time.Sleep(19*time.Second - late) // answers late, but in time, and in a whole second
 			if err := rc.session.Receive(f, packet(engineio.Pong, "")); err != nil {
 				t.Fatal(err)
 			}
@@ -62,6 +65,47 @@ func TestHeartbeatRevision4(t *testing.T) {
 		wantClosed(t, r.rig, rc, engineio.PingTimeout, 20*time.Second-late)
 		if f.count("abort") != 1 {
 			t.Error("the transport was not aborted")
+		}
+	})
+}
+
+// Pings of clients that came at different times leave at the same one, not early and at most a hundredth of the interval late.
+func TestPingsLeaveTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFakeRig(t, engineio.Options{})
+		began := time.Now()
+		var clients []*fakeTransport
+		for _, at := range []time.Duration{10, 100, 250} {
+			time.Sleep(time.Until(began.Add(at * time.Millisecond)))
+			_, f := r.open(eio4)
+			clients = append(clients, f)
+		}
+		time.Sleep(time.Until(began.Add(25_249 * time.Millisecond)))
+		synctest.Wait()
+		for _, f := range clients {
+			f.wantSent(t)
+		}
+		time.Sleep(time.Millisecond + late)
+		synctest.Wait()
+		for _, f := range clients {
+			f.wantSent(t, "2")
+		}
+	})
+}
+
+// The interval is kept also when it is less than the time to answer.
+func TestShortInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newFakeRig(t, engineio.Options{PingInterval: 5 * time.Second})
+		rc, f := r.open(eio4)
+		for range 3 {
+			time.Sleep(5*time.Second + late)
+			synctest.Wait()
+			f.wantSent(t, "2")
+			time.Sleep(time.Second - late)
+			if err := rc.session.Receive(f, packet(engineio.Pong, "")); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }
@@ -226,7 +270,7 @@ func TestSlowReceiverDoesNotStopTheWheel(t *testing.T) {
 		if err := rc.session.Receive(f, packet(engineio.Pong, "")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(25*time.Second + late)
+		time.Sleep(25*time.Second + grid + late)
 		want(t, slow.events, "closed: ping timeout")
 		f.wantSent(t, "2")
 		close(release)

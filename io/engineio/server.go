@@ -386,10 +386,7 @@ func (srv *Server) open(s *Session, t Transport, r *http.Request) {
 	s.mu.Lock()
 	s.receiver = receiver
 	s.state = stateOpen
-	s.beat = srv.now() + srv.opts.PingInterval
-	if s.rev == Revision3 {
-		s.beat += srv.opts.PingTimeout
-	}
+	s.beat = s.nextBeat()
 	late := !srv.remember(s)
 	s.rearmLocked()
 	s.mu.Unlock()

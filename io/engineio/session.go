@@ -310,11 +310,11 @@ func (s *Session) Receive(t Transport, p Packet) error {
 	}
 	heartbeat, confirmed := s.beatLocked(p)
 	if heartbeat {
-		s.beat = s.server.now() + s.server.opts.PingInterval
-		if s.rev == Revision3 {
-			s.beat += s.server.opts.PingTimeout
-		}
+		s.beat = s.nextBeat()
 		s.awaiting = false
+		if s.rev == Revision4 && s.server.opts.PingInterval < s.server.opts.PingTimeout { // the timer is set for the end of that
+			s.rearmLocked()
+		}
 	}
 	var pause time.Duration
 	if most := s.server.opts.MessagesPerSecond; most > 0 && p.Type == Message && !p.Binary {

@@ -32,6 +32,8 @@ type Result struct {
 	Slow, Gone, Failed int
 	// Partial says that the figures are not of all servers, where there are several: one has not answered, or cannot be asked.
 	Partial bool
+	// Free says that nobody has kept anything of the message: it may be changed, and pushed again as another one.
+	Free bool
 }
 
 // few is how many connections of one user a push handles without a buffer from the heap.
@@ -113,7 +115,15 @@ func (h *Hub) pushToUser(p *Push, r *Result, t *tally) bool {
 		copy(buf[:], u.members.list)
 	}
 	s.mu.Unlock()
-	if n > 0 {
+	switch n {
+	case 0:
+		r.Free = true
+	case 1:
+		r.Users, r.Connections = 1, 1
+		var err error
+		r.Free, err = buf[0].lend(p.Message)
+		t.note(err)
+	default:
 		r.Users, r.Connections = 1, n
 		t.deliver(buf[:n], p.Message)
 	}

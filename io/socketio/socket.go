@@ -215,6 +215,15 @@ func (s *Socket) Deliver(m *hub.Message) error {
 	return s.give(p, m.Volatile)
 }
 
+// Borrow implements [hub.Borrower].
+func (s *Socket) Borrow(m *hub.Message) (ok bool, err error) {
+	if m.Volatile || m.Ask() != nil || len(m.Attachments) > 0 || !s.present() || s.tracked() || reservedName(m.Event) {
+		return false, nil
+	}
+	p := Packet{Type: PacketEvent, Namespace: s.namespace.name}
+	return true, hubError(s.client.sayEvent(p, m.Event, argsOf(m), nil))
+}
+
 // DeliverAll implements [hub.Taker]. What a client that can recover is given has an offset in each.
 func (s *Socket) DeliverAll(r *hub.Run) (done bool, err error) {
 	if !s.present() {
@@ -241,6 +250,11 @@ func (s *Socket) give(p *engineio.Prepared, volatile bool) error {
 	} else {
 		err = s.client.session.Send(p)
 	}
+	return hubError(err)
+}
+
+// hubError returns what the hub is told of an error of a session.
+func hubError(err error) error {
 	switch {
 	case errors.Is(err, ErrQueueFull):
 		return hub.ErrSlow
