@@ -104,6 +104,8 @@ type Server struct {
 	ping, probePong, pong *Prepared
 	terms                 string // the end of every open packet
 
+	lists sync.Pool // *[]*Session, empty
+
 	slow     atomic.Int64
 	rests    atomic.Int64
 	upgrades atomic.Int64
