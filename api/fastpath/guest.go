@@ -23,7 +23,7 @@ type guest struct {
 	remote   string
 	nc       netpoll.Conn
 
-	until atomic.Int64 // when it has waited for too long, since Listener.start; busy, or leaving
+	until atomic.Int64 // when it has waited for too long, since Listener.born; leaving: it is being served, or ends
 
 	// owned by Data
 	blank int // line ends that may be skipped
@@ -36,11 +36,8 @@ type guest struct {
 	released net.Conn // what it has become; nil while the poller has it
 }
 
-// What guest.until is otherwise.
-const (
-	busy    = 0
-	leaving = -1
-)
+// leaving is guest.until of one that does not wait.
+const leaving = -1
 
 // guests are those that there are.
 type guests struct {
@@ -75,7 +72,7 @@ func (s *guests) remove(g *guest) {
 // idle returns those that have waited for a request until now or before; they will not be served any more.
 func (s *guests) idle(now int64) (list []*guest) {
 	for g := s.first; g != nil; g = g.next {
-		if until := g.until.Load(); until > busy && until <= now && g.until.CompareAndSwap(until, leaving) {
+		if until := g.until.Load(); until != leaving && until <= now && g.until.CompareAndSwap(until, leaving) {
 			list = append(list, g)
 		}
 	}
