@@ -102,6 +102,9 @@ func (l *Listener) Close() error {
 	return nil
 }
 
+// SyscallConn implements [syscall.Conn], for options that connections inherit.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
+
 // Addr implements [net.Listener].
 func (l *Listener) Addr() net.Addr { return l.addr }
 
