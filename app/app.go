@@ -68,6 +68,7 @@ type App struct {
 	sender    *webhook.Sender    // nil without webhook.url, and in a cluster
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
+	epolls    bool            // the poller does
 	links     *netpoll.Poller // of /v1/stream
 	schedules *schedule.Book  // nil in a cluster
 	gate      *gate           // nil in auth.mode open
@@ -194,6 +195,7 @@ func (a *App) usePoller(mode string) error {
 	if err != nil {
 		return fmt.Errorf("setting `socketio.poller`: %w; goroutine does without it", err)
 	}
+	a.epolls = true
 	return nil
 }
 

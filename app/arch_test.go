@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"fallback":             {"io/engineio", "io/httpconn", "io/wsconn", "io/hub"},
 	"api":                  {"io/hub", "io/jobs", "io/rawjson", "io/wsconn", "api/schedule"},
 	"api/client":           {},
-	"api/fastpath":         {"io/http1"},
+	"api/fastpath":         {"io/http1", "io/netpoll"},
 	"api/schedule":         {},
 	"api/webhook":          {"api/outbound", "io/jobs", "io/hub"},
 	"app": {

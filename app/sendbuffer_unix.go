@@ -12,7 +12,7 @@ import (
 // boundSendBuffer has the connections that a port accepts from now on inherit a send buffer of so many bytes (socket(7); Linux
 // doubles it, for its own needs), which does not grow by itself. 0 leaves it to the system.
 func boundSendBuffer(l net.Listener, size int64) error {
-	port, ok := l.(*net.TCPListener)
+	port, ok := l.(syscall.Conn)
 	if size == 0 || !ok {
 		return nil
 	}
