@@ -54,7 +54,11 @@ func TestMetrics(t *testing.T) {
 	same(t, "a push", p.push("1", "x"), "ok")
 	pg.want(`42["new_msg","x"]`)
 	same(t, "a push to nobody", p.push("3", "x"), "offline")
-	got := p.series()
+	var got map[string]string
+	await(t, "the event stream, whose answer begins before it is a client", func() bool {
+		got = p.series()
+		return got[`crier_sockets{revision="",transport="sse"}`] != ""
+	})
 	for name, want := range map[string]string{
 		"crier_users": "2",
 		`crier_sockets{revision="4",transport="websocket"}`:    "1",

@@ -84,7 +84,7 @@ func fill(t *testing.T, conn net.Conn) (n int) {
 // The public port has the bound of the setting.
 func TestSendBufferOfPorts(t *testing.T) {
 	p := start(t, func(c *configs.Config) { c.Limits.SendBuffer = 64 << 10 })
-	if got := sendBuffer(t, p.public.door.Listener.(*net.TCPListener)); got != 128<<10 {
+	if got := sendBuffer(t, p.public.door.Listener.(syscall.Conn)); got != 128<<10 {
 		t.Errorf("the public port's buffer is %d", got)
 	}
 }
