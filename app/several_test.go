@@ -224,8 +224,13 @@ func TestSeveralServersOrder(t *testing.T) {
 				fmt.Fprintf(&body, `{"to":%s,"data":"%d-%d"}`+"\n", to, i, n)
 			}
 			a := p.do(http.MethodPost, "http://"+p.PushAddr()+"/v1/push/batch", body.String(), "Content-Type", "application/x-ndjson")
-			if n := strings.Count(a.body, `"connections":6},"stored"`); n != lines {
-				t.Errorf("%d of %d lines have reached all: %.300s", n, lines, a.body)
+			if n := strings.Count(a.body, "\n"); n != lines {
+				t.Errorf("%d of %d lines are answered", n, lines)
+			}
+			for answer := range strings.Lines(a.body) { // a server that is busy may say late whom a line has reached there
+				if !strings.Contains(answer, `"connections":6}`) && !strings.Contains(answer, `"partial":true`) {
+					t.Errorf("a line has not reached all: %s", answer)
+				}
 			}
 		})
 	}
