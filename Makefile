@@ -10,6 +10,7 @@
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
 #                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
+# make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, in about twenty minutes
 # make vuln         the code against the database of known vulnerabilities in Go and its modules, which it asks over the network
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
@@ -17,7 +18,7 @@
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile fuzz vuln fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile soak fuzz vuln fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -85,6 +86,12 @@ test-cluster: build e2e/node_modules/.stamp
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
 	$(GO) run ./e2e/hostile -slow -doc docs/RELIABILITY.md
+
+# ARGS='-cycles 100000' is a tenth.
+soak: build
+	$(GO) run ./e2e/soak $(ARGS)
+	$(GO) build -race -o bin/crier-race .
+	$(GO) run ./e2e/soak -binary bin/crier-race -cycles 100000 -round 10000
 
 # What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
 FUZZTIME ?= 30s

@@ -242,22 +242,35 @@ func (e *endpoint) leaveToNext() error {
 	if e == nil || !e.inherited {
 		return nil
 	}
-	e.deaf.Store(true)
+	return e.deafen()
+}
+
+// deafen stops accepting, and returns when nobody is accepted any more. What has been accepted is served on.
+func (e *endpoint) deafen() error {
+	if e.deaf.Swap(true) {
+		return nil
+	}
 	if e.fast != nil {
 		return e.fast.Deafen()
 	}
 	return e.listener.Close()
 }
 
-// shutdown stops accepting and waits for requests under way, then cuts them off.
+// shutdown stops accepting and waits for requests under way, then cuts them off. Only once nobody is accepted any more it lets go of
+// connections: whose request meets that and makes it once more must not come here again, but to the server that is next.
 func (e *endpoint) shutdown(ctx context.Context) error {
 	if e == nil {
 		return nil
 	}
+	deafErr := e.deafen()
 	err := e.quiesce(ctx)
+	if errors.Is(err, net.ErrClosed) { // deafen has closed the port
+		err = nil
+	}
 	if err != nil {
 		err = errors.Join(fmt.Errorf("ending the requests of the %s port: %w", e.name, err), e.server.Close())
 	}
+	err = errors.Join(deafErr, err)
 	if lerr := e.listener.Close(); lerr != nil && !errors.Is(lerr, net.ErrClosed) {
 		err = errors.Join(err, lerr)
 	}
