@@ -8,16 +8,18 @@
 # make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
-# make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes
+# make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
+#                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
 # make restarts     Crier stopped and started 50 times under load, on ports that stay open, in two to six minutes (docs/RELIABILITY.md)
 # make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
 # make fuzz         every decoder fuzzed for FUZZTIME=30s each, two at a time, in ten to fifteen minutes
+# make vuln         the code against the database of known vulnerabilities in Go and its modules, which it asks over the network
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
 GO  ?= go
 NPM ?= npm
 
-.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile restarts soak fuzz fmt clean
+.PHONY: run build client setup test lint unit e2e test-clients test-cluster deb dist bench bench-quick bench-growth ledger hostile restarts soak fuzz vuln fmt clean
 
 run: build
 	./bin/crier $(ARGS)
@@ -49,8 +51,9 @@ unit: client
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
 	$(GO) test ./deploy/dist # checks types in one goroutine, for which the race detector takes minutes
 
+# Tests wait for other programs as much as they compute: three at once on two processors.
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
+	$(GO) test -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
 
 # With CI=true nothing is skipped for want of something.
 test-clients: client
@@ -83,6 +86,7 @@ test-cluster: build e2e/node_modules/.stamp
 # ARGS='-long' does as much as was ever reported, in an hour or so; ARGS='-only placeholders' is one family.
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
+	$(GO) run ./e2e/hostile -slow -doc docs/RELIABILITY.md
 
 # ARGS='-seed 7' repeats a run; -h has the rest.
 restarts: build
@@ -97,6 +101,11 @@ soak: build
 # ARGS='./io/http1 FuzzRequest' is one target; FUZZTIME=5m for longer. What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
 fuzz:
 	.ci/fuzz $(ARGS)
+
+# Not a part of lint: what was published yesterday is no fault of a change, and without network there is no answer.
+VULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+vuln:
+	$(GO) run $(VULNCHECK) ./...
 
 %/node_modules/.stamp: %/package-lock.json
 	cd $* && $(NPM) ci --no-audit --no-fund --loglevel=error

@@ -244,16 +244,16 @@ func fromSite(site string) *problem {
 	}
 }
 
-// hostname returns the name or address in a Host header, in lower case, without port, brackets and final dot.
+// hostname returns the name or address in a Host header, in lower case, without port, brackets and final dot; a port that is none stays.
 func hostname(host string) string {
 	if strings.HasPrefix(host, "[") {
-		inside, _, closed := strings.Cut(host[1:], "]")
-		if !closed {
+		inside, port, closed := strings.Cut(host[1:], "]")
+		if !closed || strings.Trim(strings.TrimPrefix(port, ":"), "0123456789") != "" {
 			return ""
 		}
 		return strings.ToLower(inside)
 	}
-	if name, _, found := strings.Cut(host, ":"); found && strings.Count(host, ":") == 1 {
+	if name, port, found := strings.Cut(host, ":"); found && strings.Trim(port, "0123456789") == "" {
 		host = name
 	}
 	return strings.TrimSuffix(strings.ToLower(host), ".")

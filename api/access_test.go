@@ -334,3 +334,33 @@ func TestStrangersBodies(t *testing.T) {
 		}
 	}
 }
+
+// What a page of another site can have a browser send to who is let in by address: forms, images, scripts, and requests to a name
+// that has come to mean this machine (DNS rebinding). In none of them can it set a header of its own.
+func TestCrossSite(t *testing.T) {
+	local := Access{Hosts: []string{"push.example"}}
+	const fields = "type=publish&to=&content=x"
+	runAccess(t, []accessCase{
+		{"a form of another page", local, "", fields, []string{"Origin", "https://evil.example", "User-Agent", chrome, "Sec-Fetch-Site", "cross-site"}, "evil.example"},
+		{"a form of a page without origin, such as a frame in a sandbox", local, "", fields, []string{"Origin", "null", "User-Agent", chrome, "Sec-Fetch-Site", "cross-site"}, "null"},
+		{"a form in a browser that knows no Sec-Fetch-Site", local, "", fields, []string{"Origin", "https://evil.example", "User-Agent", chrome}, "evil.example"},
+		{"a form in a browser that sends no Origin either", local, "", fields, []string{"User-Agent", chrome}, "Sec-Fetch-Site"},
+		{"a form of a page on a name that ends alike", local, "", fields, []string{"Host", "push.example", "Origin", "https://evil-push.example", "User-Agent", chrome, "Sec-Fetch-Site", "cross-site"}, "evil-push.example"},
+		{"an image of another page", local, "", "", []string{"User-Agent", chrome, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Dest", "image", "Referer", "https://evil.example/"}, "cross-site"},
+		{"an image in a browser that knows no Sec-Fetch-Site", local, "", "", []string{"User-Agent", chrome, "Referer", "https://evil.example/"}, "Sec-Fetch-Site"},
+		{"a script of another page", local, "&callback=f", "", []string{"User-Agent", chrome, "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Dest", "script"}, "cross-site"},
+		{"a page on a name that has come to mean this machine", local, "", "", []string{"Host", "evil.example:2121", "User-Agent", chrome, "Sec-Fetch-Site", "same-origin"}, "api.hosts"},
+		{"a form there", local, "", fields, []string{"Host", "evil.example:2121", "Origin", "http://evil.example:2121", "User-Agent", chrome, "Sec-Fetch-Site", "same-origin"}, "api.hosts"},
+		{"a name that has an address in it", local, "", "", []string{"Host", "127.0.0.1.evil.example:2121"}, "api.hosts"},
+		{"an address with a name behind it", local, "", "", []string{"Host", "127.0.0.1:2121.evil.example"}, "api.hosts"},
+		{"an IPv6 address with a name behind it", local, "", "", []string{"Host", "[::1].evil.example"}, "api.hosts"},
+		{"a listed name with a dot more", local, "", "", []string{"Host", "push.example.evil.example"}, "api.hosts"},
+	})
+	for name, contentType := range map[string]string{"a form that looks like JSON": "text/plain", "a form": "application/x-www-form-urlencoded", "a form with parts": "multipart/form-data; boundary=b"} {
+		t.Run("v1, "+name, func(t *testing.T) {
+			s := newServer(t, Options{Access: local})
+			w := do(s, http.MethodPost, "/v1/push", contentType, `{"to":{"all":true},"data":"x"}`, header("Origin", "https://evil.example", "User-Agent", chrome, "Sec-Fetch-Site", "cross-site"))
+			checkProblem(t, w, codeForbidden)
+		})
+	}
+}

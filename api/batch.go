@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"crier/io/rawjson"
 )
 
 const (
@@ -98,7 +100,7 @@ func complete(ctx context.Context, out []byte, later []place) []byte {
 
 // checkArray finds what is wrong with a batch as a whole.
 func checkArray(list []byte) *fault {
-	if !validJSON(list) {
+	if !rawjson.Valid(list) {
 		return &fault{code: codeBadJSON, detail: "The batch is not one valid JSON array in UTF-8."}
 	}
 	if list[0] != '[' {

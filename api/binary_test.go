@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+
+	"crier/io/rawjson"
 )
 
 // lifted is the naive model of lift, over decoded JSON. ok is false for what has to be refused.
@@ -111,7 +113,7 @@ func FuzzLift(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		in = trimSpace(in)
-		if !validJSON(in) || twice(in) {
+		if !rawjson.Valid(in) || twice(in) {
 			return
 		}
 		before := bytes.Clone(in)

@@ -11,6 +11,7 @@ import (
 
 	"crier/io/hub"
 	"crier/io/jobs"
+	"crier/io/rawjson"
 )
 
 // Callbacks are those to the business server. *webhook.Sender has them.
@@ -191,7 +192,7 @@ func replayThose(callbacks Callbacks, who *caller, ids []string) (replayed, erro
 // parseReplay reads {"ids":[…]} or {"all":true}. For all, ids is nil.
 func parseReplay(body []byte) (ids []string, bad *fault) {
 	body = trimSpace(body)
-	if !validJSON(body) {
+	if !rawjson.Valid(body) {
 		return nil, &fault{code: codeBadJSON, detail: "The body has to be one JSON value in UTF-8."}
 	}
 	if body[0] != '{' {

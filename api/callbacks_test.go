@@ -210,7 +210,7 @@ func TestStatsOfParts(t *testing.T) {
 			return StoreFigures{Bytes: 1, Free: 2, Commits: 3, Writes: 4, Failures: 5, Compactions: 6, Error: "e"}
 		},
 		Limits: func() LimitFigures {
-			return LimitFigures{Connections: 1, Full: 2, TooMany: 3, TooFast: 4, TurnedAway: 5, Slow: 6, PutOff: 7}
+			return LimitFigures{Connections: 1, Full: 2, TooMany: 3, TooFast: 4, TurnedAway: 5, Slow: 6, PutOff: 7, Queued: 8, QueueTotal: 9, Evicted: 10}
 		},
 		Redis: func() RedisFigures {
 			return RedisFigures{Up: true, Since: time.Unix(0, 0).UTC(), Lost: 1, Pushes: 2, Requests: 3, Repeated: 4, Passed: 5, Dropped: 6}

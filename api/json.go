@@ -6,7 +6,7 @@ import (
 	"iter"
 )
 
-// The functions of this file walk JSON that validJSON has found valid; they decode nothing and share its memory.
+// The functions of this file walk JSON that [rawjson.Valid] has found valid; they decode nothing and share its memory.
 
 // skipSpace returns the index of the first byte of b from i on that is no white space.
 func skipSpace(b []byte, i int) int {

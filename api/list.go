@@ -116,6 +116,9 @@ type LimitFigures struct {
 	TurnedAway  uint64 `json:"turned_away"` // connections ended at once, since the process has too many files open
 	Slow        uint64 `json:"slow"`        // clients disconnected since they read too slowly
 	PutOff      uint64 `json:"put_off"`     // times that a client was read later, since it said too much
+	Queued      int64  `json:"queued"`      // bytes that wait for clients now
+	QueueTotal  int64  `json:"queue_total"` // that may; 0: no limit
+	Evicted     uint64 `json:"evicted"`     // connections ended since there were more, and most for them
 }
 
 // RedisFigures are those of the connection to Redis, and of what emitters have published there since the start.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"crier/io/hub"
+	"crier/io/rawjson"
 )
 
 const (
@@ -82,7 +83,7 @@ const (
 // parse reads one push. It keeps nothing of line.
 func (s *Server) parse(line []byte) (o order, bad *fault) {
 	line = trimSpace(line)
-	if !validJSON(line) {
+	if !rawjson.Valid(line) {
 		return o, &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
 	}
 	if line[0] != '{' {

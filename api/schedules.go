@@ -12,6 +12,7 @@ import (
 
 	"crier/api/schedule"
 	"crier/io/hub"
+	"crier/io/rawjson"
 )
 
 const (
@@ -231,7 +232,7 @@ func scheduleFault(err error) *fault {
 // parseSchedule reads a schedule, whose push is checked as if who made it now.
 func (s *Server) parseSchedule(ctx context.Context, body []byte, who *caller) (spec schedule.Spec, bad *fault) {
 	body = trimSpace(body)
-	if !validJSON(body) {
+	if !rawjson.Valid(body) {
 		return spec, &fault{code: codeBadJSON, detail: "The body has to be one JSON value in UTF-8."}
 	}
 	if body[0] != '{' {

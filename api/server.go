@@ -360,6 +360,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, right Right, h htt
 		s.refuseV1(w, r, refused.fault())
 		return
 	}
+	w.Header()["X-Content-Type-Options"] = s.noSniff
 	h.ServeHTTP(w, r)
 }
 
@@ -393,6 +394,9 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, status int, body 
 	h := w.Header()
 	h["Content-Type"] = s.plain
 	h["Cache-Control"] = s.noStore
+	if status != http.StatusOK { // it can have something of the request in it
+		h["X-Content-Type-Options"] = s.noSniff
+	}
 	w.WriteHeader(status)
 	if _, err := w.Write(body); err != nil {
 		s.log.LogAttrs(r.Context(), slog.LevelDebug, "answer not sent", slog.Any("error", err))

@@ -30,8 +30,7 @@ type feed struct {
 	lines uint // taken; owned by the goroutine that reads
 
 	// owned by the goroutine that answers
-	frames []byte // not kept once sent: the connection may hold them
-	size   int    // of those sent last
+	frames []byte
 }
 
 // stream answers GET /v1/stream.
@@ -95,8 +94,7 @@ func (f *feed) Pause() { f.link.idle() }
 
 // put implements [outlet].
 func (f *feed) put(answer []byte) {
-	if f.frames == nil {
-		f.frames = make([]byte, 0, f.size)
+	if len(f.frames) == 0 {
 		f.unsent.Store(true)
 	}
 	f.frames = wsconn.AppendText(f.frames, answer)
@@ -108,15 +106,14 @@ func (f *feed) put(answer []byte) {
 // flush implements [outlet]: it sends once the caller has read enough of what was sent before. When the server stops it
 // ends the connection after the last answer that is due.
 func (f *feed) flush() {
-	frames := f.frames
-	if len(frames) > 0 {
-		f.frames, f.size = nil, len(frames)
-	}
 	f.await(unread)
-	err := f.conn.Send(frames, 1)
+	err := f.conn.SendCopy(f.frames, 1)
 	if errors.Is(err, wsconn.ErrQueueFull) {
 		f.await(0)
-		err = f.conn.Send(frames, 1)
+		err = f.conn.SendCopy(f.frames, 1)
+	}
+	if f.frames = f.frames[:0]; cap(f.frames) > 2*unread {
+		f.frames = nil
 	}
 	f.unsent.Store(false)
 	switch {

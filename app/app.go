@@ -68,6 +68,7 @@ type App struct {
 	sender    *webhook.Sender    // nil without webhook.url, and in a cluster
 	forwarder *webhook.Forwarder // nil without forward.events
 	poller    *netpoll.Poller
+	epolls    bool            // the poller does
 	links     *netpoll.Poller // of /v1/stream
 	schedules *schedule.Book  // nil in a cluster
 	gate      *gate           // nil in auth.mode open
@@ -76,6 +77,7 @@ type App struct {
 	cluster   *clustered       // nil without cluster.redis
 	passage   *passage         // nil without cluster.redis
 	streams   *wsconn.Upgrader // of the fallbacks
+	budget    *wsconn.Budget   // of what waits for clients
 	crowd     *crowd
 	files     int // descriptors that the process may have; 0: no bound
 	metrics   *metrics
@@ -160,6 +162,9 @@ func (a *App) build() error {
 	if err := a.buildGate(); err != nil {
 		return err
 	}
+	if a.budget, err = wsconn.NewBudget(wsconn.BudgetOptions{Bytes: a.queueTotal(), Logger: a.log}); err != nil {
+		return err
+	}
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
@@ -190,6 +195,7 @@ func (a *App) usePoller(mode string) error {
 	if err != nil {
 		return fmt.Errorf("setting `socketio.poller`: %w; goroutine does without it", err)
 	}
+	a.epolls = true
 	return nil
 }
 
@@ -279,12 +285,13 @@ func (a *App) buildSockets() error {
 		NoWebSocket:       !slices.Contains(c.Transports, "websocket"),
 		Origins:           origins,
 		Poller:            a.poller,
+		Budget:            a.budget,
 	}
 	if a.passage != nil {
 		engine.Tag = a.passage.tag
 	}
 	if slices.Contains(c.Transports, "polling") {
-		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages)
+		engine.Polling = fallback.Polling(c.MaxPayload, engine.QueueBytes, engine.QueueMessages, a.budget)
 	}
 	a.sockets, err = socketio.New(socketio.Options{
 		Engine:          engine,
@@ -416,7 +423,11 @@ func (a *App) hangUp(ctx context.Context) error {
 
 	rest, cancelRest := context.WithTimeout(ctx, restTimeout)
 	defer cancelRest()
-	return errors.Join(append(errs, a.poller.Close(rest), a.links.Close(rest))...)
+	errs = append(errs, a.poller.Close(rest), a.links.Close(rest))
+	if a.budget != nil {
+		a.budget.Close()
+	}
+	return errors.Join(errs...)
 }
 
 // closeForwarder waits a little for the answers to clients' events; then who sent them is told that there is none.

@@ -194,12 +194,13 @@ func (a *App) openConnections() int64 {
 
 // limitFigures are what the push port shows of the limits.
 func (a *App) limitFigures() api.LimitFigures {
-	engine, others := a.sockets.Engine().Stats(), a.fallbacks.Stats()
+	engine, others, queues := a.sockets.Engine().Stats(), a.fallbacks.Stats(), a.budget.Stats()
 	f := api.LimitFigures{
 		Connections: a.crowd.most,
 		Full:        a.crowd.full.Load(), TooMany: a.crowd.tooMany.Load(), TooFast: a.crowd.tooFast.Load(),
 		Slow:   uint64(engine.SlowConsumers) + others.SlowConsumers,
 		PutOff: uint64(engine.Rests) + others.Rests,
+		Queued: queues.Bytes, QueueTotal: queues.Limit, Evicted: queues.Evicted,
 	}
 	if d := a.public.door; d != nil {
 		f.TurnedAway = d.turned.Load()

@@ -170,6 +170,7 @@ func (a *App) buildFallbacks(c clients, f forwarding) error {
 		MaxPayload:    a.cfg.SocketIO.MaxPayload,
 		QueueBytes:    int(a.cfg.Limits.QueueBytes),
 		QueueMessages: a.cfg.Limits.QueueMessages,
+		Budget:        a.budget,
 		Silence:       a.cfg.SocketIO.PingInterval + a.cfg.SocketIO.PingTimeout,
 		Logger:        a.log,
 	})
@@ -196,6 +197,7 @@ func (a *App) buildFallbacks(c clients, f forwarding) error {
 		MaxPayload:      a.cfg.SocketIO.MaxPayload,
 		QueueBytes:      int(a.cfg.Limits.QueueBytes),
 		QueueMessages:   a.cfg.Limits.QueueMessages,
+		Budget:          a.budget,
 		Logger:          a.log,
 	})
 	return err

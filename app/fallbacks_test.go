@@ -18,6 +18,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"crier/configs"
+	"crier/io/socketio/intime"
 )
 
 // plain is a client on /ws.
@@ -335,10 +336,10 @@ func TestOutsideTimes(t *testing.T) {
 	})
 	c := p.plainWS("/ws", "", nil)
 	same(t, "frame", c.next(), "close 4408 "+loginTimeout.Text)
-	inTime(t, time.Second, func(h *hasty, limit time.Duration) {
+	intime.Run(t, time.Second, func(h *intime.Test, limit time.Duration) {
 		p.t = h
 		c := p.plainWS("/ws", "token="+sign(t, "7", limit+time.Second), nil) // in whole seconds
-		h.done()
+		h.Done()
 		same(t, "frame", c.next(), "close 4401 the token has expired")
 	})
 	p.t = t

@@ -63,7 +63,7 @@ func (f figures) clients(out chan<- prometheus.Metric) {
 		}
 		sockets.show(out, float64(c.Count), c.Transport, revision)
 	}
-	gauge("queue_bytes", "Bytes that wait for clients to read.").show(out, float64(f.app.backlog()))
+	gauge("queue_bytes", "Bytes that wait for clients to read.").show(out, float64(f.app.budget.Stats().Bytes))
 	count("upgrades", "Sessions that moved from polling to a WebSocket.").show(out, float64(f.app.sockets.Engine().Stats().Upgrades))
 }
 
@@ -81,9 +81,6 @@ func (a *App) census() []api.SocketCount {
 	})
 	return all
 }
-
-// backlog is how many bytes wait for clients to read. It looks at each of them.
-func (a *App) backlog() int { return a.sockets.Engine().Backlog() + a.fallbacks.Backlog() }
 
 func (f figures) deliveries(out chan<- prometheus.Metric) {
 	s := f.app.hub.Stats()
@@ -104,6 +101,8 @@ func (f figures) limits(out chan<- prometheus.Metric) {
 	refused.show(out, float64(l.TooFast), "handshakes_per_ip")
 	refused.show(out, float64(l.TurnedAway), "descriptors")
 	count("slow_consumers", "Clients disconnected since they read too slowly.").show(out, float64(l.Slow))
+	gauge("queue_limit_bytes", "Bytes that may wait for all clients together; 0: no limit.").show(out, float64(l.QueueTotal))
+	count("evicted", "Connections ended since too much waited for all together, and most for them.").show(out, float64(l.Evicted))
 	count("put_off", "Times that a client was read later, since it said too much.").show(out, float64(l.PutOff))
 }
 

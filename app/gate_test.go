@@ -28,6 +28,7 @@ import (
 	"crier/configs"
 	"crier/io/hub"
 	"crier/io/socketio"
+	"crier/io/socketio/intime"
 )
 
 // canary is in the secrets and tokens of these tests, and must be in no log.
@@ -296,7 +297,7 @@ func TestRoomsOfTheToken(t *testing.T) {
 }
 
 func TestLoginTimeout(t *testing.T) {
-	inTime(t, 200*time.Millisecond, func(t *hasty, limit time.Duration) {
+	intime.Run(t, 200*time.Millisecond, func(t *intime.Test, limit time.Duration) {
 		p := start(t, func(c *configs.Config) {
 			withJWT(c)
 			c.Auth.LoginTimeout = limit
@@ -308,7 +309,7 @@ func TestLoginTimeout(t *testing.T) {
 		left := p.open("") // who is in no namespace any more does not stay either
 		left.send("41")
 		strangers := []*page{left, p.open(""), p.openOld(), dial(t, "ws", p.Addr(), "EIO=4", nil)}
-		t.done()
+		t.Done()
 		for _, stranger := range strangers {
 			stranger.wantEnd()
 		}
@@ -324,7 +325,7 @@ func TestLoginTimeout(t *testing.T) {
 
 // An expired token ends the connection in such a way that the client comes back.
 func TestTokenExpires(t *testing.T) {
-	inTime(t, time.Second, func(t *hasty, limit time.Duration) {
+	intime.Run(t, time.Second, func(t *intime.Test, limit time.Duration) {
 		p := start(t, func(c *configs.Config) {
 			withJWT(c)
 			c.Auth.LoginTimeout = time.Hour
@@ -334,7 +335,7 @@ func TestTokenExpires(t *testing.T) {
 		same(t, "login", byEvent.ack(`["login","7","`+token+`"]`).OK, true)
 		pages := []*page{p.open(`{"token":"` + token + `"}`), p.openOld("token=" + token), byEvent}
 		longer := p.open(`{"token":"` + sign(t, "7", time.Hour) + `"}`)
-		t.done()
+		t.Done()
 		for _, pg := range pages {
 			pg.wantEnd() // no 41: that would be a kick
 		}

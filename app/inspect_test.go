@@ -10,7 +10,7 @@ func TestInspectRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found.Address != redis.addr || found.From != "127.0.0.1" || found.Version == "" || found.Behind != 0 {
+	if found.Address != redis.Addr() || found.From != "127.0.0.1" || found.Version == "" || found.Behind != 0 {
 		t.Errorf("found %+v", found)
 	}
 	want := []string{"a", "http://" + a.Addr(), "b", "http://" + b.Addr()}

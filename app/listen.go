@@ -21,6 +21,7 @@ import (
 	"crier/configs"
 	"crier/fallback"
 	"crier/io/httpconn"
+	"crier/io/netpoll"
 	"crier/web"
 )
 
@@ -68,10 +69,14 @@ func (a *App) Start() error {
 		a.schedules.Start(a.api.PushScheduled)
 	}
 	a.startCluster()
-	if err := a.public.shorten(fastpath.Options{Upgrades: a.handshake}); err != nil {
+	var poller *netpoll.Poller
+	if a.epolls {
+		poller = a.poller
+	}
+	if err := a.public.shorten(fastpath.Options{Upgrades: a.handshake, Poller: poller}); err != nil {
 		return err
 	}
-	if err := a.push.shorten(fastpath.Options{Takes: api.Frequent}); err != nil {
+	if err := a.push.shorten(fastpath.Options{Takes: api.Frequent, Poller: poller}); err != nil {
 		return err
 	}
 	for _, e := range []*endpoint{a.public, a.push} {
@@ -107,6 +112,9 @@ func (a *App) bind() (err error) {
 	if a.public, err = a.listen("public", "listen", a.cfg.Listen, left); err != nil {
 		return err
 	}
+	if err := boundSendBuffer(a.public.listener, a.cfg.Limits.SendBuffer); err != nil {
+		return err
+	}
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))
@@ -131,6 +139,10 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 	} else if _, port, err := net.SplitHostPort(addr); err != nil || port != strconv.Itoa(l.Addr().(*net.TCPAddr).Port) {
 		a.log.Warn("systemd opened another port than the setting says, which does not count", "port", name, "setting", setting, "value", addr)
 	}
+	var err error
+	if l, err = a.quicken(name, l); err != nil {
+		return nil, err
+	}
 	fresh := &newcomers{}
 	return &endpoint{name: name, listener: l, inherited: inherited, newcomers: fresh, server: &http.Server{
 		ConnState:         fresh.note,
@@ -139,6 +151,19 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}}, nil
+}
+
+// quicken has the connections of a port accepted in such a way that the poller can have them as they are, if it uses epoll. With TLS
+// there is nothing to gain.
+func (a *App) quicken(name string, l net.Listener) (net.Listener, error) {
+	port, tcp := l.(*net.TCPListener)
+	if !tcp || !a.epolls || name == "public" && a.cfg.TLS.Cert != "" {
+		return l, nil
+	}
+	if err := probe(port); err != nil { // systemd has not
+		return nil, errors.Join(err, l.Close())
+	}
+	return netpoll.NewListener(port)
 }
 
 // ListenError says what to do about the address of a setting that err keeps from being listened on.

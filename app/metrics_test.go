@@ -54,7 +54,11 @@ func TestMetrics(t *testing.T) {
 	same(t, "a push", p.push("1", "x"), "ok")
 	pg.want(`42["new_msg","x"]`)
 	same(t, "a push to nobody", p.push("3", "x"), "offline")
-	got := p.series()
+	var got map[string]string
+	await(t, "the event stream, whose answer begins before it is a client", func() bool {
+		got = p.series()
+		return got[`crier_sockets{revision="",transport="sse"}`] != ""
+	})
 	for name, want := range map[string]string{
 		"crier_users": "2",
 		`crier_sockets{revision="4",transport="websocket"}`:    "1",
@@ -79,12 +83,12 @@ func TestMetrics(t *testing.T) {
 func TestBacklog(t *testing.T) {
 	p := start(t, nil)
 	same(t, "comet", p.knock(t, "/comet", "uid=2&wait=0", nil), http.StatusOK)
-	before := p.backlog()
+	before := p.budget.Stats().Bytes
 	same(t, "a push", p.push("2", strings.Repeat("x", 1000)), "ok")
-	if n := p.backlog() - before; n < 1000 || n > 2000 {
+	if n := p.budget.Stats().Bytes - before; n < 1000 || n > 2000 {
 		t.Errorf("%d bytes are said to wait", n)
 	}
-	if got, want := p.series()["crier_queue_bytes"], fmt.Sprint(p.backlog()); got != want {
+	if got, want := p.series()["crier_queue_bytes"], fmt.Sprint(p.budget.Stats().Bytes); got != want {
 		t.Errorf("/metrics says %s", got)
 	}
 }

@@ -31,6 +31,17 @@ func listenTCP(addr string) (net.Listener, error) {
 	return port.Listen(context.Background(), "tcp", addr)
 }
 
+// probe has the system probe the connections of a port that somebody else has opened.
+func probe(port *net.TCPListener) error {
+	raw, err := port.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("setting the probes of silent connections: %w", err)
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) { set = setProbes(int(fd)) })
+	return errors.Join(err, set)
+}
+
 // setProbes has the system probe connections of a socket that listens.
 func setProbes(fd int) error {
 	const seconds = int(probeAfter / time.Second)

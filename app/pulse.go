@@ -149,7 +149,7 @@ func (s *sampler) take() *api.Sample {
 		// Whole milliseconds, as watchers name the sample by them.
 		Time: time.Now().UTC().Truncate(time.Millisecond), Sockets: a.census(),
 		Pushes: f.Pushes, Delivered: f.Delivered, Slow: f.Slow, Gone: f.Gone, Failed: f.Failed,
-		QueueBytes: a.backlog(),
+		QueueBytes: int(a.budget.Stats().Bytes),
 		Latency:    s.window.next(a.metrics.pushes),
 	}
 	one.Users, one.Connections = a.online()

@@ -224,8 +224,13 @@ func TestSeveralServersOrder(t *testing.T) {
 				fmt.Fprintf(&body, `{"to":%s,"data":"%d-%d"}`+"\n", to, i, n)
 			}
 			a := p.do(http.MethodPost, "http://"+p.PushAddr()+"/v1/push/batch", body.String(), "Content-Type", "application/x-ndjson")
-			if n := strings.Count(a.body, `"connections":6},"stored"`); n != lines {
-				t.Errorf("%d of %d lines have reached all: %.300s", n, lines, a.body)
+			if n := strings.Count(a.body, "\n"); n != lines {
+				t.Errorf("%d of %d lines are answered", n, lines)
+			}
+			for answer := range strings.Lines(a.body) { // a server that is busy may say late whom a line has reached there
+				if !strings.Contains(answer, `"connections":6}`) && !strings.Contains(answer, `"partial":true`) {
+					t.Errorf("a line has not reached all: %s", answer)
+				}
 			}
 		})
 	}
@@ -250,7 +255,7 @@ func TestSeveralServersWithoutRedis(t *testing.T) {
 	near, far := a.visit("near", `"uid":"u"`), b.visit("far", `"uid":"u"`)
 	same(t, "a push", a.pushTo(`{"users":["u"]}`, "1", ""), `{"users":1,"connections":2}`)
 	far.wants("1")
-	redis.kill()
+	redis.Kill(t)
 	same(t, "a push without Redis", a.pushTo(`{"users":["u"]}`, "2", ""), `{"users":1,"connections":1},"partial":true`)
 	same(t, "a push to all without Redis", a.pushTo(`{"all":true}`, "3", ""), `{"users":1,"connections":1},"partial":true`)
 	same(t, "the legacy form without Redis", a.push("u", "4"), "ok")
@@ -267,7 +272,7 @@ func TestSeveralServersWithoutRedis(t *testing.T) {
 		t.Errorf("ready: %s", ready)
 	}
 	near.wants("1", "2", "3", "4")
-	redis.start()
+	redis.Start(t)
 	await(t, "everything is back", func() bool {
 		return a.pushTo(`{"users":["u"]}`, "x", `,"dry_run":true`) == `{"users":1,"connections":2}` && b.cluster.node.Client().Up()
 	})

@@ -47,7 +47,7 @@ func TestSeveralServersStore(t *testing.T) {
 	await(t, "the receipt of what was acknowledged", func() bool {
 		return strings.Contains(b.fetch("/v1/messages/2a"), `"delivered":2,"acked":{"users":2,"connections":2},"stored":2,"waiting":0,"confirmed":2`)
 	})
-	redis.kill()
+	redis.Kill(t)
 	got := a.post(`{"id":"3","to":{"users":["u"]},"data":"3","store":true}`)
 	if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, `"code":"redis_away"`) {
 		t.Errorf("without Redis: %d %s", got.status, got.body)

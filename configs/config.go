@@ -136,6 +136,8 @@ type Limits struct {
 	HandshakesPerIP  int   // a second; 0: no limit
 	QueueBytes       int64 // unsent bytes of one connection
 	QueueMessages    int   // unsent messages of one connection
+	QueueTotal       int64 // unsent bytes of all connections; 0: no limit; -1: a quarter of the memory
+	SendBuffer       int64 // bytes of each connection of the public port that the system keeps; 0: as it likes
 	EventsPerSecond  int   // of one connection; 0: no limit
 }
 
@@ -231,7 +233,7 @@ func Default() *Config {
 			CountEvent:    "legacy",
 			CountInterval: time.Second,
 		},
-		Limits: Limits{Connections: -1, QueueBytes: 1 << 20, QueueMessages: 1000},
+		Limits: Limits{Connections: -1, QueueBytes: 1 << 20, QueueMessages: 1000, QueueTotal: -1, SendBuffer: 128 << 10},
 		Drain:  Drain{Spread: 10 * time.Second},
 		Store:  Store{Path: "data/crier.db"},
 		Inbox:  Inbox{MaxPerUser: 1000, MaxBytes: 1 << 30, TTL: 24 * time.Hour},

@@ -90,7 +90,7 @@ func TestTableSetsItsField(t *testing.T) {
 		"cluster.redis": {"rediss://u:p@h/1"}, "cluster.sentinels": {"s:1", "s:2"}, "cluster.sentinel_password": {"p"}, "cluster.prefix": {"p"}, "cluster.node": {"n"}, "cluster.advertise": {"http://h:1"}, "cluster.emitter_prefix": {"p"},
 		"cluster.tls.ca": {"a"}, "cluster.tls.cert": {"c"}, "cluster.tls.key": {"k"},
 		"limits.connections": {"0"}, "limits.connections_per_ip": {"9"}, "limits.handshakes_per_ip": {"9"}, "limits.events_per_second": {"9"},
-		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "drain.spread": {"1s"}, "log.level": {"debug"}, "log.format": {"json"},
+		"limits.queue_bytes": {"1"}, "limits.queue_messages": {"1"}, "limits.queue_total": {"0"}, "limits.send_buffer": {"0"}, "drain.spread": {"1s"}, "log.level": {"debug"}, "log.format": {"json"},
 	}
 	if len(others) != len(settings()) {
 		t.Errorf("%d settings are tried, there are %d", len(others), len(settings()))
@@ -123,7 +123,7 @@ func TestDefaults(t *testing.T) {
 		"socketio.allow_eio3": "true", "socketio.poller": "auto", "auth.mode": "open", "auth.callback.timeout": "3s", "auth.login_timeout": "30s", "rooms.client_join": "deny", "webhook.format": "json",
 		"webhook.events": "user.online,user.offline", "webhook.timeout": "10s", "webhook.batch": "1", "webhook.retention": "72h",
 		"forward.timeout": "5s", "presence.offline_delay": "3s", "presence.restart_grace": "1m", "store.path": "data/crier.db", "drain.spread": "10s",
-		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB",
+		"presence.count_event": "legacy", "presence.count_interval": "1s", "presence.room_events": "false", "limits.queue_bytes": "1MiB", "limits.queue_total": "auto", "limits.send_buffer": "128KiB",
 		"inbox.max_per_user": "1000", "inbox.max_bytes": "1GiB", "inbox.ttl": "24h", "inbox.open": "false", "inbox.message_id": "false",
 		"limits.connections": "auto", "limits.connections_per_ip": "0", "limits.handshakes_per_ip": "0", "limits.events_per_second": "0",
 		"limits.queue_messages": "1000", "recovery.clients": "ask", "recovery.window": "2m", "recovery.max_messages": "100000",

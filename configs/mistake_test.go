@@ -202,6 +202,8 @@ func TestMistakesOfValues(t *testing.T) {
 		{"limits.handshakes_per_ip", []string{"-1", "10/s"}, "must be a whole number from 0 to"},
 		{"limits.events_per_second", []string{"-1", "2000000"}, "must be a whole number from 0 to"},
 		{"limits.queue_bytes", []string{"0"}, "must be a size from"},
+		{"limits.queue_total", []string{"-1", "all", "2TiB", "0.5"}, "must be auto or a size from 0 to"},
+		{"limits.send_buffer", []string{"-1", "auto", "2GiB"}, "must be a size from"},
 		{"limits.queue_messages", []string{"0", "1.5", "1k", "3000000000"}, "must be a whole number from 1 to"},
 		{"recovery.clients", []string{"some", "ASK"}, "must be ask, all or off"},
 		{"recovery.window", []string{"0", "25h"}, "must be a duration from 1ms to 24h"},

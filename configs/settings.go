@@ -259,6 +259,14 @@ func productSettings() []setting {
 			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
 		},
 		{
+			key: "limits.queue_total", doc: "unsent bytes of all connections; over it those that have most are closed; 0: no limit; auto: a quarter of the memory",
+			at: func(c *Config) value { return autoSizeValue{&c.Limits.QueueTotal, 1 << 40} },
+		},
+		{
+			key: "limits.send_buffer", doc: "what the system keeps for one connection of the public port until it is on its way (SO_SNDBUF); 0: as it likes",
+			at: func(c *Config) value { return sizeValue{&c.Limits.SendBuffer, 0, oneGiB} },
+		},
+		{
 			key: "limits.events_per_second", doc: "what one connection may say; what is more is read later; 0: no limit",
 			at: func(c *Config) value { return countValue{&c.Limits.EventsPerSecond, 0, 1_000_000} },
 		},

@@ -182,6 +182,35 @@ func (v sizeValue) set(items []string) []fault {
 	})
 }
 
+// autoSizeValue is a number of bytes, or -1, which is written auto.
+type autoSizeValue struct {
+	p    *int64
+	most int64
+}
+
+func (v autoSizeValue) kind() string { return "auto|SIZE" }
+func (v autoSizeValue) list() bool   { return false }
+
+func (v autoSizeValue) items() []string {
+	if *v.p < 0 {
+		return []string{"auto"}
+	}
+	return []string{formatSize(*v.p)}
+}
+
+func (v autoSizeValue) set(items []string) []fault {
+	return one(v.p, items, func(text string) (int64, error) {
+		if strings.EqualFold(text, "auto") {
+			return -1, nil
+		}
+		n, err := parseSize(text)
+		if err != nil || n < 0 || n > v.most {
+			return 0, fmt.Errorf("must be auto or a size from 0 to %s bytes, such as 256MiB", formatSize(v.most))
+		}
+		return n, nil
+	})
+}
+
 // countValue is a whole number within bounds, both allowed.
 type countValue struct {
 	p           *int

@@ -27,7 +27,7 @@ func startFleet(t *testing.T, redis *redisServer, nodes int, more settings) flee
 	var all fleet
 	for n := range nodes {
 		all = append(all, startCrier(t, settings{
-			"cluster.redis": redis.url(), "cluster.node": fmt.Sprintf("node-%d", n+1), "trusted_proxies": "127.0.0.1",
+			"cluster.redis": redis.URL(), "cluster.node": fmt.Sprintf("node-%d", n+1), "trusted_proxies": "127.0.0.1",
 			"presence.count_event": "off",
 		}.with(more)))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ type npmEmitter struct{ script *script }
 
 func startNPMEmitter(t *testing.T, r *redisServer) npmEmitter {
 	t.Helper()
-	return npmEmitter{startScript(t, node(t), "clients/emitter.mjs", r.url())}
+	return npmEmitter{startScript(t, node(t), "clients/emitter.mjs", r.URL())}
 }
 
 // call makes calls of the emitter's interface; one server must be there to hear of them.
@@ -83,7 +84,7 @@ func (p phpEmitter) emit(t *testing.T, m emitted) {
 		t.Fatalf("encoding a message: %v", err)
 	}
 	var answer struct{ Receivers int }
-	out := runPHP(t, p.path, in, "php/emit.php", "127.0.0.1", p.redis.port, p.form)
+	out := runPHP(t, p.path, in, "php/emit.php", "127.0.0.1", strconv.Itoa(p.redis.Port), p.form)
 	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Receivers != 1 {
 		t.Fatalf("PHP printed %q", out)
 	}
@@ -164,9 +165,9 @@ func (a audience) expect(t *testing.T, by speaker, last npmEmitter, m emitted, n
 func startWithRedis(t *testing.T, r *redisServer) *server {
 	t.Helper()
 	crier := startCrier(t, settings{
-		"cluster.redis": r.url(), "socketio.namespaces": "/chat", "rooms.client_join": "allow", "presence.count_event": "off",
+		"cluster.redis": r.URL(), "socketio.namespaces": "/chat", "rooms.client_join": "allow", "presence.count_event": "off",
 	})
-	crier.log.await(t, crier.exited, "connected to Redis", "addr="+r.address())
+	crier.log.await(t, crier.exited, "connected to Redis", "addr="+r.Addr())
 	return crier
 }
 
@@ -294,14 +295,14 @@ func TestRedisKilled(t *testing.T) {
 	emit("before")
 	for round := 1; round <= 2; round++ {
 		lost := 2 * round // the connection for emitters, and the one for calls
-		redis.kill(t)
+		redis.Kill(t)
 		until(false, lost)
 		crier.deliver(t, "alice", "without Redis")
 		alice.await(t, happening{On: "event", Event: "new_msg"})
 		if r := do(t, http.MethodGet, crier.pushURL("/readyz"), "", nil); r.status != http.StatusOK || !strings.HasPrefix(r.body, "ok\nRedis is away since ") {
 			t.Errorf("readiness is %d %q", r.status, r.body)
 		}
-		redis.start(t)
+		redis.Start(t)
 		began := time.Now()
 		t.Logf("back %s after Redis", until(true, lost).Since.Sub(began).Round(time.Millisecond))
 		if r := do(t, http.MethodGet, crier.pushURL("/readyz"), "", nil); r.body != "ok" {

@@ -26,7 +26,7 @@ func TestRecoveryOnOtherServers(t *testing.T) {
 
 func tryMoving(t *testing.T, d *driver, r route) {
 	redis := startRedis(t)
-	same := settings{"cluster.redis": redis.url(), "rooms.client_join": "allow"}
+	same := settings{"cluster.redis": redis.URL(), "rooms.client_join": "allow"}
 	servers := make([]*server, 5)
 	for i := range servers {
 		servers[i] = startCrier(t, same)

@@ -15,6 +15,8 @@ const (
 	writeTimeout = 30 * time.Second
 	// farewellTimeout is the same once the stream is closing.
 	farewellTimeout = 5 * time.Second
+	// mostLeft is how much may be left of a write under way where a last word is to follow.
+	mostLeft = 64 << 10
 )
 
 // body is a stream that net/http writes, where it keeps the connection to itself:
@@ -26,24 +28,28 @@ type body struct {
 	left                  <-chan struct{} // closed when the client has gone
 	maxBytes, maxMessages int
 	ended                 func()
+	evict                 func(stream)
+	budget                *wsconn.Budget
 	wake                  chan struct{} // holds a token when there is something to do
 
 	mu       sync.Mutex
 	queue    [][]byte
 	waiting  load // queue, and what is being written
 	writing  load
-	closing  bool // no more is taken
-	inFlight bool // serve writes
+	debt     wsconn.Account // of waiting
+	closing  bool           // no more is taken
+	dropped  bool           // nor this, but for a last piece
+	inFlight bool           // serve writes
 }
 
 // load is how much there is of something.
 type load struct{ bytes, messages int }
 
-func newBody(w http.ResponseWriter, r *http.Request, maxBytes, maxMessages int, ended func()) *body {
+func newBody(w http.ResponseWriter, r *http.Request, o *Options, ended func(), evict func(stream)) *body {
 	return &body{
 		w: w, out: http.NewResponseController(w), left: r.Context().Done(),
-		maxBytes: maxBytes, maxMessages: maxMessages,
-		ended: ended, wake: make(chan struct{}, 1),
+		maxBytes: o.QueueBytes, maxMessages: o.QueueMessages,
+		ended: ended, evict: evict, budget: o.Budget, wake: make(chan struct{}, 1),
 	}
 }
 
@@ -52,16 +58,48 @@ func (b *body) Send(piece []byte, messages int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
-	case b.closing:
+	case b.closing || b.dropped:
 		return wsconn.ErrClosed
 	case b.waiting.bytes > 0 && (b.waiting.bytes+len(piece) > b.maxBytes || b.waiting.messages+messages > b.maxMessages):
 		return wsconn.ErrQueueFull
 	}
+	b.pushLocked(piece, messages)
+	b.wakeUp()
+	return nil
+}
+
+// pushLocked puts a piece behind the others.
+func (b *body) pushLocked(piece []byte, messages int) {
 	b.queue = append(b.queue, piece)
 	b.waiting.bytes += len(piece)
 	b.waiting.messages += messages
-	b.wakeUp()
-	return nil
+	b.settleLocked()
+}
+
+// settleLocked tells the budget what waits.
+func (b *body) settleLocked() { b.budget.Charge(&b.debt, b, b.waiting.bytes) }
+
+// Evict implements [wsconn.Evictee].
+func (b *body) Evict() { b.evict(b) }
+
+// Discard implements [stream]. What is being written has to be waited for, unless that is much or the stream is closing.
+func (b *body) Discard() {
+	b.mu.Lock()
+	b.dropped = true
+	ends := b.closing || b.writing.bytes > mostLeft
+	if !ends {
+		b.dropLocked()
+	}
+	b.mu.Unlock()
+	if ends {
+		b.Abort()
+	}
+}
+
+// dropLocked lets go of the queue.
+func (b *body) dropLocked() {
+	b.queue, b.waiting = nil, b.writing
+	b.settleLocked()
 }
 
 // SendCopy implements [stream].
@@ -77,10 +115,11 @@ func (b *body) Writable() bool {
 }
 
 // Close implements [stream].
-func (b *body) Close() {
+func (b *body) Close(last []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.closing {
+		b.pushLocked(last, 0)
 		b.closing = true
 		b.hurryLocked(farewellTimeout)
 	}
@@ -90,7 +129,9 @@ func (b *body) Close() {
 func (b *body) Abort() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.closing, b.queue = true, nil
+	b.closing = true
+	b.writing = load{} // which ends now
+	b.dropLocked()
 	b.hurryLocked(0)
 }
 
@@ -134,13 +175,10 @@ func (b *body) serve() {
 	}
 }
 
-// take returns what is queued, once what was taken before has been written. last
-// says that no more will come.
+// take returns what is queued, to be written. last says that no more will come.
 func (b *body) take() (piece []byte, last bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.waiting.bytes -= b.writing.bytes
-	b.waiting.messages -= b.writing.messages
 	b.writing = b.waiting
 	piece = slices.Concat(b.queue...)
 	b.queue = nil
@@ -162,6 +200,10 @@ func (b *body) write(piece []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.inFlight = false
+	b.waiting.bytes -= b.writing.bytes
+	b.waiting.messages -= b.writing.messages
+	b.writing = load{}
+	b.settleLocked()
 	b.limit(time.Time{})
 	return err
 }

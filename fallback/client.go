@@ -112,7 +112,11 @@ func (c *Client) send(p placed, volatile bool) error {
 	if p.err != nil {
 		return p.err
 	}
-	err := c.line.send(p, volatile)
+	return c.taken(c.line.send(p, volatile))
+}
+
+// taken returns what the hub is told that a line has answered.
+func (c *Client) taken(err error) error {
 	if errors.Is(err, errFull) {
 		c.server.slow.Add(1)
 		c.line.close(TooSlow)
@@ -195,6 +199,7 @@ func (c *Client) rest() {
 	}
 	if pause := c.pace.Next(time.Since(c.server.start), most); pause > 0 {
 		c.server.rests.Add(1)
+		c.Uncork()
 		time.Sleep(pause)
 	}
 }
@@ -257,6 +262,21 @@ func (c *Client) gone() {
 	if leave {
 		c.leave(true)
 	}
+}
+
+// isOpen reports whether the client is in the hub, and known to the handler.
+func (c *Client) isOpen() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened && !c.over
+}
+
+// evict ends the client since too much waits for all clients together, and most for it.
+func (c *Client) evict() {
+	if c.isOpen() {
+		c.server.slow.Add(1)
+	}
+	c.line.close(TooMuch)
 }
 
 // lineLeft tells the line that it is no longer needed. Who cannot come back confirms nothing any more.

@@ -193,6 +193,7 @@ func (l *comet) take(p *cometPoll, count uint64) error {
 	default:
 		l.at = lastOffset(l.box.list[:has], l.at)
 		l.box.drop(int(has))
+		l.settleLocked()
 		l.first = count
 	}
 	l.client.server.wheel.Stop(&l.timer)
@@ -291,9 +292,16 @@ func (l *comet) send(p placed, volatile bool) error {
 	if err := l.box.add(p.own(), &l.client.server.o); err != nil {
 		return err
 	}
+	l.settleLocked()
 	l.answerLocked(l.poll)
 	return nil
 }
+
+// settleLocked tells the budget what waits.
+func (l *comet) settleLocked() { l.box.settle(l.client.server.o.Budget, l) }
+
+// Evict implements [wsconn.Evictee].
+func (l *comet) Evict() { l.client.evict() }
 
 func (*comet) kind() string { return "comet" }
 
@@ -306,6 +314,7 @@ func (l *comet) begin(at position, list []*wire) error {
 	defer l.mu.Unlock()
 	l.first, l.at = at.count, at.offset
 	l.box.put(list)
+	l.settleLocked()
 	return nil
 }
 
@@ -347,7 +356,8 @@ func (l *comet) closeLocked(why Reason) {
 		return
 	}
 	l.ended = &why
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	l.answerLocked(l.poll)
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }

@@ -94,7 +94,7 @@ func newDeskOf(t testing.TB, tcp bool, o fallback.Options, h hub.Options) *desk 
 	}
 	poller := netpoll.New(netpoll.Options{})
 	o.Upgrader, err = wsconn.NewUpgrader(wsconn.Options{
-		Poller: poller, MaxPayload: o.MaxPayload, QueueBytes: o.QueueBytes, QueueMessages: o.QueueMessages,
+		Poller: poller, MaxPayload: o.MaxPayload, QueueBytes: o.QueueBytes, QueueMessages: o.QueueMessages, Budget: o.Budget,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -147,7 +147,7 @@ func newRig(t testing.TB, tcp bool, o engineio.Options) *rig {
 func newRigFor(t testing.TB, tcp bool, o engineio.Options, h engineio.Handler) *rig {
 	t.Helper()
 	r := &rig{t: t}
-	o.Polling = fallback.Polling(o.MaxPayload, o.QueueBytes, o.QueueMessages)
+	o.Polling = fallback.Polling(o.MaxPayload, o.QueueBytes, o.QueueMessages, o.Budget)
 	var err error
 	if r.srv, err = engineio.New(o, h); err != nil {
 		t.Fatal(err)

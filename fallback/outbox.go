@@ -1,11 +1,21 @@
 package fallback
 
-import "slices"
+import (
+	"slices"
+
+	"crier/io/wsconn"
+)
 
 // outbox is what a client gets with its next request. It is guarded by its owner.
 type outbox struct {
 	list  []*wire
-	bytes int // of JSON text
+	bytes int            // of JSON text
+	debt  wsconn.Account // of bytes
+}
+
+// settle tells the budget what waits; owner is whose box it is.
+func (b *outbox) settle(budget *wsconn.Budget, owner wsconn.Evictee) {
+	budget.Charge(&b.debt, owner, b.bytes)
 }
 
 // add puts w behind the others, if limits.queue_* allow it; one message always has room.
@@ -39,3 +49,6 @@ func (b *outbox) drop(n int) {
 		b.list = nil
 	}
 }
+
+// clear takes all out.
+func (b *outbox) clear() { b.list, b.bytes = nil, 0 }

@@ -11,6 +11,7 @@ import (
 
 	"crier/io/engineio"
 	"crier/io/httpconn"
+	"crier/io/wsconn"
 )
 
 const (
@@ -32,14 +33,15 @@ var (
 // at most queueBytes and queueMessages between two GETs; maxPayload bounds the
 // payload of a POST, in bytes: its body, or with JSONP what the form contains,
 // which may itself have four times that. Zeros stand for the defaults of
-// [engineio.Options].
+// [engineio.Options]. budget counts what is queued for all, maybe together with others; nil: nothing does.
 //
 // Specification: v4-current.md and v3.md, "HTTP long-polling".
-func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Session) engineio.RequestTransport {
+func Polling(maxPayload int64, queueBytes, queueMessages int, budget *wsconn.Budget) func(*engineio.Session) engineio.RequestTransport {
 	limit := &limits{
 		payload:  cmp.Or(maxPayload, 1_000_000),
 		bytes:    cmp.Or(queueBytes, 1<<20),
 		messages: cmp.Or(queueMessages, 1000),
+		budget:   budget,
 		seed:     maphash.MakeSeed(),
 	}
 	return func(s *engineio.Session) engineio.RequestTransport {
@@ -51,6 +53,7 @@ func Polling(maxPayload int64, queueBytes, queueMessages int) func(*engineio.Ses
 type limits struct {
 	payload         int64 // bytes of a POST
 	bytes, messages int   // of the queue
+	budget          *wsconn.Budget
 	seed            maphash.Seed
 }
 
@@ -64,6 +67,7 @@ type polling struct {
 	queue  []*engineio.Prepared
 	bytes  int               // of queue
 	count  int               // packets of queue
+	debt   *wsconn.Account   // of bytes; nil until something has waited
 	poll   *httpconn.Waiting // the GET that waits
 	x      exchange          // of it
 	stamp  uint64            // of it
@@ -95,7 +99,25 @@ func (t *polling) Send(p *engineio.Prepared) error {
 	t.bytes += p.Size()
 	t.count += p.Packets()
 	t.answerLocked()
+	t.settleLocked()
 	return nil
+}
+
+// settleLocked tells the Budget what waits.
+func (t *polling) settleLocked() {
+	if t.debt == nil {
+		if t.bytes == 0 {
+			return
+		}
+		t.debt = new(wsconn.Account)
+	}
+	t.max.budget.Charge(t.debt, t, t.bytes)
+}
+
+// Evict implements [wsconn.Evictee].
+func (t *polling) Evict() {
+	t.session.Evict(t)
+	t.Abort()
 }
 
 // Writable implements [engineio.Transport]: a GET waits.
@@ -145,6 +167,7 @@ func (t *polling) Abort() {
 	defer t.mu.Unlock()
 	t.ended, t.ending, t.last = true, true, nil
 	t.queue, t.bytes, t.count = nil, 0, 0
+	t.settleLocked()
 	t.answerLocked()
 }
 
@@ -165,6 +188,7 @@ func (t *polling) takeLocked(most int) (queue []*engineio.Prepared, binary bool)
 	if len(t.queue) == 0 {
 		t.queue = nil // or it would hold on to what has been sent
 	}
+	t.settleLocked()
 	return queue, binary
 }
 

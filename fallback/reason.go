@@ -26,6 +26,7 @@ const retryAfter = "5"
 var (
 	Kicked   = Reason{http.StatusForbidden, "kicked", "the server has disconnected this client, which should not come back by itself"}
 	TooSlow  = Reason{http.StatusTooManyRequests, "too_slow", "the client has not taken its messages fast enough (settings `limits.queue_bytes` and `limits.queue_messages`)"}
+	TooMuch  = Reason{http.StatusTooManyRequests, "too_slow", "too much waits for all clients together, and this one was among those furthest behind (setting `limits.queue_total`)"}
 	Stopping = Reason{http.StatusServiceUnavailable, "stopping", "the server is stopping; come back in a moment"}
 
 	sentBack = Reason{http.StatusServiceUnavailable, "unavailable", "the server cannot go on with this connection; come back"}

@@ -65,6 +65,9 @@ type Options struct {
 	MaxPayload                int64 // bytes of a POST; 1,000,000
 	QueueBytes                int   // what waits for one client between two requests, or on a stream over HTTP/2; 1 MiB
 	QueueMessages             int   // 1,000
+	// Budget counts what waits for clients between two requests, and on streams over HTTP/2; nil: nothing does. The Upgrader's is
+	// for the others, and should be the same.
+	Budget *wsconn.Budget
 	// EventsPerSecond bounds what is handled of one client: what comes faster, beyond the events of one second at once, is
 	// read later. 0: no bound.
 	EventsPerSecond int

@@ -115,7 +115,7 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 	l.received()
 	one := &sockReceiver{form: f, once: f.messages == formSockLine}
 	var err error
-	if one.out, err = s.newStream(w, r, func() { l.detach(one) }); err != nil {
+	if one.out, err = s.newStream(w, r, func() { l.detach(one) }, func(out stream) { l.evictStream(one, out) }); err != nil {
 		s.log.Debug("a stream has not begun", "error", err)
 		return
 	}
@@ -128,15 +128,15 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if busy := l.busyLocked(); busy != "" {
-		l.give(one, append(first, one.form.frame(busy)...), 0)
-		one.out.Close()
+		one.out.Close(append(first, one.form.frame(busy)...))
 		return
 	}
 	for _, w := range l.box.list {
 		first = append(first, w.form(one.form.messages)...)
 	}
 	messages := len(l.box.list)
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	l.stream, l.silent = one, !one.once
 	l.armLocked(sockBeat)
 	if full := l.give(one, first, messages); full {
@@ -163,7 +163,7 @@ func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) (full 
 // checkLocked ends a stream that has brought enough; the client begins another.
 func (l *sockSession) checkLocked(one *sockReceiver) {
 	if one.sent >= sockLimit {
-		one.out.Close()
+		one.out.Close(nil)
 		l.stream = nil
 		l.armLocked(sockGap)
 	}
@@ -242,7 +242,8 @@ func (l *sockSession) end(gone bool) []byte {
 		}
 		b = append(b, w.sockString()...)
 	}
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	return append(b, "]\n"...)
 }
 
@@ -299,6 +300,7 @@ func (l *sockSession) send(p placed, volatile bool) error {
 		if err := l.box.add(w, &l.client.server.o); err != nil {
 			return err
 		}
+		l.settleLocked()
 		l.number++
 		l.poll.answer()
 		return nil
@@ -313,6 +315,25 @@ func (l *sockSession) send(p placed, volatile bool) error {
 	return err
 }
 
+// settleLocked tells the budget what no request has taken.
+func (l *sockSession) settleLocked() { l.box.settle(l.client.server.o.Budget, l) }
+
+// Evict implements [wsconn.Evictee].
+func (l *sockSession) Evict() { l.client.evict() }
+
+// evictStream ends the session whose stream it is, or what is left of an earlier one.
+func (l *sockSession) evictStream(one *sockReceiver, out stream) {
+	l.mu.Lock()
+	current := l.stream == one
+	l.mu.Unlock()
+	if !current {
+		out.Abort()
+		return
+	}
+	out.Discard()
+	l.client.evict()
+}
+
 func (*sockSession) kind() string { return "sockjs" }
 
 func (l *sockSession) hears() bool { return true }
@@ -323,6 +344,7 @@ func (l *sockSession) begin(at position, list []*wire) error {
 	defer l.mu.Unlock()
 	l.number = at.count + uint64(len(list))
 	l.box.put(list)
+	l.settleLocked()
 	return nil
 }
 
@@ -352,7 +374,7 @@ func (l *sockSession) confirm(taken func(), arrived func(ok bool)) {
 // turnLocked ends a stream whose client has something to confirm.
 func (l *sockSession) turnLocked() {
 	if one := l.stream; one != nil && one.once && l.waits.some() {
-		one.out.Close()
+		one.out.Close(nil)
 		l.stream = nil
 		l.armLocked(sockGap)
 	}
@@ -388,11 +410,11 @@ func (l *sockSession) closeLocked(why Reason) {
 		return
 	}
 	l.ended = &why
-	l.box = outbox{}
+	l.box.clear()
+	l.settleLocked()
 	if one := l.stream; one != nil {
 		l.stream = nil
-		l.give(one, one.form.frame(sockClose(why)), 0)
-		one.out.Close()
+		one.out.Close(one.form.frame(sockClose(why)))
 	}
 	l.poll.answer()
 	l.armLocked(sockGap)

@@ -51,7 +51,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	eventHeaders(w.Header())
-	if l.out, err = s.newStream(w, r, l.client.gone); err != nil {
+	if l.out, err = s.newStream(w, r, l.client.gone, l.evict); err != nil {
 		l.client.exit()
 		s.log.Debug("an event stream has not begun", "error", err)
 		return
@@ -102,18 +102,39 @@ func (l *events) write(p placed) error {
 	return sendError(l.out.SendCopy(*piece, 1))
 }
 
+// sendAll implements [joiner].
+func (l *events) sendAll(pieces []byte, messages int) error {
+	err := l.out.Send(pieces, messages)
+	if err == nil {
+		l.sent.Add(uint64(messages))
+	}
+	return sendError(err)
+}
+
+func (*events) form() form { return formEvent }
+
 func (*events) kind() string { return "sse" }
 
 func (l *events) hears() bool { return false }
 
 // close implements [line]: it sends the event disconnect, with the reason.
 func (l *events) close(why Reason) {
+	var last []byte
 	if why == Kicked {
-		l.note("retry: %d\n", retryNever.Milliseconds())
+		last = fmt.Appendf(last, "retry: %d\n", retryNever.Milliseconds())
 	}
-	l.note("event: disconnect\ndata: [%s]\n\n", why.details())
-	l.out.Close()
+	l.out.Close(fmt.Appendf(last, "event: disconnect\ndata: [%s]\n\n", why.details()))
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
+}
+
+// evict ends the client whose stream out is.
+func (l *events) evict(out stream) {
+	if !l.client.isOpen() { // and l.out may not be set
+		out.Abort()
+		return
+	}
+	out.Discard()
+	l.client.evict()
 }
 
 func (l *events) abort() { l.out.Abort() }

@@ -88,7 +88,12 @@ func (l *socket) send(p placed, volatile bool) error {
 	return sendError(l.conn.Send(p.own().form(l.form()), 1))
 }
 
-// form is that of messages.
+// sendAll implements [joiner].
+func (l *socket) sendAll(pieces []byte, messages int) error {
+	return sendError(l.conn.Send(pieces, messages))
+}
+
+// form implements [joiner]: it is that of messages.
 func (l *socket) form() form {
 	if l.sock {
 		return formSockFrame
@@ -136,8 +141,11 @@ func sendError(err error) error {
 
 // close implements [line].
 func (l *socket) close(why Reason) {
-	l.sockFrame(sockClose(why))
-	l.conn.Close(why.close(), why.Text)
+	var last []byte
+	if l.sock {
+		last = wsconn.AppendText(nil, []byte(sockClose(why)))
+	}
+	l.conn.CloseWith(last, why.close(), why.Text)
 	l.client.server.spawn(l.client.gone) // not here, which may be within a delivery
 }
 
@@ -146,6 +154,12 @@ func (l *socket) kind() string {
 		return "sockjs"
 	}
 	return "ws"
+}
+
+// Evict implements [wsconn.Evictee].
+func (l *socket) Evict() {
+	l.conn.Discard()
+	l.client.evict()
 }
 
 func (l *socket) hears() bool { return true }

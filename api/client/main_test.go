@@ -75,7 +75,7 @@ func start(t *testing.T, access api.Access) *pushPort {
 			return api.StoreFigures{Bytes: 7, Free: 6, Commits: 5, Writes: 4, Failures: 3, Compactions: 2, Error: "full"}
 		},
 		Limits: func() api.LimitFigures {
-			return api.LimitFigures{Connections: 1, Full: 2, TooMany: 3, TooFast: 4, TurnedAway: 5, Slow: 6, PutOff: 7}
+			return api.LimitFigures{Connections: 1, Full: 2, TooMany: 3, TooFast: 4, TurnedAway: 5, Slow: 6, PutOff: 7, Queued: 8, QueueTotal: 9, Evicted: 10}
 		},
 		Redis: func() api.RedisFigures {
 			return api.RedisFigures{Up: true, Since: time.Unix(7, 0).UTC(), Lost: 6, Pushes: 5, Requests: 4, Repeated: 3, Passed: 2, Dropped: 1}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"crier/io/http1"
+	"crier/io/netpoll"
 )
 
 const (
@@ -28,6 +29,7 @@ const (
 type conn struct {
 	listener *Listener
 	nc       net.Conn
+	guest    *guest // that nc is, while the poller has it or may have it back; nil: a goroutine serves nc
 	remote   string
 	idle     atomic.Bool // it waits for a request
 
@@ -64,7 +66,11 @@ func (c *conn) renew() {
 func (c *conn) serve(nc net.Conn) {
 	c.nc, c.remote, c.now = nc, nc.RemoteAddr().String(), time.Now()
 	c.have, c.blank, c.until = 0, 0, time.Time{}
-	limit := c.listener.server.ReadHeaderTimeout
+	c.serveOn(c.listener.server.ReadHeaderTimeout)
+}
+
+// serveOn does so with what has come, and waits no longer than limit for the first request.
+func (c *conn) serveOn(limit time.Duration) {
 	for c.receive(limit) && c.answer() {
 		limit = c.listener.server.IdleTimeout
 	}
@@ -179,12 +185,34 @@ func (c *conn) release() bool {
 
 // handOver gives the connection to the server, with what has been read.
 func (c *conn) handOver() {
-	h := http1.NewEarly(c.nc, c.buf[:c.have])
 	if err := c.nc.SetReadDeadline(time.Time{}); err != nil {
 		return // it has been closed
 	}
+	c.pass(c.buf[:c.have])
+}
+
+// pass gives the connection to the server, with p of it.
+func (c *conn) pass(p []byte) {
+	nc, err := c.bare()
+	if err != nil {
+		return // likewise
+	}
+	if s, ok := nc.(*netpoll.Socket); ok {
+		if nc, err = s.Whole(); err != nil {
+			c.listener.logf("http: serving the connection of %v: %v", c.remote, err)
+			return
+		}
+	}
 	c.nc = nil
-	c.listener.pass(h)
+	c.listener.pass(http1.NewEarly(nc, p))
+}
+
+// bare returns the connection for somebody else.
+func (c *conn) bare() (net.Conn, error) {
+	if g, ok := c.nc.(*guest); ok {
+		return g.release()
+	}
+	return c.nc, nil
 }
 
 // logPanic logs what a handler has panicked with, as net/http does.

@@ -20,7 +20,7 @@ type requestContext struct {
 	mu      sync.Mutex
 	live    bool          // the handler runs
 	left    bool          // and has the connection
-	local   net.Addr      // of the connection
+	nc      net.Conn      // the connection
 	done    chan struct{} // nil until somebody asks
 	err     error
 	watched chan struct{} // closed when nobody reads any more; nil until somebody has
@@ -63,7 +63,7 @@ func (x *requestContext) Value(key any) any {
 	case http.LocalAddrContextKey:
 		x.mu.Lock()
 		defer x.mu.Unlock()
-		return x.local
+		return x.nc.LocalAddr()
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (x *requestContext) watch() {
 func (x *requestContext) begin() bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.live, x.left, x.local = x.done == nil, false, x.conn.nc.LocalAddr()
+	x.live, x.left, x.nc = x.done == nil, false, x.conn.nc
 	return x.live
 }
 

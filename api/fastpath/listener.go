@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"crier/io/netpoll"
 )
 
 const (
@@ -34,6 +37,9 @@ type Options struct {
 	// Takes says which requests are taken that ask for no WebSocket. Nil: none.
 	Takes func(method, path string) bool
 
+	// Poller watches the connections of a [netpoll.Listener] that wait for a request, if it is one that uses epoll: without a goroutine
+	// each. Nil: each has one.
+	Poller *netpoll.Poller
 	// Upgrades says which are that ask for one. Their handlers can hijack the connection, or, without the buffers
 	// that go with that, call the method Takeover of the ResponseWriter. Nil: none.
 	Upgrades func(path, query string) bool
@@ -46,20 +52,24 @@ type Listener struct {
 	server   *http.Server
 	takes    func(method, path string) bool
 	upgrades func(path, query string) bool
+	poller   *netpoll.Poller
+	conns    sync.Pool // *conn, for guests
 	handed   chan net.Conn
 	failed   chan error
 	closing  chan struct{} // closed by Close
 
 	work     chan net.Conn // to a goroutine that waits for its next connection
+	born     time.Time     // the zero of guest.until
 	stopping atomic.Bool
 	deaf     atomic.Bool    // the port is closed, but not the listener
 	waiting  atomic.Int32   // goroutines that do
 	running  sync.WaitGroup // these, those that have a connection, and the one that accepts
 
 	// guarded by mu
-	mu    sync.Mutex
-	open  map[*conn]net.Conn
-	begun bool // to accept
+	mu     sync.Mutex
+	open   map[*conn]net.Conn
+	guests guests
+	begun  bool // to accept
 
 	coming atomic.Int32 // accepted, and not in open yet
 }
@@ -75,11 +85,13 @@ func New(o Options) (*Listener, error) {
 		return nil, fmt.Errorf("fastpath: the server's MaxHeaderBytes must not be under %d", bufferSize)
 	}
 	l := &Listener{
+		born:   time.Now(),
 		inner:  o.Listener,
 		server: o.Server,
 		takes:  o.Takes,
 
 		upgrades: o.Upgrades,
+		poller:   o.Poller,
 
 		handed:  make(chan net.Conn),
 		failed:  make(chan error),
@@ -87,6 +99,7 @@ func New(o Options) (*Listener, error) {
 		work:    make(chan net.Conn),
 		open:    make(map[*conn]net.Conn),
 	}
+	l.conns.New = func() any { return newConn(l) }
 	return l, nil
 }
 
@@ -116,6 +129,9 @@ func (l *Listener) begin() {
 	}
 	l.begun = true
 	l.running.Go(l.accept)
+	if l.poller != nil {
+		l.running.Go(l.sweep)
+	}
 }
 
 // accept accepts until the port is closed. An error goes to the server, which waits a little before it asks again, or ends.
@@ -137,8 +153,12 @@ func (l *Listener) accept() {
 	}
 }
 
-// start has a connection served, by a goroutine that waits if there is one.
+// start has a connection served: without a goroutine, if it can be, or by one that waits if there is one.
 func (l *Listener) start(nc net.Conn) {
+	if s, ok := nc.(*netpoll.Socket); ok && l.poller != nil {
+		l.invite(s)
+		return
+	}
 	l.coming.Add(1)
 	select {
 	case l.work <- nc:
@@ -204,6 +224,10 @@ func (l *Listener) leave(c *conn) {
 func (l *Listener) forget(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.guest != nil {
+		l.guests.remove(c.guest)
+		c.guest = nil
+	}
 	delete(l.open, c)
 }
 
@@ -212,7 +236,7 @@ func (l *Listener) forget(c *conn) {
 func (l *Listener) Open() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.open) + int(l.coming.Load())
+	return len(l.open) + l.guests.count + int(l.coming.Load())
 }
 
 // Deafen closes the port, while all that has been accepted is served on until Close.
@@ -244,7 +268,7 @@ func (l *Listener) Close() error {
 		err = nil
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	idle := l.guests.idle(math.MaxInt64)
 	for c, nc := range l.open {
 		if !c.idle.Load() {
 			continue
@@ -253,6 +277,8 @@ func (l *Listener) Close() error {
 			continue // it has ended meanwhile
 		}
 	}
+	l.mu.Unlock()
+	l.sendHome(idle)
 	return err
 }
 
@@ -270,12 +296,15 @@ func (l *Listener) Wait(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.open) == 0 {
+	if len(l.open)+l.guests.count == 0 {
 		return nil
 	}
-	errs := []error{fmt.Errorf("waiting for %d requests: %w", len(l.open), ctx.Err())}
+	errs := []error{fmt.Errorf("waiting for %d requests: %w", len(l.open)+l.guests.count, ctx.Err())}
 	for _, nc := range l.open {
 		errs = append(errs, nc.Close())
+	}
+	for g := l.guests.first; g != nil; g = g.next {
+		errs = append(errs, g.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"crier/io/http1"
+	"crier/io/netpoll"
 )
 
 const (
@@ -309,7 +310,7 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	began, went := make(chan bool), make(chan bool)
-	p := openOn(t, l, true, func(w http.ResponseWriter, r *http.Request) {
+	p := openOn(t, l, nil, true, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.RawQuery == "long" {
 			began <- true
 			<-went
@@ -353,12 +354,16 @@ func TestStop(t *testing.T) {
 
 // TestStopInTime cuts off who takes too long.
 func TestStopInTime(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Run("polled", func(t *testing.T) {
+		l, poller := polled(t)
+		stopInTime(t, l, poller)
+	})
+	t.Run("parked", func(t *testing.T) { stopInTime(t, listen(t), nil) })
+}
+
+func stopInTime(t *testing.T, l net.Listener, poller *netpoll.Poller) {
 	began, ended := make(chan bool), make(chan bool)
-	p := openOn(t, l, true, func(_ http.ResponseWriter, r *http.Request) {
+	p := openOn(t, l, poller, true, func(_ http.ResponseWriter, r *http.Request) {
 		began <- true
 		<-r.Context().Done()
 		ended <- true
@@ -405,7 +410,7 @@ func TestOpenFromTheStart(t *testing.T) {
 		begun.Wait()
 		return p.fast.Open()
 	}
-	p = openOn(t, l, true, echo)
+	p = openOn(t, l, nil, true, echo)
 	begun.Done()
 	t.Cleanup(func() {
 		if err := p.stop(context.Background()); err != nil {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"crier/io/netpoll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,14 +42,54 @@ func takes(method, path string) bool {
 // takesUpgrade is the same for requests for a WebSocket.
 func takesUpgrade(path, query string) bool { return path == "/" && query != "poll" }
 
-// open starts a port, which the end of the test stops.
+// open starts a port, which the end of the test stops. Fast is one whose connections are watched by a poller.
 func open(t testing.TB, fast bool, handler http.HandlerFunc) *port {
+	t.Helper()
+	if !fast {
+		return stopped(t, openOn(t, listen(t), nil, false, handler))
+	}
+	l, poller := polled(t)
+	return stopped(t, openOn(t, l, poller, true, handler))
+}
+
+// polled is a port whose connections are watched by a poller, which the end of the test closes.
+func polled(t testing.TB) (net.Listener, *netpoll.Poller) {
+	t.Helper()
+	poller := netpoll.New(netpoll.Options{})
+	if err := poller.UseEpoll(); err != nil && !errors.Is(err, netpoll.ErrNoEpoll) {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		defer cancel()
+		if err := poller.Close(ctx); err != nil {
+			t.Errorf("closing the poller: %v", err)
+		}
+	})
+	l, err := netpoll.NewListener(listen(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, poller
+}
+
+// openParked is open for a port whose connections have a goroutine each.
+func openParked(t testing.TB, handler http.HandlerFunc) *port {
+	t.Helper()
+	return stopped(t, openOn(t, listen(t), nil, true, handler))
+}
+
+func listen(t testing.TB) *net.TCPListener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := openOn(t, l, fast, handler)
+	return l.(*net.TCPListener)
+}
+
+// stopped has the end of the test stop a port.
+func stopped(t testing.TB, p *port) *port {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), wait)
 		defer cancel()
@@ -59,7 +101,7 @@ func open(t testing.TB, fast bool, handler http.HandlerFunc) *port {
 }
 
 // openOn starts a port, which the caller stops.
-func openOn(t testing.TB, l net.Listener, fast bool, handler http.HandlerFunc) *port {
+func openOn(t testing.TB, l net.Listener, poller *netpoll.Poller, fast bool, handler http.HandlerFunc) *port {
 	t.Helper()
 	p := &port{addr: l.Addr().String(), ended: make(chan error, 1)}
 	p.server = &http.Server{
@@ -73,7 +115,7 @@ func openOn(t testing.TB, l net.Listener, fast bool, handler http.HandlerFunc) *
 	}
 	if fast {
 		var err error
-		if p.fast, err = New(Options{Listener: l, Server: p.server, Takes: takes, Upgrades: takesUpgrade}); err != nil {
+		if p.fast, err = New(Options{Listener: l, Server: p.server, Poller: poller, Takes: takes, Upgrades: takesUpgrade}); err != nil {
 			t.Fatal(err)
 		}
 		l = p.fast

@@ -198,7 +198,12 @@ func left() map[string]string {
 
 // TestSame sends the same bytes to a port with and to one without a Listener: the handler sees the same, and so does the caller.
 func TestSame(t *testing.T) {
-	ours, theirs := open(t, true, mirror), open(t, false, mirror)
+	t.Run("polled", func(t *testing.T) { same(t, open(t, true, mirror)) })
+	t.Run("parked", func(t *testing.T) { same(t, openParked(t, mirror)) })
+}
+
+func same(t *testing.T, ours *port) {
+	theirs := open(t, false, mirror)
 	for _, group := range []struct {
 		name     string
 		requests map[string]string

@@ -30,12 +30,15 @@ func (w *response) Takeover() (nc net.Conn, early []byte, err error) {
 	}
 	seen, err := c.context.leave()
 	if err == nil {
-		err = c.nc.SetReadDeadline(time.Time{})
+		nc, err = c.bare()
+	}
+	if err == nil {
+		err = nc.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("taking a connection over: %w", err)
 	}
-	nc, c.nc = c.nc, nil
+	c.nc = nil
 	c.listener.forget(c)
 	return nc, append(bytes.Clone(behind), seen...), nil
 }

@@ -105,30 +105,35 @@ func connectionOf(w http.ResponseWriter, hijack bool) (net.Conn, []byte, error) 
 // TestSameUpgrades sends the same bytes to a port with and to one without a Listener.
 func TestSameUpgrades(t *testing.T) {
 	for _, hijack := range []bool{false, true} {
-		ours, theirs := open(t, true, switcher(t, hijack)), open(t, false, switcher(t, hijack))
-		for _, group := range []struct {
-			name     string
-			requests map[string]string
-			handed   int32
-		}{{"taken", upgrades(), 0}, {"left", unusual(), 1}} {
-			for name, raw := range group.requests {
-				t.Run(fmt.Sprintf("%s/%s, hijack %v", group.name, name, hijack), func(t *testing.T) {
-					before := ours.handed.Load()
-					got, want := ours.exchange(t, raw), theirs.exchange(t, raw)
-					if got != want {
-						t.Errorf("a client gets\n%s\nand from net/http\n%s", got, want)
-					}
-					if switched := strings.HasPrefix(got, "HTTP/1.1 101 "); group.handed == 0 && !switched {
-						t.Errorf("no connection was taken over: %s", got)
-					}
-					if n := ours.handed.Load() - before; n != group.handed && name != "no Connection" {
-						t.Errorf("%d connections went to net/http, want %d", n, group.handed)
-					}
-					if n := ours.fast.Open(); n != 0 && group.handed == 0 {
-						t.Errorf("%d connections are open", n)
-					}
-				})
-			}
+		handler := switcher(t, hijack)
+		t.Run(fmt.Sprintf("polled, hijack %v", hijack), func(t *testing.T) { sameUpgrades(t, open(t, true, handler), open(t, false, handler), true) })
+		t.Run(fmt.Sprintf("parked, hijack %v", hijack), func(t *testing.T) { sameUpgrades(t, openParked(t, handler), open(t, false, handler), false) })
+	}
+}
+
+func sameUpgrades(t *testing.T, ours, theirs *port, polled bool) {
+	for _, group := range []struct {
+		name     string
+		requests map[string]string
+		handed   int32
+	}{{"taken", upgrades(), 0}, {"left", unusual(), 1}} {
+		for name, raw := range group.requests {
+			t.Run(group.name+"/"+name, func(t *testing.T) {
+				before := ours.handed.Load()
+				got, want := ours.exchange(t, raw), theirs.exchange(t, raw)
+				if got != want {
+					t.Errorf("a client gets\n%s\nand from net/http\n%s", got, want)
+				}
+				if switched := strings.HasPrefix(got, "HTTP/1.1 101 "); group.handed == 0 && !switched {
+					t.Errorf("no connection was taken over: %s", got)
+				}
+				if n := ours.handed.Load() - before; n != group.handed && name != "no Connection" && (name != "much" || !polled) {
+					t.Errorf("%d connections went to net/http, want %d", n, group.handed)
+				}
+				if n := ours.fast.Open(); n != 0 && group.handed == 0 {
+					t.Errorf("%d connections are open", n)
+				}
+			})
 		}
 	}
 }

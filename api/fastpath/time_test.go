@@ -54,7 +54,7 @@ func (l *pipes) dial() net.Conn {
 func inMemory(t *testing.T, test func(t *testing.T, p *port, l *pipes)) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
-		p := openOn(t, l, true, echo)
+		p := openOn(t, l, nil, true, echo)
 		test(t, p, l)
 		ctx, cancel := context.WithTimeout(t.Context(), wait)
 		defer cancel()
@@ -145,7 +145,7 @@ func TestPieces(t *testing.T) {
 func TestAcceptFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
-		p := openOn(t, l, true, echo)
+		p := openOn(t, l, nil, true, echo)
 		for range 3 {
 			l.failed <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept", tooMany{})}
 		}

@@ -75,6 +75,39 @@ func TestDo(t *testing.T) {
 }
 
 // An answer that breaks off has come all the same.
+// Who answers with a redirect cannot have what was to be asked, or who asks, sent to somebody else: not to another host, nor
+// to another port or scheme of the same, nor to the address that clouds keep their secrets at.
+func TestRedirectElsewhere(t *testing.T) {
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("somebody else is asked for %s, with %v", r.URL, r.Header)
+	}))
+	defer other.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		for _, to := range []string{other.URL, other.URL + "/hook", "//" + strings.TrimPrefix(other.URL, "http://"), "http://169.254.169.254/latest/meta-data/", "file:///etc/passwd"} {
+			asked := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				asked++
+				w.Header().Set("Location", to)
+				w.WriteHeader(status)
+			}))
+			e, err := New(server.URL, 1, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req, err := e.Request(t.Context(), http.MethodPost, []byte("ask"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+canary)
+			if a, err := e.Do(req, 100); err != nil || a.Status != status || asked != 1 {
+				t.Errorf("%d to %s: asked %d times, %+v, %v", status, to, asked, a, err)
+			}
+			e.CloseIdle()
+			server.Close()
+		}
+	}
+}
+
 func TestBroken(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")

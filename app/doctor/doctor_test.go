@@ -141,6 +141,9 @@ func TestSettings(t *testing.T) {
 		{"quiet", func(*configs.Config) {}, nil},
 		{"a public address", func(c *configs.Config) { c.Listen = ":2120" }, []Finding{{Warning, "auth.mode", "open"}, {Warning, "tls.cert", "none"}}},
 		{"behind a proxy", func(c *configs.Config) { c.Listen, c.Auth.Mode, c.TrustedProxies = ":2120", "jwt", everywhere[:1] }, nil},
+		{"no limit of what waits", func(c *configs.Config) {
+			c.Listen, c.Auth.Mode, c.TrustedProxies, c.Limits.QueueTotal = ":2120", "jwt", everywhere[:1], 0
+		}, []Finding{{Warning, "limits.queue_total", "set auto"}}},
 		{"cookies of every page", func(c *configs.Config) {
 			c.Auth.Mode, c.Origins, c.Webhook.Secrets = "callback", []string{"*"}, []string{canary}
 		}, []Finding{{Warning, "origins", "*"}}},

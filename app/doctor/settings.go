@@ -22,6 +22,9 @@ func exposed(cfg *configs.Config) []Finding {
 	if outside && cfg.TLS.Cert == "" && len(cfg.TrustedProxies) == 0 {
 		warn("tls.cert", "none, and other machines reach "+cfg.Listen+": everybody on the way can read along; set it, or put a proxy with TLS in front, its address into trusted_proxies and 127.0.0.1:2120 into listen")
 	}
+	if outside && cfg.Limits.QueueTotal == 0 {
+		warn("limits.queue_total", "0, and other machines reach "+cfg.Listen+": who opens many connections and reads none can take all the memory; set auto")
+	}
 	if cfg.Auth.Mode == "callback" && slices.Contains(cfg.Origins, "*") {
 		warn("origins", "* with auth.mode callback: any web site that a user visits can connect with that user's cookies; name the origins")
 	}

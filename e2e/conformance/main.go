@@ -62,7 +62,7 @@ func options() engineio.Options {
 		PingInterval: 300 * time.Millisecond,
 		PingTimeout:  200 * time.Millisecond,
 		MaxPayload:   maxPayload,
-		Polling:      fallback.Polling(maxPayload, 4*maxPayload, 1000),
+		Polling:      fallback.Polling(maxPayload, 4*maxPayload, 1000, nil),
 	}
 }
 

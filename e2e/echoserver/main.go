@@ -83,7 +83,7 @@ func newServer(log *slog.Logger) (*socketio.Server, error) {
 	server, err := socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			MaxPayload: maxPayload, QueueBytes: queueBytes, QueueMessages: queueMessages,
-			Polling: fallback.Polling(maxPayload, queueBytes, queueMessages),
+			Polling: fallback.Polling(maxPayload, queueBytes, queueMessages, nil),
 			Logger:  log,
 		},
 		Logger: log,

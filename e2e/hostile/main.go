@@ -3,6 +3,11 @@
 // and goroutines came back to where they were.
 //
 //	go run ./e2e/hostile -binary bin/crier [-node bench/peers/node] [-long] [-only TEXT] [-doc docs/SECURITY.md]
+//
+// With -slow it has a thousand clients beside a thousand that never read, all of them flooded, and tells how soon those that read
+// get their messages, and what memory the process takes:
+//
+//	go run ./e2e/hostile -binary bin/crier -slow [-last 2m] [-doc docs/RELIABILITY.md]
 package main
 
 import (
@@ -32,8 +37,9 @@ func main() {
 // options are the flags.
 type options struct {
 	binary, node, only, doc string
-	long                    bool
+	long, slow              bool
 	lanes                   int
+	last                    time.Duration
 }
 
 func run(ctx context.Context, args []string) (err error) {
@@ -44,6 +50,8 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.StringVar(&o.only, "only", "", "only families with this `text` in their names")
 	flags.StringVar(&o.doc, "doc", "", "a `file` that gets the table")
 	flags.BoolVar(&o.long, "long", false, "do as much as was ever reported, in an hour or so")
+	flags.BoolVar(&o.slow, "slow", false, "clients that never read, in place of the attacks")
+	flags.DurationVar(&o.last, "last", 2*time.Minute, "how long each flood lasts, with -slow")
 	flags.IntVar(&o.lanes, "lanes", 1, "servers that are attacked at the same time; with more than one the times are those of a busy machine")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -53,6 +61,14 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if o.slow {
+		text, wrong := o.besiege(ctx, dir)
+		fmt.Print(text)
+		if o.doc != "" && text != "" {
+			wrong = errors.Join(wrong, publish(o.doc, text))
+		}
+		return wrong
+	}
 	crier, err := o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, o.binary, dir) }, false).run(ctx)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func TestRelayAsk(t *testing.T) {
 	if got, want := describe(ask(hub.Audience{Users: []string{"alice"}}, 50*time.Millisecond)), `3/3 1/2 [alice=a1:"a1" alice=a2:"a2"] true false`; got != want {
 		t.Errorf("alice: %s, want %s", got, want)
 	}
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.node.Client().Up() })
 	if got, want := describe(ask(hub.Audience{All: true}, patience)), `2/2 1/2 [alice=a1:"a1" alice=a2:"a2"] false true`; got != want {
 		t.Errorf("without Redis: %s, want %s", got, want)

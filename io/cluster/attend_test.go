@@ -106,7 +106,7 @@ func callbacks(t *testing.T, server *redisServer) []told {
 // ask sends one command and returns the answer.
 func (s *redisServer) ask(t *testing.T, name string, args ...any) any {
 	t.Helper()
-	c, err := redis.Dial("tcp", s.addr())
+	c, err := redis.Dial("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 // newClient returns a client of the server, started; the test's end closes it.
 func newClient(t *testing.T, server *redisServer) *Client {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,19 +119,19 @@ func TestClientComesAndGoes(t *testing.T) {
 		t.Errorf("without Redis: %v", err)
 	}
 	for range 2 {
-		server.start(t)
+		server.Start(t)
 		await(t, "Redis is there", c.Up)
 		if got, err := redis.String(c.Do(ctx, echoScript, nil, "a")); got != "a" || err != nil {
 			t.Errorf("%q, %v", got, err)
 		}
 		// Redis is silent: what is under way is in doubt, what waits behind it has not been made.
-		if err := server.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Command(ctx, "PING"); !errors.Is(err, ErrAway) || !errors.Is(err, ErrInDoubt) {
 			t.Errorf("from a silent Redis: %v", err)
 		}
-		server.kill(t)
+		server.Kill(t)
 		await(t, "Redis is away", func() bool { return !c.Up() })
 		if _, err := c.Command(ctx, "PING"); !errors.Is(err, ErrAway) || errors.Is(err, ErrInDoubt) {
 			t.Errorf("without Redis: %v", err)
@@ -147,7 +147,7 @@ func TestClientGivesUp(t *testing.T) {
 	server := startRedis(t)
 	c := newClient(t, server)
 	await(t, "Redis is there", c.Up)
-	if err := server.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)

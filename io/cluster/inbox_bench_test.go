@@ -60,7 +60,7 @@ func letterFor(user int) hub.Deposit {
 // memoryOf returns how much memory Redis uses for its data.
 func memoryOf(b *testing.B, s *redisServer) int {
 	b.Helper()
-	c, err := redis.Dial("tcp", s.addr())
+	c, err := redis.Dial("tcp", s.Addr())
 	if err != nil {
 		b.Fatal(err)
 	}

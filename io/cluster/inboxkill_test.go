@@ -57,8 +57,8 @@ func TestInboxRedisKilled(t *testing.T) {
 	for range 3 {
 		before := count()
 		await(t, "some are stored", func() bool { return count() > before+100 })
-		server.kill(t)
-		server.start(t)
+		server.Kill(t)
+		server.Start(t)
 	}
 	before := count()
 	await(t, "some are stored", func() bool { return count() > before+100 })

@@ -134,12 +134,12 @@ func TestLeadMoves(t *testing.T) {
 	var rulers []*ruler
 	lines := make(map[*ruler]*proxy)
 	for _, name := range []string{"a", "b", "c", "d"} {
-		line := newProxy(t, server.addr())
+		line := newProxy(t, server.Addr())
 		r := newRuler(t, officeOptions{name: name, redis: line.listener.Addr().String()}, to)
 		lines[r] = line
 		rulers = append(rulers, r)
 	}
-	calm := newOffice(t, officeOptions{name: "calm", redis: server.addr()}) // where the users are
+	calm := newOffice(t, officeOptions{name: "calm", redis: server.Addr()}) // where the users are
 	stop := make(chan struct{})
 	end := sync.OnceFunc(func() { close(stop) })
 	t.Cleanup(end) // before the offices are closed

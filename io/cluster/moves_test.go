@@ -71,6 +71,7 @@ func TestJoinsAreNoted(t *testing.T) {
 			t.Fatal(err)
 		}
 		g.member.Leave("s")
+		a.noted(t)
 		a.kill(t)
 		b.publish(t, "m", toRoom("r"))
 		b.publish(t, "n", toUser("42"))
@@ -97,6 +98,7 @@ func TestServerThatHasJustStarted(t *testing.T) {
 	if err := g.member.Join("r"); err != nil {
 		t.Fatal(err)
 	}
+	a.noted(t)
 	a.kill(t)
 	b.publish(t, "m", toRoom("r"))
 	next := b.comeBack(t, g)
@@ -111,12 +113,12 @@ func TestServerThatHasJustStarted(t *testing.T) {
 func TestJoinWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	server.start(t)
+	server.Start(t)
 	a := newSeat(t, server, "a").begin(t)
 	g, untold := a.arrive(t, "one", "42"), a.arrive(t, "two", "43")
 	a.kept(t, g)
 	a.kept(t, untold)
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.Client().Up() })
 	if err := g.member.Join("r"); !errors.Is(err, hub.ErrGone) || !g.sentBack() {
 		t.Errorf("joined without Redis: %v", err)
@@ -212,14 +214,14 @@ func TestNotRecovered(t *testing.T) {
 func TestRedisWithoutData(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	server.start(t)
+	server.Start(t)
 	a, b := newSeat(t, server, "a").begin(t), newSeat(t, server, "b").begin(t)
 	here, away := a.arrive(t, "one", "42"), a.arrive(t, "two", "43")
 	a.kept(t, away)
 	away.member.Away(nil)
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.Client().Up() && !b.Client().Up() })
-	server.start(t)
+	server.Start(t)
 	await(t, "the client has been sent back", here.sentBack)
 	await(t, "both have been counted", func() bool { return a.sessions.Lost() == 2 })
 	here.member.Away(nil)
@@ -232,6 +234,7 @@ func TestRedisWithoutData(t *testing.T) {
 		}
 	}
 	again := a.arrive(t, "three", "42")
+	a.noted(t)
 	if again.lastOffset()[:4] == here.lastOffset()[:4] {
 		t.Error("offsets cannot be told apart")
 	}
@@ -284,7 +287,7 @@ func TestMembershipsMeanwhile(t *testing.T) {
 	change(KindJoined, "kept")
 	g := a.arrive(t, "one", "42")
 	await(t, "it is in both rooms", func() bool { return len(g.member.Rooms()) == 2 })
-	a.kept(t, g)
+	a.noted(t)
 	g.deafen()
 	a.kill(t)
 	for i := range 2 {
@@ -459,6 +462,7 @@ func TestFlood(t *testing.T) {
 	if err := g.member.Join("r"); err != nil {
 		t.Fatal(err)
 	}
+	seats[0].noted(t)
 	go func() {
 		defer close(pushed)
 		for i := range messages {

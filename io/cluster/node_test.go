@@ -31,7 +31,7 @@ type witness struct {
 // newWitness makes a node; the test's end closes it.
 func newWitness(t *testing.T, server *redisServer, name string) *witness {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestStreamResumes(t *testing.T) {
 func TestGaps(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	server.start(t)
+	server.Start(t)
 	a, b := newWitness(t, server, "a").begin(t), newWitness(t, server, "b").begin(t)
 	a.push(t, "all", 1)
 	a.push(t, "s:b", 2)
@@ -226,10 +226,10 @@ func TestGaps(t *testing.T) {
 	}
 
 	// Redis loses everything.
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.Client().Up() && !b.Client().Up() })
 	before := b.at[len(b.at)-1]
-	server.start(t)
+	server.Start(t)
 	await(t, "Redis is there", func() bool { return a.Client().Up() && b.Client().Up() })
 	a.push(t, "all", 6)
 	await(t, "another gap", func() bool { return len(b.missed()) == 2 && len(b.taken()) == 6 })

@@ -189,8 +189,8 @@ func entry(t *testing.T, server *redisServer, uid, node string) string {
 func TestOneTransition(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a := newOffice(t, officeOptions{name: "a", redis: server.addr()})
-	b := newOffice(t, officeOptions{name: "b", redis: server.addr()})
+	a := newOffice(t, officeOptions{name: "a", redis: server.Addr()})
+	b := newOffice(t, officeOptions{name: "b", redis: server.Addr()})
 	first := a.enter(t, "u")
 	if got := history(t, server, "u"); got != "+" { // a login waits for that
 		t.Fatalf("told of as %q when the login is acknowledged", got)
@@ -216,8 +216,8 @@ func TestOneTransition(t *testing.T) {
 func TestKilledNode(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	a := newOffice(t, officeOptions{name: "a", redis: server.addr()})
-	b := newOffice(t, officeOptions{name: "b", redis: server.addr()})
+	a := newOffice(t, officeOptions{name: "a", redis: server.Addr()})
+	b := newOffice(t, officeOptions{name: "b", redis: server.Addr()})
 	for i := range 700 { // more than are taken from it at once
 		a.enter(t, "crowd "+strconv.Itoa(i))
 	}
@@ -250,9 +250,9 @@ func TestNodeGivenUp(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
 			server := startRedis(t)
-			line := newProxy(t, server.addr())
+			line := newProxy(t, server.Addr())
 			a := newOffice(t, officeOptions{name: "a", redis: line.listener.Addr().String()})
-			b := newOffice(t, officeOptions{name: "b", redis: server.addr()})
+			b := newOffice(t, officeOptions{name: "b", redis: server.Addr()})
 			epoch := a.Epoch()
 			stays, leaves := a.enter(t, "stays"), a.enter(t, "leaves")
 			a.enter(t, "both")
@@ -304,7 +304,7 @@ func TestRedisComesBack(t *testing.T) {
 	server := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
 	var offices []*office
 	for _, name := range []string{"a", "b", "c"} {
-		offices = append(offices, newOffice(t, officeOptions{name: name, redis: server.addr()}))
+		offices = append(offices, newOffice(t, officeOptions{name: name, redis: server.Addr()}))
 	}
 	const crowd = 60
 	stay := make([]*hub.Member, crowd)
@@ -321,8 +321,8 @@ func TestRedisComesBack(t *testing.T) {
 			come <- all
 		}()
 		time.Sleep(time.Duration(round) * time.Millisecond) // anywhere within that; nothing depends on it
-		server.kill(t)
-		server.start(t)
+		server.Kill(t)
+		server.Start(t)
 		for i, m := range <-come {
 			uid := fmt.Sprintf("comes %d in %d", i, round)
 			awaitHistory(t, server, uid, "+")
@@ -353,7 +353,7 @@ func TestRedisComesBack(t *testing.T) {
 func TestStopOfNodes(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	grace := officeOptions{redis: server.addr(), grace: testLease}
+	grace := officeOptions{redis: server.Addr(), grace: testLease}
 	open := func(name string) *office {
 		o := grace
 		o.name = name
@@ -388,7 +388,7 @@ func TestAllNodesKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := startRedis(t)
-			o := officeOptions{name: "a", redis: server.addr(), grace: 2 * testLease}
+			o := officeOptions{name: "a", redis: server.Addr(), grace: 2 * testLease}
 			a := newOffice(t, o)
 			for _, uid := range []string{"returns", "leaves"} {
 				a.enter(t, uid)
@@ -414,8 +414,8 @@ func TestAllNodesKilled(t *testing.T) {
 func TestMemberships(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	line := newProxy(t, server.addr())
-	a := newOffice(t, officeOptions{name: "a", redis: server.addr()})
+	line := newProxy(t, server.Addr())
+	a := newOffice(t, officeOptions{name: "a", redis: server.Addr()})
 	b := newOffice(t, officeOptions{name: "b", redis: line.listener.Addr().String()})
 	ctx := context.Background()
 	add := func(f *office, uid, room string) int {
@@ -474,7 +474,7 @@ func TestMemberships(t *testing.T) {
 	line.heal()
 	await(t, "b has read what it has missed", func() bool { return slices.Equal(at.Rooms(), []string{"four"}) })
 
-	c := newOffice(t, officeOptions{name: "c", redis: server.addr()})
+	c := newOffice(t, officeOptions{name: "c", redis: server.Addr()})
 	await(t, "a new one knows them", func() bool { return slices.Equal(c.memberships.Memberships("u"), []string{"four"}) })
 	for i := range hub.MaxMemberships - 1 {
 		add(a, "u", "room "+strconv.Itoa(i))
@@ -501,7 +501,7 @@ func TestRightsAreEnough(t *testing.T) {
 		command = append(command, word)
 	}
 	server.do(t, command)
-	address := "crier:password@" + server.addr()
+	address := "crier:password@" + server.Addr()
 	to := &receiver{busy: make(map[string]string), t: t}
 	a := newRuler(t, officeOptions{name: "a", redis: address}, to)
 	a.Advise(context.Background())

@@ -60,7 +60,7 @@ func TestOwners(t *testing.T) {
 	}
 
 	// Redis is away: what is known is known, and nobody waits for long.
-	server.kill(t)
+	server.Kill(t)
 	await(t, "the loss", func() bool { return !first.Client().Up() })
 	if got := known.Owner(ctx, second.Tag()); got != "http://10.0.0.2:2120" {
 		t.Errorf("without Redis: %q", got)

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -59,7 +58,7 @@ func TestNewRedis(t *testing.T) {
 func TestOverRedis(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	s := connect(t, RedisOptions{URL: "redis://" + server.addr()})
+	s := connect(t, RedisOptions{URL: "redis://" + server.Addr()})
 	s.up(t)
 	alice := &browser{id: "alice's"}
 	m, err := s.main.hub.Connect(alice)
@@ -77,7 +76,7 @@ func TestOverRedis(t *testing.T) {
 	var publishers sync.WaitGroup
 	for _, name := range []string{"x", "y"} {
 		publishers.Go(func() {
-			c, err := redis.Dial("tcp", server.addr())
+			c, err := redis.Dial("tcp", server.Addr())
 			if err != nil {
 				t.Error(err)
 				return
@@ -158,7 +157,7 @@ func TestRequests(t *testing.T) {
 func TestPrefix(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,19 +183,19 @@ func TestPrefix(t *testing.T) {
 func TestRedisComesAndGoes(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t)
-	s := connect(t, RedisOptions{URL: "redis://" + server.addr()})
+	s := connect(t, RedisOptions{URL: "redis://" + server.Addr()})
 	await(t, "the log says so", func() bool { return strings.Contains(s.log.String(), "Redis is away") })
 	if got := s.Redis(); got.Up || got.Since.IsZero() || got.Lost != 0 {
 		t.Errorf("before Redis: %+v", got)
 	}
 	for round, event := range []string{"first", "second", "third"} {
-		server.start(t)
+		server.Start(t)
 		s.up(t)
 		s.gets(t, server, event)
 		if round == 2 {
 			break
 		}
-		server.kill(t)
+		server.Kill(t)
 		s.away(t)
 		if got := s.Redis(); got.Lost != uint64(round+1) {
 			t.Errorf("killed %d times: %+v", round+1, got)
@@ -237,7 +236,7 @@ func TestLogin(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			url := "redis://" + test.user + test.server.addr()
+			url := "redis://" + test.user + test.server.Addr()
 			if test.name == "a database" {
 				url += "/3"
 			}
@@ -257,8 +256,8 @@ func TestTLS(t *testing.T) {
 	clientCert, clientKey := ours.pair(t, "client")
 	server := newRedis(t)
 	// Unless it is told otherwise, Redis asks for a certificate of ours.
-	server.args = []string{"--port", "0", "--tls-port", strconv.Itoa(server.port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ours.file}
-	server.start(t)
+	server.Args = []string{"--port", "0", "--tls-port", strconv.Itoa(server.Port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ours.file}
+	server.Start(t)
 	pair, err := tls.LoadX509KeyPair(clientCert, clientKey)
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +276,7 @@ func TestTLS(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := connect(t, RedisOptions{URL: test.scheme + server.addr(), TLS: test.tls})
+			s := connect(t, RedisOptions{URL: test.scheme + server.Addr(), TLS: test.tls})
 			await(t, "the log says "+test.want, func() bool { return strings.Contains(s.log.String(), test.want) })
 		})
 	}
@@ -287,19 +286,19 @@ func TestTLS(t *testing.T) {
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	first := startRedis(t)
-	second := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(first.port))
+	second := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(first.Port))
 	sentinel := newRedis(t)
-	conf := filepath.Join(sentinel.dir, "sentinel.conf")
-	text := "port " + strconv.Itoa(sentinel.port) + "\nbind 127.0.0.1\nrequirepass open\ndir " + sentinel.dir + "\n" +
-		"sentinel monitor mymaster 127.0.0.1 " + strconv.Itoa(first.port) + " 1\n" +
+	conf := filepath.Join(sentinel.Dir, "sentinel.conf")
+	text := "port " + strconv.Itoa(sentinel.Port) + "\nbind 127.0.0.1\nrequirepass open\ndir " + sentinel.Dir + "\n" +
+		"sentinel monitor mymaster 127.0.0.1 " + strconv.Itoa(first.Port) + " 1\n" +
 		"sentinel down-after-milliseconds mymaster 500\n"
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sentinel.run(t, exec.Command("redis-server", conf, "--sentinel"))
+	sentinel.StartSentinel(t, conf)
 
 	nobody := newRedis(t)
-	o := RedisOptions{URL: "redis://mymaster", Sentinels: []string{nobody.addr(), sentinel.addr()}, SentinelPassword: "open"}
+	o := RedisOptions{URL: "redis://mymaster", Sentinels: []string{nobody.Addr(), sentinel.Addr()}, SentinelPassword: "open"}
 	s := connect(t, o)
 	s.up(t)
 	s.gets(t, first, "first")
@@ -326,7 +325,7 @@ func TestSentinel(t *testing.T) {
 	}
 
 	// Sentinels that have not noticed lead to what is no master.
-	stale, err := NewRedis(RedisOptions{URL: "redis://" + second.addr()})
+	stale, err := NewRedis(RedisOptions{URL: "redis://" + second.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,14 +339,14 @@ func TestSentinel(t *testing.T) {
 	c.close()
 
 	await(t, "the Sentinel knows the replica", func() bool {
-		c, err := redis.Dial("tcp", sentinel.addr(), redis.DialPassword("open"))
+		c, err := redis.Dial("tcp", sentinel.Addr(), redis.DialPassword("open"))
 		if err != nil {
 			return false
 		}
 		replicas, err := redis.Values(c.Do("SENTINEL", "replicas", "mymaster"))
-		return c.Close() == nil && err == nil && len(replicas) == 1 && strings.Contains(second.log.String(), "sync: Finished with success")
+		return c.Close() == nil && err == nil && len(replicas) == 1 && strings.Contains(second.Log.String(), "sync: Finished with success")
 	})
-	first.kill(t)
+	first.Kill(t)
 	s.away(t)
 	s.up(t)
 	s.gets(t, second, "second")
@@ -358,7 +357,7 @@ func TestSilentRedis(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
 	var cut atomic.Bool
-	proxy := startProxy(t, server.addr(), &cut)
+	proxy := startProxy(t, server.Addr(), &cut)
 	r, err := NewRedis(RedisOptions{URL: "redis://" + proxy})
 	if err != nil {
 		t.Fatal(err)
@@ -437,7 +436,7 @@ func TestHugeMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := startRedis(t, args...)
-			s := connect(t, RedisOptions{URL: "redis://" + server.addr()})
+			s := connect(t, RedisOptions{URL: "redis://" + server.Addr()})
 			s.up(t)
 			server.publish(t, "socket.io#/#", make([]byte, 100_000_000))
 			if args != nil {
@@ -467,7 +466,7 @@ func TestClose(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Errorf("never started: %v", err)
 	}
-	for _, address := range []string{"127.0.0.1:1", deaf.Addr().String(), startRedis(t).addr()} {
+	for _, address := range []string{"127.0.0.1:1", deaf.Addr().String(), startRedis(t).Addr()} {
 		r, err := NewRedis(RedisOptions{URL: "redis://" + address})
 		if err != nil {
 			t.Fatal(err)

@@ -119,7 +119,7 @@ func (s *stopwatch) Deliver(m *hub.Message) error {
 
 // cpuOf is how many seconds of the processor a redis-server has taken.
 func cpuOf(b *testing.B, server *redisServer) float64 {
-	c, err := redis.Dial("tcp", server.addr())
+	c, err := redis.Dial("tcp", server.Addr())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type member struct {
 // newMember makes a server that is part of the others at this Redis; the test's end closes it.
 func newMember(t testing.TB, server *redisServer, name string, recovery *hub.Recovery) *member {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.login + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.login + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +299,7 @@ func TestRelayOrder(t *testing.T) {
 func TestRelayAway(t *testing.T) {
 	t.Parallel()
 	server := newRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	server.start(t)
+	server.Start(t)
 	a, b := newMember(t, server, "a", recoverable()).ready(t), newMember(t, server, "b", recoverable()).ready(t)
 	plain, tracked := a.enter(t, server, "plain", "u"), a.enter(t, server, "tracked", "u").track(t)
 	far := b.enter(t, server, "far", "u")
@@ -307,7 +307,7 @@ func TestRelayAway(t *testing.T) {
 	if got := a.pushes(t, "1", everybody); got != "2/3" {
 		t.Errorf("matched %s", got)
 	}
-	server.kill(t)
+	server.Kill(t)
 	if got := a.pushes(t, "2", hub.Audience{Users: []string{"u"}}); got != "1/2?" {
 		t.Errorf("without Redis, matched %s", got)
 	}
@@ -321,7 +321,7 @@ func TestRelayAway(t *testing.T) {
 	if list, _, err := a.Users(hub.Page{Limit: 10}); !errors.Is(err, hub.ErrPartial) || len(list) != 1 {
 		t.Errorf("without Redis, users %v, %v", list, err)
 	}
-	server.start(t)
+	server.Start(t)
 	for _, m := range []*member{a, b} {
 		await(t, "Redis is there", func() bool { return m.node.Client().Up() && m.node.reader.line.state().Up })
 	}
@@ -412,13 +412,13 @@ func TestRelayHangs(t *testing.T) {
 	if got := a.pushes(t, "1", hub.Audience{Users: []string{"u"}}); got != "1/2" {
 		t.Errorf("matched %s", got)
 	}
-	if err := server.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	if got := a.pushes(t, "2", hub.Audience{Users: []string{"u"}}); got != "1/1?" {
 		t.Errorf("matched %s", got)
 	}
-	if err := server.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := server.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "Redis is there", func() bool { return a.pushes(t, "x", hub.Audience{Users: []string{"none"}}) == "0/0" })

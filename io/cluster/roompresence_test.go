@@ -61,7 +61,7 @@ func TestRoomPresence(t *testing.T) {
 	var offices []*office
 	var watchers []*browser
 	for _, name := range []string{"a", "b", "c"} {
-		f := newOffice(t, officeOptions{name: name, redis: server.addr(), delay: 100 * time.Millisecond})
+		f := newOffice(t, officeOptions{name: name, redis: server.Addr(), delay: 100 * time.Millisecond})
 		offices, watchers = append(offices, f), append(watchers, f.watchRoom(t, "r"))
 	}
 	a, b, c := offices[0], offices[1], offices[2]
@@ -99,10 +99,10 @@ func TestRoomPresence(t *testing.T) {
 func TestRoomPresenceGivenUp(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)
-	line := newProxy(t, server.addr())
+	line := newProxy(t, server.Addr())
 	a := newOffice(t, officeOptions{name: "a", redis: line.listener.Addr().String()})
-	b := newOffice(t, officeOptions{name: "b", redis: server.addr()})
-	c := newOffice(t, officeOptions{name: "c", redis: server.addr()})
+	b := newOffice(t, officeOptions{name: "b", redis: server.Addr()})
+	c := newOffice(t, officeOptions{name: "c", redis: server.Addr()})
 	watchers := []*browser{b.watchRoom(t, "r"), c.watchRoom(t, "r")}
 	leaves := a.join(t, "leaves", "r")
 	hears(t, "+leaves", watchers...)
@@ -139,18 +139,18 @@ func TestRoomPresenceGivenUp(t *testing.T) {
 func TestRoomPresenceRedisAway(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t, "--appendonly", "yes", "--appendfsync", "always")
-	a := newOffice(t, officeOptions{name: "a", redis: server.addr()})
-	b := newOffice(t, officeOptions{name: "b", redis: server.addr()})
+	a := newOffice(t, officeOptions{name: "a", redis: server.Addr()})
+	b := newOffice(t, officeOptions{name: "b", redis: server.Addr()})
 	watcher := b.watchRoom(t, "r")
 	leaves := a.join(t, "leaves", "r")
 	hears(t, "+leaves", watcher)
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.client.Up() && !b.client.Up() })
 	visit := a.join(t, "visit", "r")
 	visit.Gone()
 	leaves.Gone()
 	a.join(t, "comes", "r")
-	server.start(t)
+	server.Start(t)
 	await(t, "the room hears of it", func() bool { return len(watcher.got()) >= 3 })
 	if got := strings.Join(watcher.got(), " "); got != "+leaves -leaves +comes" && got != "+leaves +comes -leaves" {
 		t.Errorf("told %q", got)

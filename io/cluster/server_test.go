@@ -9,106 +9,44 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
 
+	"crier/io/cluster/redistest"
 	"crier/io/hub"
 )
 
-// redisServer is a real redis-server on a port of its own.
+// redisServer is a real redis-server.
 type redisServer struct {
-	port  int
+	*redistest.Server
 	login string // of those who are not the test itself: user:password@
-	dir   string
-	args  []string
-	cmd   *exec.Cmd
-	log   *logBook
 }
 
-// startRedis starts a redis-server that keeps nothing; the test's end stops it. Without the program, the test is skipped,
-// or fails in CI.
+// startRedis starts one that keeps nothing; the test's end stops it.
 func startRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
-	s := newRedis(t, args...)
-	s.start(t)
-	return s
+	return &redisServer{Server: redistest.Start(t, args...)}
 }
 
 // newRedis is startRedis that does not start it yet.
 func newRedis(t testing.TB, args ...string) *redisServer {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip("redis-server is missing: apt-get install redis-server")
-	}
-	return &redisServer{port: freePort(t), dir: t.TempDir(), args: args, log: &logBook{}}
-}
-
-func (s *redisServer) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
-
-// start starts the server, again after kill, and waits until it has read what it kept, which it does while it listens already.
-func (s *redisServer) start(t testing.TB) {
-	t.Helper()
-	const ready = "Ready to accept connections"
-	before := strings.Count(s.log.String(), ready)
-	args := append([]string{"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.dir}, s.args...)
-	s.run(t, exec.Command("redis-server", args...))
-	await(t, "redis-server has read what it kept", func() bool { return strings.Count(s.log.String(), ready) > before })
-}
-
-func (s *redisServer) run(t testing.TB, cmd *exec.Cmd) {
-	t.Helper()
-	s.cmd = cmd
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		s.kill(t)
-		if t.Failed() {
-			t.Logf("the log of redis-server %d:\n%s", s.port, s.log)
-		}
-	})
-	await(t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", s.addr())
-		return err == nil && c.Close() == nil
-	})
-}
-
-// kill ends the server at once.
-func (s *redisServer) kill(t testing.TB) {
-	t.Helper()
-	if s.cmd.ProcessState != nil {
-		return
-	}
-	if err := s.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		t.Error(err)
-	}
-	var exit *exec.ExitError
-	if err := s.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		t.Error(err)
-	}
+	return &redisServer{Server: redistest.New(t, args...)}
 }
 
 // do sends commands over a connection of their own.
 func (s *redisServer) do(t testing.TB, commands ...[]any) {
 	t.Helper()
-	c, err := redis.Dial("tcp", s.addr())
+	c, err := redis.Dial("tcp", s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func recoveryOptions() *hub.Recovery {
 // newSeat makes one that is not started.
 func newSeat(t *testing.T, server *redisServer, name string, change ...func(*hub.Options)) *seat {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -354,6 +354,16 @@ func check(t *testing.T, what string, got []string, want ...string) {
 }
 
 // kept waits until something is noted of a session.
+// noted waits until Redis has all that the seat has told it so far.
+func (s *seat) noted(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := s.Client().Command(ctx, "PING"); err != nil { // behind everything else
+		t.Fatal(err)
+	}
+}
+
 func (s *seat) kept(t *testing.T, g *guest) {
 	t.Helper()
 	await(t, "the session is noted", func() bool { _, there := s.sessions.Owner(g.pid); return there })
@@ -379,6 +389,7 @@ func TestComesBackElsewhere(t *testing.T) {
 			if err := g.member.Join("r"); err != nil {
 				t.Fatal(err)
 			}
+			a.noted(t)
 			c.publish(t, "m1", toUser("42"))
 			c.publish(t, "m2", toRoom("r"))
 			g.settled(t, 2)

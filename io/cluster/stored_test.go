@@ -31,7 +31,7 @@ type depot struct {
 // newDepot makes one; the test's end closes it. slow, if not nil, is called by the goroutine that reads, behind each entry.
 func newDepot(t testing.TB, server *redisServer, name string, slow func()) *depot {
 	t.Helper()
-	r, err := NewRedis(RedisOptions{URL: "redis://" + server.addr()})
+	r, err := NewRedis(RedisOptions{URL: "redis://" + server.Addr()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func newDepot(t testing.TB, server *redisServer, name string, slow func()) *depo
 		defer cancel()
 		err := o.Relay.Close(ctx)
 		attendance.Close()
-		if err := errors.Join(err, o.hub.Close(ctx), o.inbox.Close(), o.node.Close(ctx)); err != nil && server.cmd.ProcessState == nil {
+		if err := errors.Join(err, o.hub.Close(ctx), o.inbox.Close(), o.node.Close(ctx)); err != nil && server.Cmd.ProcessState == nil {
 			t.Error(err)
 		}
 		if t.Failed() {
@@ -288,7 +288,7 @@ func TestStoredLoginWithoutRedis(t *testing.T) {
 	if k := a.store(t, "1", users("u")); k.Err != nil {
 		t.Fatal(k.Err)
 	}
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !b.node.Client().Up() })
 	p, _ := b.visit(t, "page", "u")
 	if _, err := b.Push(context.Background(), hub.Push{To: users("u"), Message: text("now")}); err != nil {
@@ -298,7 +298,7 @@ func TestStoredLoginWithoutRedis(t *testing.T) {
 	if k := b.store(t, "refused", users("u")); !errors.Is(k.Err, ErrAway) || !errors.Is(k.Err, hub.ErrInbox) {
 		t.Errorf("stored without Redis: %+v", k)
 	}
-	server.start(t)
+	server.Start(t)
 	p.gets(t, "now", "1")
 	await(t, "Redis is back", a.node.Client().Up)
 	if k := a.store(t, "2", users("u")); k.Err != nil || k.Connections != 1 {
@@ -324,7 +324,7 @@ func TestStoredUnread(t *testing.T) {
 	if err := m.Login("u"); err != nil {
 		t.Fatal(err)
 	}
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.node.Client().Up() })
 	p.here.Store(true)
 	m.Ready()
@@ -332,7 +332,7 @@ func TestStoredUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.gets(t, "now")
-	server.start(t)
+	server.Start(t)
 	p.gets(t, "now", "1")
 	await(t, "Redis is back", a.node.Client().Up)
 	if k := a.store(t, "2", users("u")); k.Err != nil || k.Connections != 1 {

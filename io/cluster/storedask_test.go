@@ -170,7 +170,7 @@ func TestStoredAskSilent(t *testing.T) {
 		t.Errorf("b is silent: %s, want %s", got, want)
 	}
 	close(away)
-	server.kill(t)
+	server.Kill(t)
 	await(t, "Redis is away", func() bool { return !a.node.Client().Up() })
 	if got := a.ask(t, "3", users("u"), patience); !strings.Contains(got, "known false") || !strings.Contains(got, hub.ErrAway.Error()) {
 		t.Errorf("without Redis: %s", got)

@@ -9,32 +9,21 @@ type Kind struct {
 // Census counts the sessions that are open now, by kind. It looks at each of them.
 func (srv *Server) Census() map[Kind]int {
 	all := make(map[Kind]int)
-	for _, s := range srv.list() {
-		all[Kind{s.Transport(), s.Revision()}]++
-	}
+	srv.each(func(s *Session) { all[Kind{s.Transport(), s.Revision()}]++ })
 	return all
 }
 
-// queued is a transport that knows how many bytes wait in it.
-type queued interface{ Queued() int }
-
-// Backlog is how many bytes wait for the clients of all sessions to read. It looks at each of them.
-func (srv *Server) Backlog() int {
-	sum := 0
-	for _, s := range srv.list() {
-		if q, knows := s.carrier().(queued); knows {
-			sum += q.Queued()
-		}
+// each calls fn for the sessions that have not ended, without a lock. Whoever watches the server does so again and again: a list
+// made anew each time would be most of the garbage of idle clients.
+func (srv *Server) each(fn func(s *Session)) {
+	list, ok := srv.lists.Get().(*[]*Session)
+	if !ok {
+		list = new([]*Session)
 	}
-	return sum
+	*list = srv.appendTo((*list)[:0])
+	for _, s := range *list {
+		fn(s)
+	}
+	clear(*list)
+	srv.lists.Put(list)
 }
-
-// carrier returns the transport that has the session now.
-func (s *Session) carrier() Transport {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.transport
-}
-
-// Queued is how many bytes the kernel has not taken yet.
-func (t *webSocket) Queued() int { return t.conn.Queued() }

@@ -99,7 +99,12 @@ func (srv *Server) Close(ctx context.Context) error {
 
 // list returns the sessions that have not ended.
 func (srv *Server) list() []*Session {
+	return srv.appendTo(nil)
+}
+
+// appendTo appends the sessions that have not ended to list.
+func (srv *Server) appendTo(list []*Session) []*Session {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	return slices.Collect(maps.Values(srv.sessions))
+	return slices.AppendSeq(slices.Grow(list, len(srv.sessions)), maps.Values(srv.sessions))
 }

@@ -7,13 +7,15 @@ import (
 )
 
 // refusalInterval is how often one kind of refusal is logged at most. After a
-// restart thousands of clients ask for sessions that are gone.
+// restart thousands of clients ask for sessions that are gone; and a flood can be
+// too much for thousands at once.
 const refusalInterval = time.Second
 
-// refusals logs what clients are refused: the first of a kind, and then at
+// refusals logs what clients are refused, or closed for: the first of a kind, and then at
 // most one an interval, with the number of those between.
 type refusals struct {
-	log *slog.Logger
+	log     *slog.Logger
+	message string
 
 	mu    sync.Mutex
 	kinds map[string]refusalKind
@@ -24,9 +26,8 @@ type refusalKind struct {
 	skipped int
 }
 
-// add logs one refusal. kind is one of few; remote is whom it was said to, and
-// err the sentence that was said.
-func (l *refusals) add(kind, remote string, err error) {
+// add logs one, with attrs. kind is one of few.
+func (l *refusals) add(kind string, attrs ...any) {
 	now := time.Now()
 	l.mu.Lock()
 	k := l.kinds[kind]
@@ -39,16 +40,15 @@ func (l *refusals) add(kind, remote string, err error) {
 	skipped := k.skipped
 	l.kinds[kind] = refusalKind{logged: now}
 	l.mu.Unlock()
-	attrs := []any{"remote", remote, "error", err}
 	if skipped > 0 {
 		attrs = append(attrs, "more_since_last", skipped)
 	}
-	l.log.Info("refused a client", attrs...)
+	l.log.Info(l.message, attrs...)
 }
 
 // LogRefusal is for transports: what a client sent is not taken, for the
 // reason that err gives it. Of one kind, which is one of few, not every
 // refusal is logged.
 func (s *Session) LogRefusal(kind, remote string, err error) {
-	s.server.refused.add(kind, remote, err)
+	s.server.refused.add(kind, "remote", remote, "error", err)
 }

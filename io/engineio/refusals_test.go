@@ -12,6 +12,27 @@ import (
 	"crier/io/engineio"
 )
 
+// Nor do clients that all read too slowly at once.
+func TestSlowClientsAreLoggedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := newFakeRig(t, engineio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		overflow := func(n int) {
+			for range n {
+				rc, _ := r.open(eio4)
+				rc.session.Overflow()
+			}
+			synctest.Wait()
+		}
+		overflow(100)
+		time.Sleep(time.Second)
+		overflow(1)
+		if got := log.String(); strings.Count(got, "reads too slowly") != 2 || !strings.Contains(got, "more_since_last=99") {
+			t.Error(got)
+		}
+	})
+}
+
 // A storm of requests for sessions that are gone does not fill the log.
 func TestRefusalsAreLoggedNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -42,6 +42,7 @@ type Options struct {
 	// Polling makes the polling transport of a new session; nil: not offered.
 	Polling func(*Session) RequestTransport
 
+	Budget  *wsconn.Budget // of what waits for all sessions, maybe with others; nil: there is none
 	Origins Origins
 	Poller  *netpoll.Poller // nil: one of its own
 	Logger  *slog.Logger    // nil: discards
@@ -96,11 +97,14 @@ type Server struct {
 	upgrader *wsconn.Upgrader
 	wheel    *wsconn.Wheel
 	refused  *refusals
+	tooSlow  *refusals
 	poller   *netpoll.Poller
 	ownPoll  bool
 
 	ping, probePong, pong *Prepared
 	terms                 string // the end of every open packet
+
+	lists sync.Pool // *[]*Session, empty
 
 	slow     atomic.Int64
 	rests    atomic.Int64
@@ -126,7 +130,8 @@ func New(o Options, h Handler) (*Server, error) {
 		opts:      o,
 		handler:   h,
 		log:       o.Logger,
-		refused:   &refusals{log: o.Logger, kinds: make(map[string]refusalKind)},
+		refused:   &refusals{log: o.Logger, message: "refused a client", kinds: make(map[string]refusalKind)},
+		tooSlow:   &refusals{log: o.Logger, message: "closed a client that reads too slowly", kinds: make(map[string]refusalKind)},
 		start:     time.Now(),
 		poller:    o.Poller,
 		ping:      control(Ping, ""),
@@ -148,6 +153,7 @@ func New(o Options, h Handler) (*Server, error) {
 		MaxPayload:    o.MaxPayload,
 		QueueBytes:    o.QueueBytes,
 		QueueMessages: o.QueueMessages,
+		Budget:        o.Budget,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up websocket: %w", err)
@@ -164,7 +170,7 @@ type Stats struct {
 	Sessions      int   // open now
 	WebSockets    int64 // open now, those that sessions are to move to included
 	Upgrades      int64 // sessions that moved to WebSocket
-	SlowConsumers int64 // sessions closed because their queue was full
+	SlowConsumers int64 // sessions closed because their queue was full, or because most of the Budget was theirs
 	Rests         int64 // times that a session was not read for a while, since it said too much
 }
 
@@ -328,7 +334,7 @@ func (srv *Server) offers(transport string) bool {
 }
 
 func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestError) {
-	srv.refused.add(e.Code.String(), r.RemoteAddr, e)
+	srv.refused.add(e.Code.String(), "remote", r.RemoteAddr, "error", e)
 	if r.ContentLength != 0 { // net/http reads the body before it answers, as long as that takes
 		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(rejectTimeout))
 		if err != nil && !errors.Is(err, http.ErrNotSupported) {

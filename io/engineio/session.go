@@ -164,7 +164,7 @@ func (s *Session) sendFailed(err error) {
 	case errors.Is(err, ErrQueueFull):
 		if s.end(nil) {
 			s.server.slow.Add(1)
-			s.server.log.Info("closed a client that reads too slowly", "transport", s.Transport())
+			s.server.tooSlow.add(s.Transport(), "transport", s.Transport())
 			s.tellLater(SlowConsumer)
 		}
 	case !errors.Is(err, ErrClosed):
@@ -271,6 +271,14 @@ func (s *Session) Fail(t Transport, reason Reason) {
 	}
 }
 
+// Evict is for transports that are a [wsconn.Evictee]: it ends the session if t has it still, and t ends itself.
+func (s *Session) Evict(t Transport) {
+	if s.end(t) {
+		s.server.slow.Add(1)
+		s.tellLater(SlowConsumer)
+	}
+}
+
 // Finished is for transports: the client has been told that the session is over.
 func (s *Session) Finished() {
 	s.mu.Lock()
@@ -351,6 +359,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 // rest has a client that says too much wait: nothing more is read of it meanwhile. It reports whether t is in use still.
 func (s *Session) rest(t Transport, pause time.Duration) bool {
 	s.server.rests.Add(1)
+	s.Uncork()
 	time.Sleep(pause)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -135,6 +135,13 @@ func (t *webSocket) parse(op ws.OpCode, payload []byte) (Packet, error) {
 	return p, err
 }
 
+// Evict implements [wsconn.Evictee].
+func (t *webSocket) Evict() {
+	t.session.lostCandidate(t)
+	t.session.Evict(t)
+	t.conn.Abort()
+}
+
 // Closed implements [wsconn.Handler].
 func (t *webSocket) Closed(err error) {
 	var ce *wsconn.CloseError

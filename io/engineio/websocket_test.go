@@ -14,6 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"crier/io/engineio"
+	"crier/io/wsconn"
 )
 
 const (
@@ -294,6 +295,45 @@ func TestQueueFull(t *testing.T) {
 	}
 	if st := r.srv.Stats(); st.SlowConsumers != 1 || st.Sessions != 1 {
 		t.Errorf("%+v", st)
+	}
+	send(t, rc.session, "still here")
+	want(t, s.got, "4still here")
+}
+
+// The same when it is not its queue that is full, but most of what waits for all is its.
+func TestEvicted(t *testing.T) {
+	budget, err := wsconn.NewBudget(wsconn.BudgetOptions{Bytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(budget.Close)
+	r := newRig(t, true, engineio.Options{QueueBytes: 1 << 30, QueueMessages: 1 << 30, Budget: budget})
+	rc, s := r.connect(ws4)
+	conn, _, _ := r.handshake(ws4) // never read
+	defer conn.Close()             //nolint:errcheck // reset by the server
+	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
+		t.Fatal(err)
+	}
+	stalled := next(t, r.handler.accepted)
+	want(t, stalled.events, "opened")
+	p := engineio.Prepare([]byte(strings.Repeat("x", 16<<10)), 16<<10)
+	for range 10000 { // 160 MB: more than any kernel takes
+		if err = stalled.session.Send(p); err != nil {
+			break
+		}
+		if err := rc.session.Send(p); err != nil {
+			t.Fatalf("the other client: %v", err)
+		}
+		if got := next(t, s.got); len(got) != 1+16<<10 {
+			t.Fatalf("got %d bytes", len(got))
+		}
+	}
+	if !errors.Is(err, engineio.ErrClosed) {
+		t.Fatalf("Send = %v", err)
+	}
+	want(t, stalled.events, "closed: slow consumer")
+	if st := r.srv.Stats(); st.SlowConsumers != 1 || st.Sessions != 1 || budget.Stats().Evicted != 1 {
+		t.Errorf("%+v, %+v", st, budget.Stats())
 	}
 	send(t, rc.session, "still here")
 	want(t, s.got, "4still here")

@@ -94,7 +94,7 @@ func (c *conn) begin() bool {
 // handBack gives the connection to net/http, with what has been read.
 func (c *conn) handBack(p []byte) error {
 	if !c.Detach() {
-		c.Close() // behind the end of an answer, which would be overtaken
+		c.Close(nil) // behind the end of an answer, which would be overtaken
 		return nil
 	}
 	c.server.remove(c)
@@ -116,7 +116,7 @@ func (c *conn) replyLocked(w *http1.Response) error {
 	c.busy, c.since = false, now.Sub(c.server.start)
 	err := c.SendCopy(w.Finish(now), 0)
 	if err == nil && w.Closes() {
-		c.Close()
+		c.Close(nil)
 	}
 	return err
 }
@@ -134,6 +134,9 @@ func (c *conn) Closed(error) {
 	c.end()
 	c.server.remove(c)
 }
+
+// Evict implements [wsconn.Evictee].
+func (c *conn) Evict() { c.cutOff() }
 
 // end notes that the connection has ended, and tells who is to answer the request that waits.
 func (c *conn) end() {
@@ -166,7 +169,7 @@ func (c *conn) closeIdle() (busy bool) {
 	busy = c.busy
 	c.mu.Unlock()
 	if !busy {
-		c.Close()
+		c.Close(nil)
 	}
 	return busy
 }

@@ -57,6 +57,7 @@ type port interface {
 	Write(p []byte) (int, error)
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
+	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	Close() error
 }
@@ -194,6 +195,12 @@ func (c *Conn) Close() error {
 // somebody else. It is for Data, which must return ErrDetached then; Closed is not called. False means that the
 // connection has been closed.
 func (c *Conn) Detach() bool { return c.state.Or(closed)&closed == 0 }
+
+// Handler returns the handler that was added with the connection.
+func (c *Conn) Handler() Handler { return c.h }
+
+// LocalAddr returns the address that the peer has connected to.
+func (c *Conn) LocalAddr() net.Addr { return c.port().LocalAddr() }
 
 // RemoteAddr returns the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.port().RemoteAddr() }

@@ -70,6 +70,16 @@ func (p *Poller) Adopt(pc *Conn, c net.Conn, h Handler) error {
 		return p.Add(pc, c, h)
 	}
 	c = bare(c)
+	if s, ok := c.(*Socket); ok {
+		if s.suits(p) {
+			return p.adoptSocket(pc, s, h)
+		}
+		whole, err := s.Whole()
+		if err != nil {
+			return fmt.Errorf("adopting connection: %w", err)
+		}
+		c = whole
+	}
 	raw, err := rawConn(c)
 	if err != nil {
 		return fmt.Errorf("adopting connection: %w", err)

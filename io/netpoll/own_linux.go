@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -221,30 +220,23 @@ func (o *own) CloseWrite() error {
 	return errors.Join(err, c.unuse())
 }
 
+// LocalAddr asks the kernel.
+func (o *own) LocalAddr() net.Addr { return o.ask(syscall.Getsockname) }
+
 // RemoteAddr asks the kernel: to keep it would take more than all else that a connection is. Once that has ended there is
 // no answer, and the address has no network.
-func (o *own) RemoteAddr() net.Addr {
+func (o *own) RemoteAddr() net.Addr { return o.ask(syscall.Getpeername) }
+
+func (o *own) ask(name func(fd int) (syscall.Sockaddr, error)) net.Addr {
 	c := (*Conn)(o)
 	if !c.use() {
 		return &net.TCPAddr{}
 	}
-	peer, err := syscall.Getpeername(int(c.fd))
+	addr, err := name(int(c.fd))
 	if err = errors.Join(err, c.unuse()); err != nil {
 		return &net.TCPAddr{}
 	}
-	switch peer := peer.(type) {
-	case *syscall.SockaddrInet4:
-		return &net.TCPAddr{IP: peer.Addr[:], Port: peer.Port}
-	case *syscall.SockaddrInet6:
-		a := &net.TCPAddr{IP: peer.Addr[:], Port: peer.Port}
-		if peer.ZoneId != 0 {
-			a.Zone = strconv.FormatUint(uint64(peer.ZoneId), 10)
-		}
-		return a
-	case *syscall.SockaddrUnix:
-		return &net.UnixAddr{Name: peer.Name, Net: "unix"}
-	}
-	return &net.TCPAddr{}
+	return addrOf(addr)
 }
 
 // waits is what a connection has of which something is waited for.

@@ -109,6 +109,13 @@ func New(o Options) *Poller {
 // the caller's.
 func (p *Poller) Add(pc *Conn, c net.Conn, h Handler) error {
 	c = bare(c)
+	if s, ok := c.(*Socket); ok {
+		whole, err := s.Whole()
+		if err != nil {
+			return fmt.Errorf("adding connection: %w", err)
+		}
+		c = whole
+	}
 	raw, err := rawConn(c)
 	if err != nil {
 		return fmt.Errorf("adding connection: %w", err)

@@ -147,6 +147,30 @@ func tlsPair(t *testing.T) (server, client net.Conn) {
 	return ts, tc
 }
 
+// acceptedPair has the connection accepted by a Listener.
+func acceptedPair(t *testing.T) (server, client net.Conn) {
+	t.Helper()
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := NewListener(port.(*net.TCPListener))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	server, err = l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
 func pipePair(*testing.T) (server, client net.Conn) { return net.Pipe() }
 
 // kind is a kind of connection that every test of reading covers.
@@ -163,6 +187,8 @@ var kinds = []kind{
 	{"own tcp", true, adopted(tcpPair)},
 	{"own unix", true, adopted(unixPair)},
 	{"own tls", false, adopted(tlsPair)},
+	{"accepted", true, acceptedPair},
+	{"accepted and adopted", true, adopted(acceptedPair)},
 	{"pipe", false, pipePair},
 }
 

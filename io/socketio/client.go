@@ -147,6 +147,7 @@ func (c *client) socket(namespace string) *Socket {
 
 // join lets the client into a namespace, or tells it why not.
 func (c *client) join(name string, auth json.RawMessage) {
+	c.session.Uncork() // a middleware may wait
 	n, refused := c.server.enter(name, auth)
 	if refused != nil {
 		c.refuse(name, refused)

@@ -11,6 +11,7 @@ import (
 
 	"crier/io/engineio"
 	"crier/io/hub"
+	"crier/io/socketio/intime"
 )
 
 func TestConnect(t *testing.T) {
@@ -188,7 +189,7 @@ func TestMiddlewareOrder(t *testing.T) {
 
 func TestConnectTimeout(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		inTime(t, 50*time.Millisecond, func(t *hasty, limit time.Duration) {
+		intime.Run(t, 50*time.Millisecond, func(t *intime.Test, limit time.Duration) {
 			h := serve(t, func(o *Options) { o.ConnectTimeout = limit })
 			h.Main().Use(func(s *Socket) error {
 				if s.Handshake().Query.Has("refuse") {
@@ -202,7 +203,7 @@ func TestConnectTimeout(t *testing.T) {
 				refused.send("0")
 			}
 			refused.wantPrefix("4")
-			t.done()
+			t.Done()
 			if k.rev == engineio.Revision4 {
 				h.open(t, k).wantEnd()
 			}

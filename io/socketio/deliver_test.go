@@ -107,7 +107,7 @@ func (bystander) Kick()                      {}
 func TestDeliverFullQueue(t *testing.T) {
 	for _, k := range []kind{polling5, polling4} {
 		t.Run(k.name, func(t *testing.T) {
-			h := serve(t, func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 3) })
+			h := serve(t, func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 3, nil) })
 			left := departures(h.Main())
 			other := h.join(t, ws5)
 			h.join(t, k) // no GET waits

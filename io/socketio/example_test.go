@@ -18,7 +18,7 @@ import (
 func Example() {
 	server, err := socketio.New(socketio.Options{
 		// Clients begin with polling unless told otherwise.
-		Engine: engineio.Options{Polling: fallback.Polling(0, 0, 0)},
+		Engine: engineio.Options{Polling: fallback.Polling(0, 0, 0, nil)},
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -166,7 +166,7 @@ func Example_middleware() {
 }
 
 func newServer() *socketio.Server {
-	server, err := socketio.New(socketio.Options{Engine: engineio.Options{Polling: fallback.Polling(0, 0, 0)}})
+	server, err := socketio.New(socketio.Options{Engine: engineio.Options{Polling: fallback.Polling(0, 0, 0, nil)}})
 	if err != nil {
 		log.Fatal(err)
 	}

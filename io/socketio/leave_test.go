@@ -10,6 +10,7 @@ import (
 	"crier/fallback"
 	"crier/io/engineio"
 	"crier/io/hub"
+	"crier/io/socketio/intime"
 )
 
 func TestClientDisconnect(t *testing.T) {
@@ -92,7 +93,7 @@ func TestKick(t *testing.T) {
 }
 
 func TestReason(t *testing.T) {
-	few := func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2) }
+	few := func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2, nil) }
 	tests := []struct {
 		want  Reason
 		kinds []kind
@@ -118,13 +119,13 @@ func TestReason(t *testing.T) {
 	for i, tt := range tests {
 		for _, k := range tt.kinds {
 			t.Run(fmt.Sprint(i, " ", tt.want, " ", k.name), func(t *testing.T) {
-				inTime(t, 30*time.Millisecond, func(t *hasty, limit time.Duration) {
+				intime.Run(t, 30*time.Millisecond, func(t *intime.Test, limit time.Duration) {
 					h := serve(t, func(o *Options) {
 						if tt.want == engineio.PingTimeout {
 							o.Engine.PingInterval, o.Engine.PingTimeout = limit, limit
 							return
 						}
-						t.done() // nothing else has a limit
+						t.Done() // nothing else has a limit
 						if tt.adapt != nil {
 							tt.adapt(o)
 						}
@@ -132,7 +133,7 @@ func TestReason(t *testing.T) {
 					came, left := arrivals(h.Main()), departures(h.Main())
 					c := h.join(t, k)
 					s := take(t, "socket", came)
-					t.done()
+					t.Done()
 					tt.do(c, s)
 					same(t, "reason", take(t, "departure", left), tt.want)
 					same(t, "sockets", h.Main().Hub().Stats().Sockets, 0)

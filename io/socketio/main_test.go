@@ -57,7 +57,7 @@ func serve(t testing.TB, adapt func(*Options)) *host {
 	t.Helper()
 	log := &logBook{}
 	o := Options{
-		Engine: engineio.Options{Polling: fallback.Polling(1_000_000, 1<<20, 1000)},
+		Engine: engineio.Options{Polling: fallback.Polling(1_000_000, 1<<20, 1000, nil)},
 		Logger: slog.New(slog.NewTextHandler(log, nil)),
 	}
 	if adapt != nil {

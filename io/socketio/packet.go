@@ -87,7 +87,7 @@ func ParsePacket(text []byte, maxAttachments int) (Packet, error) {
 	p.ID, p.HasID = id, digits > 0
 	rest = trimJSON(rest[digits:])
 	if len(rest) > 0 {
-		if !json.Valid(rest) {
+		if !isJSON(rest) {
 			return Packet{}, parseError("payload is not JSON")
 		}
 		p.Data = rest[:len(rest):len(rest)]

@@ -208,3 +208,12 @@ func BenchmarkParsePacket(b *testing.B) {
 		}
 	}
 }
+
+// What is JSON but for its encoding is taken, as ever: a polling client's text may be that.
+func TestPacketNotUTF8(t *testing.T) {
+	for text, want := range map[string]bool{"2[\"e\",\"\xff\"]": true, "2[\"e\",\"\xff]": false, "2[\"e\",\xff]": false} {
+		if _, err := socketio.ParsePacket([]byte(text), 0); (err == nil) != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

@@ -190,7 +190,7 @@ func TestRoundOfNobody(t *testing.T) {
 func TestRoundNotSent(t *testing.T) {
 	for _, k := range []kind{polling5, polling4} {
 		t.Run(k.name, func(t *testing.T) {
-			h := serve(t, func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2) })
+			h := serve(t, func(o *Options) { o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 2, nil) })
 			came := arrivals(h.Main())
 			h.join(t, k) // no GET waits
 			s := take(t, "socket", came)

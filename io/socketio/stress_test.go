@@ -23,7 +23,7 @@ func TestStress(t *testing.T) {
 	h := serve(t, func(o *Options) {
 		o.ForgetHandshake = true
 		o.Engine.PingInterval, o.Engine.PingTimeout = time.Minute, time.Minute
-		o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 50)
+		o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 50, nil)
 	})
 	var came, left, asked, answered atomic.Int64
 	for _, n := range []*Namespace{h.Main(), h.chat()} {
@@ -150,7 +150,7 @@ func TestStressNamespaces(t *testing.T) {
 	const clients, rounds, names = 16, 6, 3
 	h := serve(t, func(o *Options) {
 		o.MaxDynamic = names - 1 // so that some are refused
-		o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 50)
+		o.Engine.Polling = fallback.Polling(1_000_000, 1<<20, 50, nil)
 	})
 	p := h.OfPattern(shops)
 	var came, going, left, asked, outcomes atomic.Int64

@@ -2,7 +2,6 @@ package wsconn
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime"
@@ -47,11 +46,17 @@ func loopback(b *testing.B, u *Upgrader, n int) []*Conn {
 	return conns
 }
 
-// BenchmarkSend sends 100 bytes to peers that keep up: one frame, shared.
+// BenchmarkSend sends 100 bytes to peers that keep up: one frame, shared. One peer cannot quite, so that there is a queue.
 func BenchmarkSend(b *testing.B) {
-	for _, n := range []int{1, 100} {
-		b.Run(fmt.Sprintf("peers=%d", n), func(b *testing.B) {
-			u := newUpgrader(b, Options{})
+	budget := newBudget(b, BudgetOptions{Bytes: 1 << 30})
+	for _, tt := range []struct {
+		name   string
+		n      int
+		budget *Budget
+	}{{"peers=1", 1, budget}, {"peers=100", 100, budget}, {"peers=1,unbounded", 1, nil}, {"peers=100,unbounded", 100, nil}} {
+		n := tt.n
+		b.Run(tt.name, func(b *testing.B) {
+			u := newUpgrader(b, Options{Budget: tt.budget})
 			conns := loopback(b, u, n)
 			frame := AppendText(nil, make([]byte, 100))
 			b.ReportAllocs()
@@ -141,4 +146,34 @@ func inUse() int64 {
 	}
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// What it costs to count what waits: for each Send and each write of a connection that has a queue, by one or several at once.
+func BenchmarkCharge(b *testing.B) {
+	budget := newBudget(b, BudgetOptions{Bytes: 1 << 40})
+	b.Run("one", func(b *testing.B) {
+		o := &owner{budget: budget}
+		for i := range b.N {
+			budget.Charge(&o.account, o, 1+i&0xfff)
+		}
+		o.set(0)
+	})
+	b.Run("at once", func(b *testing.B) {
+		b.RunParallel(func(pb *testing.PB) {
+			o := &owner{budget: budget}
+			for i := 0; pb.Next(); i++ {
+				budget.Charge(&o.account, o, 1+i&0xfff)
+			}
+			o.set(0)
+		})
+	})
+	b.Run("queue comes and goes", func(b *testing.B) {
+		b.RunParallel(func(pb *testing.PB) {
+			o := &owner{budget: budget}
+			for i := 0; pb.Next(); i++ {
+				budget.Charge(&o.account, o, i&1)
+			}
+			o.set(0)
+		})
+	})
 }

@@ -83,8 +83,11 @@ func (c *Conn) Start() {
 // A code that must not be sent, such as 0, is left out; a reason is cut to 123
 // bytes. Close never waits. Only
 // the first call counts.
-func (c *Conn) Close(code ws.StatusCode, reason string) {
-	c.shutdown(appendClose(nil, code, reason), false, net.ErrClosed)
+func (c *Conn) Close(code ws.StatusCode, reason string) { c.CloseWith(nil, code, reason) }
+
+// CloseWith is Close with frames in front of the close frame, which are sent after Discard too. It takes the memory of frames.
+func (c *Conn) CloseWith(frames []byte, code ws.StatusCode, reason string) {
+	c.shutdown(appendClose(frames, code, reason), false, net.ErrClosed)
 }
 
 // Hangup is Close without a close frame: to the peer the connection breaks off.

@@ -71,6 +71,14 @@ func (e *events) Closed(err error) {
 	}
 }
 
+// evictee implements [evictable].
+func (e *events) evictee() any {
+	c := (*Conn)(e)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.h
+}
+
 // tell calls the handler's Closed, once.
 func (c *Conn) tell(err error) {
 	if c.told {
@@ -93,7 +101,7 @@ func (c *Conn) pong(payload []byte) {
 	case c.held():
 		c.out.keep(appendControl(nil, finPong, payload), 0)
 	case c.out != nil:
-		c.out.pushPong(payload)
+		c.out.pushPong(payload) // which is counted when it is written
 	default:
 		err = c.write(appendControl(nil, finPong, payload), 0, false)
 	}

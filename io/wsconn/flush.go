@@ -49,6 +49,7 @@ func (o *output) flushDirect() (more bool, err error) {
 	o.up.joins.Put(buf)
 	o.up.flushed.Add(uint64(n))
 	q.advance(n)
+	o.settle()
 	if q.empty() {
 		return false, o.drained() // unlocks
 	}
@@ -100,6 +101,7 @@ func (o *output) written(q *queue, n int) (more bool, err error) {
 		return false, nil
 	}
 	q.advance(n)
+	o.settle()
 	if q.empty() {
 		return false, o.drained() // unlocks
 	}

@@ -33,13 +33,14 @@ type output struct {
 	told bool // Handler.Closed was called
 
 	// guarded by mu, also where it is before it
-	started bool
-	dead    bool // the socket of a Conn ended before that had a handler
-	reading bool // what was read is being handled
-	mu      sync.Mutex
-	state   atomic.Uint32 // written under mu, read by anybody
-	out     *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
-	cause   error         // for those who are told of the end
+	started   bool
+	dead      bool // the socket of a Conn ended before that had a handler
+	reading   bool // what was read is being handled
+	discarded bool // nothing is sent any more but a farewell
+	mu        sync.Mutex
+	state     atomic.Uint32 // written under mu, read by anybody
+	out       *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
+	cause     error         // for those who are told of the end
 }
 
 // Send writes whole frames of a server (see AppendText), or a piece of a stream,
@@ -69,7 +70,7 @@ func (o *output) SendCopy(frames []byte, messages int) error {
 
 func (o *output) send(frames []byte, messages int, changes bool) error {
 	o.mu.Lock()
-	if o.load() != open {
+	if o.load() != open || o.discarded {
 		o.mu.Unlock()
 		return ErrClosed
 	}
@@ -87,6 +88,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 			frames = bytes.Clone(frames)
 		}
 		q.push(frames, messages)
+		o.settle()
 		return nil
 	case q.hold == forUncork && !q.exceeds(o.up.o, len(frames), messages):
 		q.keep(frames, messages)
@@ -235,6 +237,7 @@ func (o *output) write(frames []byte, messages int, changes bool) error {
 		frames = bytes.Clone(frames)
 	}
 	o.enqueue().push(frames, messages)
+	o.settle()
 	return nil
 }
 
@@ -277,6 +280,7 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 		err = o.release(frame, 0)
 	case o.out != nil:
 		o.out.push(frame, 0)
+		o.settle()
 	default:
 		err = o.write(frame, 0, false)
 	}
@@ -304,7 +308,7 @@ func (o *output) abort(cause error) {
 		o.cause = cause
 	}
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	o.mu.Unlock()
 	if err := o.nc.Close(); err != nil {
 		o.up.o.Logger.Debug("closing websocket", "error", err)
@@ -316,7 +320,7 @@ func (o *output) finish(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.state.Store(uint32(closed))
-	o.out = nil
+	o.drop()
 	if o.cause == nil {
 		o.cause = err
 	}

@@ -33,7 +33,8 @@ type queue struct {
 	pong     []byte
 	hasPong  bool // an item stands for pong
 	hold     hold
-	held     []byte // what waits while hold is not flowing; then there are no items
+	account  Account // of bytes, once it flows
+	held     []byte  // what waits while hold is not flowing; then there are no items
 }
 
 // exceeds reports whether so much more would be too much.
@@ -122,6 +123,23 @@ func (q *queue) advance(n int) {
 		*it = item{}
 		q.head++
 	}
+}
+
+// cut drops everything but the items that begin within the first n bytes, and returns how much is left.
+func (q *queue) cut(n int) int {
+	end := q.head
+	for left := -q.off; end < len(q.items) && left < n; end++ {
+		left += len(q.at(end))
+	}
+	for i := end; i < len(q.items); i++ {
+		it := &q.items[i]
+		q.bytes -= len(it.frames)
+		q.messages -= it.messages
+		q.hasPong = q.hasPong && !it.pong
+	}
+	clear(q.items[end:])
+	q.items = q.items[:end]
+	return q.bytes
 }
 
 // reset makes an empty queue fit for the pool, and reports whether it is worth

@@ -72,6 +72,46 @@ func TestQueueAgainstModel(t *testing.T) {
 	}
 }
 
+// What begins within so many bytes stays, whole, and the counts are right.
+func TestQueueCut(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		written       int // before
+		within, items int
+		bytes         int
+	}{
+		{"all but the first", 0, 1, 1, 10},
+		{"all but what is left of it", 4, 1, 1, 6},
+		{"within the first two", 4, 7, 2, 26},
+		{"up to a pong", 4, 26, 2, 26},
+		{"with a pong", 4, 27, 3, 31},
+		{"nothing", 0, 1000, 4, 65},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q := new(queue)
+			q.push(make([]byte, 10), 1)
+			q.push(make([]byte, 20), 2)
+			q.pushPong([]byte("abc")) // 5
+			q.push(make([]byte, 30), 3)
+			q.advance(tt.written)
+			if got := q.cut(tt.within); got != tt.bytes || q.bytes != tt.bytes || len(q.items)-q.head != tt.items || q.hasPong {
+				t.Errorf("%d bytes (%d) in %d items, pong %v", got, q.bytes, len(q.items)-q.head, q.hasPong)
+			}
+			if want := []int{0, 1, 3, 3, 6}[tt.items]; q.messages != want {
+				t.Errorf("%d messages, want %d", q.messages, want)
+			}
+			q.pushPong([]byte("d"))
+			q.push([]byte("more"), 1)
+			for !q.empty() {
+				q.advance(len(q.join(make([]byte, 0, 100))))
+			}
+			if q.bytes != 0 || q.messages != 0 || q.hasPong {
+				t.Errorf("not empty: %+v", q)
+			}
+		})
+	}
+}
+
 // A pong keeps its place among the frames, with the newest payload until it is
 // being written; from then on there is a next one.
 func TestQueuePongs(t *testing.T) {

@@ -26,8 +26,8 @@ type Stream struct {
 //
 // ended is called exactly once, by a goroutine of the poller: with io.EOF when the client
 // went, net.ErrClosed after Close or Abort, or a network error. Until then the
-// caller has to call one of Start, Close and Abort.
-func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error)) (*Stream, error) {
+// caller has to call one of Start, Close and Abort. evict is given the Stream when it is to end as [Evictee] says; nil: it is aborted.
+func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error), evict func(*Stream)) (*Stream, error) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("taking over a connection: %w", err)
@@ -35,27 +35,34 @@ func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error)) (*Stream, er
 	if err := conn.SetDeadline(time.Time{}); err != nil { // those of the server
 		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
-	return u.stream(conn, w.Header(), ended)
-}
-
-// stream begins the answer.
-func (u *Upgrader) stream(conn net.Conn, header http.Header, ended func(error)) (*Stream, error) {
-	if err := limitSilence(conn, u.o.Silence); err != nil {
-		return nil, fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
-	}
 	s := new(Stream)
-	if err := u.take(s, conn, deaf(ended), u.o.Poller.Adopt); err != nil {
-		return nil, err
+	var in netpoll.Handler = deaf(ended)
+	if evict != nil {
+		in = leaver{deaf(ended), func() { evict(s) }}
 	}
-	if err := s.Send(streamHead(header), 0); err != nil {
-		u.o.Logger.Debug("beginning a stream", "error", err) // ended is told
+	if err := u.stream(s, conn, w.Header(), in); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// stream begins the answer on s.
+func (u *Upgrader) stream(s *Stream, conn net.Conn, header http.Header, in netpoll.Handler) error {
+	if err := limitSilence(conn, u.o.Silence); err != nil {
+		return fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
+	}
+	if err := u.take(s, conn, in, u.o.Poller.Adopt); err != nil {
+		return err
+	}
+	if err := s.Send(streamHead(header), 0); err != nil {
+		u.o.Logger.Debug("beginning a stream", "error", err) // ended is told
+	}
+	return nil
+}
+
 // Take makes s, which must be zero and may be a part of something larger of in's, the Stream
 // of a connection that nobody else uses from now on; in gets what is read, from
-// Start on and until Close. Its Closed is as ended of [Upgrader.Stream]. After an
+// Start on and until Close. Its Closed is as ended of [Upgrader.Stream]; it may be an [Evictee]. After an
 // error conn is closed.
 func (u *Upgrader) Take(s *Stream, conn net.Conn, in netpoll.Handler) error {
 	return u.take(s, conn, in, u.o.Poller.Add)
@@ -96,10 +103,10 @@ func (s *Stream) Start(early []byte) {
 	}
 }
 
-// Close ends the answer behind what waits already, and then the connection: once
+// Close ends the answer, with a last piece if there is one, behind what waits already, and then the connection: once
 // the client has ended its side, at the latest after CloseTimeout. It never
 // waits. Only the first call counts.
-func (s *Stream) Close() { s.shutdown(nil, false, net.ErrClosed) }
+func (s *Stream) Close(last []byte) { s.shutdown(last, false, net.ErrClosed) }
 
 // Detach ends the Stream without its connection, so that it can be given to somebody else; see
 // [netpoll.Conn.Detach]. False means that this cannot be, since something waits to be written
@@ -124,6 +131,15 @@ func (deaf) Data([]byte) error { return nil }
 // Closed implements [netpoll.Handler].
 func (d deaf) Closed(err error) { d(err) }
 
+// leaver is the same who sees to the end that a Budget wants.
+type leaver struct {
+	deaf
+	evict func()
+}
+
+// Evict implements [Evictee].
+func (l leaver) Evict() { l.evict() }
+
 // streamEvents is a Stream as its poller sees it.
 type streamEvents Stream
 
@@ -143,3 +159,6 @@ func (e *streamEvents) Closed(err error) {
 	s.up.open.Add(-1)
 	s.in.Closed(err)
 }
+
+// evictee implements [evictable].
+func (e *streamEvents) evictee() any { return e.in }

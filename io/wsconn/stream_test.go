@@ -17,8 +17,8 @@ import (
 func startStream(t *testing.T, u *Upgrader, server net.Conn, late bool) (*Stream, <-chan error) {
 	t.Helper()
 	ended := make(chan error, 2)
-	s, err := u.stream(server, http.Header{"X-Test": {"a"}}, func(err error) { ended <- err })
-	if err != nil {
+	s := new(Stream)
+	if err := u.stream(s, server, http.Header{"X-Test": {"a"}}, deaf(func(err error) { ended <- err })); err != nil {
 		t.Fatal(err)
 	}
 	if !late {
@@ -65,8 +65,8 @@ func TestStream(t *testing.T) {
 	if at, err := http.ParseTime(resp.Header.Get("Date")); err != nil || time.Since(at) > time.Hour {
 		t.Errorf("Date: %v, %v", at, err)
 	}
-	s.Close()
-	s.Close()
+	s.Close(nil)
+	s.Close(nil)
 	if err := s.Send([]byte("late"), 1); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send after Close: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestStreamClosedEarly(t *testing.T) {
 	if err := s.Send([]byte(big), 1); err != nil {
 		t.Fatal(err)
 	}
-	s.Close()
+	s.Close(nil)
 	s.Start(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || string(body) != big {
@@ -144,7 +144,7 @@ func TestStreamCopies(t *testing.T) {
 		}
 		clear(piece)
 	}
-	s.Close()
+	s.Close(nil)
 	body, err := io.ReadAll(readHead(t, client).Body)
 	if err != nil || !bytes.Equal(body, append(want, want...)) {
 		t.Errorf("%d bytes, %v", len(body), err)
@@ -155,7 +155,7 @@ func TestStreamCopies(t *testing.T) {
 func TestStreamRefused(t *testing.T) {
 	u := newUpgrader(t, Options{})
 	w := httptest.NewRecorder()
-	_, err := u.Stream(w, func(error) { t.Error("ended") })
+	_, err := u.Stream(w, func(error) { t.Error("ended") }, nil)
 	if !errors.Is(err, http.ErrNotSupported) || w.Body.Len() > 0 {
 		t.Errorf("%v, %q", err, w.Body)
 	}

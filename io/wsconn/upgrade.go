@@ -35,6 +35,8 @@ type Options struct {
 	QueueBytes int
 	// QueueMessages limits the messages that wait. Zero means 1000.
 	QueueMessages int
+	// Budget bounds what waits for the connections of several Upgraders together. Nil means that nothing does.
+	Budget *Budget
 	// WriteTimeout is how long a peer may take nothing of what waits for it (on
 	// TLS: may take for one write) before it is cut off. It bounds the handshake's
 	// answer too. Zero means 30 s.

@@ -19,7 +19,7 @@ export function serversPage() {
         }, store.error),
         limits && section(text.limits, {
           [text.limit_connections]: limits.connections > 0 ? number(limits.connections) : text.no_limit,
-          [text.limit_refused]: number(limits.full + limits.too_many + limits.too_fast + limits.turned_away), [text.limit_slow]: number(limits.slow), [text.limit_put_off]: number(limits.put_off),
+          [text.limit_refused]: number(limits.full + limits.too_many + limits.too_fast + limits.turned_away), [text.limit_slow]: number(limits.slow), [text.limit_put_off]: number(limits.put_off), [text.limit_evicted]: number(limits.evicted),
         }));
     } catch (error) {
       put(body, trouble(error));

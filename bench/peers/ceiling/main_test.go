@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"crier/bench"
+	"crier/io/cluster/redistest"
 )
 
 // TestMain makes the test program the ceiling, if it is told so.
@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 
 // The least that a server can do is all of it: every message comes once and in order.
 func TestCeiling(t *testing.T) {
-	port, pushPort := freePort(t), freePort(t)
+	port, pushPort := redistest.FreePort(t), redistest.FreePort(t)
 	cmd := exec.Command(os.Args[0], "-port", strconv.Itoa(port), "-push-port", strconv.Itoa(pushPort))
 	cmd.Env, cmd.Stderr = append(os.Environ(), "BE_THE_CEILING=yes"), os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -76,25 +76,6 @@ func TestCeiling(t *testing.T) {
 			}
 		})
 	}
-}
-
-// freePort returns a port of 127.0.0.1 for a program that cannot look for a free one itself: one that the system gives to nobody
-// who asks for any.
-func freePort(t *testing.T) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + rand.IntN(20000)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return port
-	}
-	t.Fatal("no port is free")
-	return 0
 }
 
 // await waits until somebody listens on a port.

@@ -38,8 +38,8 @@ const (
 	upgradeTimeout = 2 * time.Second
 )
 
-// Crier starts the given program, in a folder of its own.
-func Crier(ctx context.Context, binary, dir string) (*Server, error) {
+// Crier starts the given program, in a folder of its own, with settings besides those of every attack.
+func Crier(ctx context.Context, binary, dir string, settings ...string) (*Server, error) {
 	s := &Server{Name: "Crier"}
 	// Crier refuses variables of that prefix that it does not know, as those of the other tests are.
 	others := slices.DeleteFunc(os.Environ(), func(one string) bool { return strings.HasPrefix(one, "CRIER_") })
@@ -49,7 +49,7 @@ func Crier(ctx context.Context, binary, dir string) (*Server, error) {
 		fmt.Sprint("CRIER_SOCKETIO_CONNECT_TIMEOUT=", connectTimeout), fmt.Sprint("CRIER_SOCKETIO_UPGRADE_TIMEOUT=", upgradeTimeout),
 		"CRIER_LIMITS_CONNECTIONS=0", "CRIER_RECOVERY_WINDOW=2s", "CRIER_ROOMS_CLIENT_JOIN=allow",
 	)
-	if err := s.start(dir, env, binary); err != nil {
+	if err := s.start(dir, append(env, settings...), binary); err != nil {
 		return nil, err
 	}
 	var err error

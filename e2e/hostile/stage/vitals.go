@@ -129,3 +129,36 @@ func (s *Server) Recovered(ctx context.Context, before Vitals, last bool, patien
 		}
 	}
 }
+
+// Metric returns one of Crier's figures, a whole number without labels.
+func (s *Server) Metric(ctx context.Context, name string) (int, error) {
+	value, err := -1, error(nil)
+	gerr := s.get(ctx, "/metrics", func(line string) {
+		if text, found := strings.CutPrefix(line, name+" "); found {
+			var f float64
+			f, err = strconv.ParseFloat(text, 64)
+			value = int(f)
+		}
+	})
+	if err = errors.Join(err, gerr); err == nil && value < 0 {
+		err = errors.New("there is none")
+	}
+	if err != nil {
+		return 0, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	return value, nil
+}
+
+// Resident is how many bytes of memory the process has (VmRSS of proc(5)). What the system keeps for its sockets is not among them.
+func (s *Server) Resident() (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("reading the memory of %s: %w", s.Name, err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kilobytes int
+	if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
+		return 0, fmt.Errorf("reading the memory of %s: %w", s.Name, err)
+	}
+	return kilobytes << 10, nil
+}

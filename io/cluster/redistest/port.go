@@ -1,4 +1,4 @@
-package cluster
+package redistest
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// freePort returns a port of 127.0.0.1 for a program that cannot look for a free one itself: one that the system gives to nobody
+// FreePort returns a port of 127.0.0.1 for a program that cannot look for a free one itself: one that the system gives to nobody
 // who asks for any.
-func freePort(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		port := 10000 + rand.IntN(20000)

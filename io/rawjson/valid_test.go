@@ -1,4 +1,4 @@
-package api
+package rawjson
 
 import (
 	"encoding/json"
@@ -27,12 +27,12 @@ func validSeeds() []string {
 
 func checkValid(t *testing.T, b []byte) {
 	t.Helper()
-	if got, want := validJSON(b), json.Valid(b) && utf8.Valid(b); got != want {
+	if got, want := Valid(b), json.Valid(b) && utf8.Valid(b); got != want {
 		t.Errorf("%.80q: %v, want %v", b, got, want)
 	}
 }
 
-func TestValidJSON(t *testing.T) {
+func TestValid(t *testing.T) {
 	for _, one := range validSeeds() {
 		checkValid(t, []byte(one))
 		for cut := range min(len(one), 100) {
@@ -41,22 +41,22 @@ func TestValidJSON(t *testing.T) {
 	}
 }
 
-// FuzzValidJSON looks for what is taken otherwise than by the standard library.
-func FuzzValidJSON(f *testing.F) {
+// FuzzValid looks for what is taken otherwise than by the standard library.
+func FuzzValid(f *testing.F) {
 	for _, one := range validSeeds() {
 		f.Add([]byte(one))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { checkValid(t, b) })
 }
 
-// BenchmarkValidJSON measures a push against the standard library.
-func BenchmarkValidJSON(b *testing.B) {
+// BenchmarkValid measures a push against the standard library.
+func BenchmarkValid(b *testing.B) {
 	push := []byte(`{"to":{"users":["user-1234"]},"event":"new_msg","data":"` + strings.Repeat("x", 100) + `"}`)
 	for _, c := range []struct {
 		name  string
 		valid func([]byte) bool
 	}{
-		{"ours", validJSON},
+		{"ours", Valid},
 		{"standard", func(b []byte) bool { return json.Valid(b) && utf8.Valid(b) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -1,4 +1,5 @@
-package api
+// Package rawjson looks at JSON as it came, without decoding it.
+package rawjson
 
 import (
 	"encoding/binary"
@@ -8,9 +9,9 @@ import (
 // maxDepth is how deep JSON may be nested, as encoding/json has it.
 const maxDepth = 10_000
 
-// validJSON says whether b is one JSON value in UTF-8 (RFC 8259), as json.Valid and utf8.Valid do together. It takes a third
-// of their time, which was a twentieth of a line.
-func validJSON(b []byte) bool {
+// Valid says whether b is one JSON value in UTF-8 (RFC 8259), as json.Valid and utf8.Valid do together. It takes a third
+// of their time, which was a twentieth of a line of pushes, and of an event.
+func Valid(b []byte) bool {
 	end := validValue(b, skipSpace(b, 0), 0)
 	return end > 0 && skipSpace(b, end) == len(b)
 }
@@ -179,6 +180,14 @@ func skipDigits(b []byte, i int) int {
 	}
 	if i == from {
 		return 0
+	}
+	return i
+}
+
+// skipSpace returns the index of the first byte of b from i on that is no white space.
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
+		i++
 	}
 	return i
 }
