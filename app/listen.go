@@ -250,10 +250,16 @@ func (e *endpoint) deafen() error {
 	if e.deaf.Swap(true) {
 		return nil
 	}
+	var err error
 	if e.fast != nil {
-		return e.fast.Deafen()
+		err = e.fast.Deafen()
+	} else {
+		err = e.listener.Close()
 	}
-	return e.listener.Close()
+	if errors.Is(err, net.ErrClosed) { // the port has ended by itself
+		return nil
+	}
+	return err
 }
 
 // shutdown stops accepting and waits for requests under way, then cuts them off. Only once nobody is accepted any more it lets go of
