@@ -312,7 +312,7 @@ func (res *Result) Wrong(o Options, growth float64) error {
 }
 
 // room is what the process may take besides: for what is on its way, for the goroutines of those that wait, for what the allocator rounds up.
-const room = 96 << 20
+const room = 64 << 20
 
 // Bound is how many bytes of memory the process may take.
 func (res *Result) Bound(o Options, growth float64) int {
