@@ -32,6 +32,8 @@ type desk struct {
 	events chan string
 	dial   func() (net.Conn, error)
 	client *http.Client
+
+	entering func() // called before a client is logged in, if it is not nil
 }
 
 // refused is what a client gets that asks for it.
@@ -48,6 +50,9 @@ func (d *desk) Admit(r *fallback.Request) (*fallback.Admission, error) {
 	a.Enter = func(c *fallback.Client) error {
 		if when == "late" {
 			return refused
+		}
+		if d.entering != nil {
+			d.entering()
 		}
 		c.SetData(r.Query.Get("uid"))
 		if err := c.Member().Login(r.Query.Get("uid")); err != nil {

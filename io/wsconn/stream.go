@@ -26,7 +26,8 @@ type Stream struct {
 //
 // ended is called exactly once, by a goroutine of the poller: with io.EOF when the client
 // went, net.ErrClosed after Close or Abort, or a network error. Until then the
-// caller has to call one of Start, Close and Abort. evict is given the Stream when it is to end as [Evictee] says; nil: it is aborted.
+// caller has to call one of Start, Close and Abort; what is sent before that leaves with it, in one write, or when it is more than a
+// queue takes. evict is given the Stream when it is to end as [Evictee] says; nil: it is aborted.
 func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error), evict func(*Stream)) (*Stream, error) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -54,6 +55,7 @@ func (u *Upgrader) stream(s *Stream, conn net.Conn, header http.Header, in netpo
 	if err := u.take(s, conn, in, u.o.Poller.Adopt); err != nil {
 		return err
 	}
+	s.Cork()
 	if err := s.Send(streamHead(header), 0); err != nil {
 		u.o.Logger.Debug("beginning a stream", "error", err) // ended is told
 	}
@@ -99,6 +101,7 @@ func (s *Stream) Start(early []byte) {
 	s.started = s.started || start
 	s.mu.Unlock()
 	if start {
+		s.Uncork()
 		s.nc.Start(early)
 	}
 }
