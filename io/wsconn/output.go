@@ -217,6 +217,9 @@ func (o *output) Queued() int {
 // RemoteAddr returns the peer's address.
 func (o *output) RemoteAddr() net.Addr { return o.nc.RemoteAddr() }
 
+// LocalAddr returns the address that the peer has connected to.
+func (o *output) LocalAddr() net.Addr { return o.nc.LocalAddr() }
+
 // Abort closes the socket at once, without a farewell.
 func (o *output) Abort() { o.abort(net.ErrClosed) }
 
