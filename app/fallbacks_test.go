@@ -354,6 +354,7 @@ func TestOutsideStop(t *testing.T) {
 	go func() { stream <- p.get("http://" + p.Addr() + "/sse?uid=7") }()
 	go func() { poll <- p.get("http://" + p.Addr() + "/comet?uid=7&wait=60") }()
 	await(t, "all are there", func() bool { return p.hub.Stats().Connections == 3 })
+	await(t, "a first poll that waits outside of net/http", func() bool { return p.public.keeper.Stats().Waiting == 1 })
 	if err := p.stop(); err != nil {
 		t.Error(err)
 	}

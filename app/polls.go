@@ -21,11 +21,12 @@ func (a *App) keepPolls() (err error) {
 	return err
 }
 
-// isPoll reports whether a request is one of a client that polls and is here already.
+// isPoll reports whether a request is one of a client that polls: with Socket.IO, of one that is here already. The first poll of comet
+// may wait as the others do.
 func (a *App) isPoll(method, path, query string) bool {
 	switch {
 	case path == "/comet":
-		return method == http.MethodGet && strings.Contains(query, "after=")
+		return method == http.MethodGet
 	case path != a.cfg.SocketIO.Path && path+"/" != a.cfg.SocketIO.Path:
 		return false
 	case method != http.MethodGet && method != http.MethodPost, !strings.Contains(query, "transport=polling"):
