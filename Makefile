@@ -51,15 +51,15 @@ unit: client
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
 	$(GO) test ./deploy/dist # checks types in one goroutine, for which the race detector takes minutes
 
-# Tests wait for other programs as much as they compute: three at once on two processors.
+# Tests wait for other programs as much as they compute: three at once on two processors. Always anew: go test would not see that the program has changed.
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
+	$(GO) test -count=1 -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
 
 # With CI=true nothing is skipped for want of something.
 test-clients: client
 	@.ci/setup clients
 	e2e/foreign/prepare
-	CI=true $(GO) test -race -timeout 10m -run '^TestForeignClients$$' ./e2e
+	CI=true $(GO) test -count=1 -race -timeout 10m -run '^TestForeignClients$$' ./e2e
 
 # Needs nothing but Go; bench also npm, for Node's server. WEB_MSG_SENDER=folder also measures that checkout of it. ARGS='-servers crier,node -only push'
 # and the like: go run ./bench/compare -h
