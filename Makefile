@@ -5,7 +5,7 @@
 # make dist         programs for Linux, macOS and Windows in bin/dist/, with checksums (docs/DEPLOY.md)
 # make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
 # make bench-quick  Crier against the least that a server can do, and a bare handler, in less than two minutes
-# make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
+# make bench-growth Crier alone with 1,000 to 18,000 clients, and four of it with 50,000, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
