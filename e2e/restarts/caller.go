@@ -44,7 +44,7 @@ func (c *caller) push() bool {
 	c.pushes++
 	u := c.stage.users[c.dice.IntN(len(c.stage.users))]
 	content := fmt.Sprintf("%d-%d", c.number, c.pushes)
-	p := push{uid: u.uid, stored: c.dice.IntN(2) == 0}
+	p := push{uid: u.uid, stored: c.dice.IntN(2) == 0, kept: u.way.Recovers()}
 	options := ""
 	if p.stored {
 		options = `,"ttl":"1h"`
