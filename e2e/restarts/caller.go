@@ -113,7 +113,7 @@ func (c *caller) hangUp() {
 		return
 	}
 	if err := c.conn.Close(); err != nil {
-		c.stage.o.note(err.Error())
+		c.stage.o.Note(err.Error())
 	}
 	c.conn = nil
 }

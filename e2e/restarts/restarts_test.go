@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"crier/e2e/rig"
 	"crier/e2e/visit"
 )
 
@@ -24,8 +25,8 @@ func TestRestarts(t *testing.T) {
 		t.Fatalf("building Crier: %v\n%s", err, out)
 	}
 	o := options{
-		binary: binary, dir: dir, restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,
-		note: func(line string) { t.Log(line) },
+		Play:     rig.Play{Binary: binary, Dir: dir, Note: func(line string) { t.Log(line) }},
+		restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,
 	}
 	t.Logf("seed %d", o.seed)
 	begun := time.Now()
