@@ -33,6 +33,8 @@ type desk struct {
 	dial   func() (net.Conn, error)
 	client *http.Client
 	door   chan struct{} // when it is closed those are let in that ask to be held
+
+	entering func() // called before a client is logged in, if it is not nil
 }
 
 // refused is what a client gets that asks for it.
@@ -52,6 +54,9 @@ func (d *desk) Admit(r *fallback.Request) (*fallback.Admission, error) {
 		}
 		if r.Query.Has("hold") {
 			<-d.door
+		}
+		if d.entering != nil {
+			d.entering()
 		}
 		c.SetData(r.Query.Get("uid"))
 		if err := c.Member().Login(r.Query.Get("uid")); err != nil {

@@ -193,6 +193,69 @@ func TestReplayAtOnce(t *testing.T) {
 	}
 }
 
+// Who has been told where it begins can be reached: a push made right then is delivered, whatever there is to do before it.
+func TestReadyIsReachable(t *testing.T) {
+	for _, tt := range []struct{ kind, after, first string }{
+		{"sse", "", "ready"},
+		{"ws", "", "ready"},
+		{"sockjs", "", "ready"},
+		{"sse", "m1", "missed"},
+		{"ws", "m1", "missed"},
+		{"sockjs", "m1", "missed"},
+		{"comet", "m1", "missed"},
+	} {
+		t.Run(tt.kind+" "+tt.first, func(t *testing.T) {
+			reach := func(t *testing.T, d *desk) {
+				r := d.come(tt.kind, "uid=7", tt.after)
+				r.want(tt.first)
+				if got := d.push("1", "7", "e"); got.Delivered != 1 {
+					t.Fatalf("a push after %q: %+v", tt.first, got)
+				}
+				r.want("1")
+				r.leave()
+			}
+			t.Run("slow login", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d := newKeeper(t, false, 100)
+					d.entering = synctest.Wait // until the client has read what it has been sent, and has pushed if it thinks it may
+					reach(t, d)
+				})
+			})
+			t.Run("sockets", func(t *testing.T) {
+				reach(t, newKeeper(t, true, 100))
+			})
+		})
+	}
+}
+
+// The same goes for the open frame of SockJS, however its client connects.
+func TestSockOpenIsReachable(t *testing.T) {
+	for _, path := range []string{"/websocket", "/xhr", "/xhr_streaming", "/eventsource"} {
+		t.Run(path, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t, false, fallback.Options{})
+				d.entering = synctest.Wait
+				path := "/sockjs/0/1" + path + "?uid=7"
+				switch {
+				case strings.Contains(path, "websocket"):
+					want(t, d.frames(path, false).got, "o")
+				case strings.Contains(path, "eventsource"):
+					d.open(http.MethodGet, path).want("\r\ndata: o\r\n\r\n")
+				case strings.Contains(path, "streaming"):
+					d.open(http.MethodPost, path).want(strings.Repeat("h", 2048) + "\no\n")
+				default:
+					if got := d.do(http.MethodPost, path, ""); got.err != nil || got.body != "o\n" {
+						t.Fatalf("%+v", got)
+					}
+				}
+				if got := d.push("1", "7", "e"); got.Delivered != 1 {
+					t.Errorf("a push after the open frame: %+v", got)
+				}
+			})
+		})
+	}
+}
+
 // A poll that comes late goes on all the same.
 func TestReplayComet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -54,6 +54,7 @@ func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sock boo
 	}
 	a, err := s.handler.Admit(q)
 	if err == nil {
+		conn.Cork() // so that it hears nothing, and above all not that it is ready, until it can be reached, which is at Start
 		l.sockFrame("o")
 		s.wheel.Set(&l.timer, l, time.Now().Add(s.o.PingInterval))
 		err = l.client.open(a, q)

@@ -26,7 +26,6 @@ type conn struct {
 	wsconn.Stream
 	// static
 	server *Server
-	nc     net.Conn
 	remote string
 	timer  wsconn.Timer // closes it when it has been idle for long
 
@@ -93,12 +92,13 @@ func (c *conn) begin() bool {
 
 // handBack gives the connection to net/http, with what has been read.
 func (c *conn) handBack(p []byte) error {
-	if !c.Detach() {
+	nc := c.Release()
+	if nc == nil {
 		c.Close(nil) // behind the end of an answer, which would be overtaken
 		return nil
 	}
 	c.server.remove(c)
-	if nc := http1.NewEarly(c.nc, p); !c.server.handBack(nc) {
+	if nc = http1.NewEarly(nc, p); !c.server.handBack(nc) {
 		return errors.Join(netpoll.ErrDetached, nc.Close())
 	}
 	return netpoll.ErrDetached

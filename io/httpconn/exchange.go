@@ -91,7 +91,7 @@ func (x *exchangeContext) Value(key any) any {
 	case http.ServerContextKey:
 		return x.server.o.Server
 	case http.LocalAddrContextKey:
-		return x.conn.nc.LocalAddr()
+		return x.conn.LocalAddr()
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (g *guest) adopt() bool {
 func (g *guest) take(nc net.Conn, in *bufio.Reader) error {
 	s := g.server
 	nc = bare(nc)
-	c := &conn{server: s, nc: nc, remote: g.request.RemoteAddr, busy: true, since: s.now()}
+	c := &conn{server: s, remote: g.request.RemoteAddr, busy: true, since: s.now()}
 	c.mayBlank(g.request)
 	g.early = make([]byte, in.Buffered())
 	_, err := io.ReadFull(in, g.early)

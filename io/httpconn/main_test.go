@@ -53,8 +53,17 @@ func (w *waiter) Gone(p *httpconn.Waiting) {
 	close(w.gone) // twice would panic
 }
 
+// keeping is how a port keeps connections.
+type keeping int
+
+const (
+	unkept       keeping = iota // net/http has them all
+	onGoroutines                // one parked for each
+	onEpoll                     // where there is one
+)
+
 // openPort starts a port, which the end of the test stops.
-func openPort(t testing.TB, kept bool, idle time.Duration) *port {
+func openPort(t testing.TB, kept keeping, idle time.Duration) *port {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +72,12 @@ func openPort(t testing.TB, kept bool, idle time.Duration) *port {
 	p := &port{t: t, addr: l.Addr().String(), polls: make(chan *waiter, 100), poller: netpoll.New(netpoll.Options{})}
 	p.web = &http.Server{Handler: p, IdleTimeout: idle, ErrorLog: log.New(io.Discard, "", 0)}
 	listeners := []net.Listener{l}
-	if kept {
+	if kept == onEpoll {
+		if err := p.poller.UseEpoll(); err != nil && !errors.Is(err, netpoll.ErrNoEpoll) {
+			t.Fatal(err)
+		}
+	}
+	if kept != unkept {
 		u, err := wsconn.NewUpgrader(wsconn.Options{Poller: p.poller})
 		if err != nil {
 			t.Fatal(err)

@@ -50,12 +50,16 @@ func sequences() map[string][]string {
 func TestSame(t *testing.T) {
 	for name, requests := range sequences() {
 		t.Run(name, func(t *testing.T) {
-			ours, theirs := openPort(t, true, 0).dial(), openPort(t, false, 0).dial()
+			theirs := openPort(t, unkept, 0).dial()
+			ours := map[string]*caller{"goroutines": openPort(t, onGoroutines, 0).dial(), "epoll": openPort(t, onEpoll, 0).dial()}
 			for i, raw := range requests {
-				ours.send(raw)
 				theirs.send(raw)
-				if got, want := ours.receiveTo(raw), theirs.receiveTo(raw); got != want {
-					t.Fatalf("%d: %q: a caller gets\n%s\nand from net/http\n%s", i, raw, got, want)
+				want := theirs.receiveTo(raw)
+				for how, c := range ours {
+					c.send(raw)
+					if got := c.receiveTo(raw); got != want {
+						t.Fatalf("%d: %q: with %s a caller gets\n%s\nand from net/http\n%s", i, raw, how, got, want)
+					}
 				}
 			}
 		})
@@ -64,7 +68,7 @@ func TestSame(t *testing.T) {
 
 // TestKept looks at whose a connection is.
 func TestKept(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	c := p.dial()
 	for i, step := range []struct {
 		raw  string
@@ -86,7 +90,7 @@ func TestKept(t *testing.T) {
 
 // A request in pieces is read by net/http, which waits for the rest.
 func TestPieces(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	c := p.dial()
 	for range 3 {
 		c.send(poll)
@@ -102,7 +106,7 @@ func TestPieces(t *testing.T) {
 
 // Who sends requests without waiting for answers gets these in order.
 func TestPipelined(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	for name, begin := range map[string]string{"first": "", "later": poll} {
 		t.Run(name, func(t *testing.T) {
 			c := p.dial()
@@ -133,7 +137,7 @@ func TestPipelined(t *testing.T) {
 }
 
 func TestGone(t *testing.T) {
-	for _, kept := range []bool{true, false} {
+	for _, kept := range []keeping{onEpoll, onGoroutines, unkept} {
 		t.Run(fmt.Sprint("kept=", kept), func(t *testing.T) {
 			p := openPort(t, kept, 0)
 			for _, before := range []int{0, 3} {
@@ -160,7 +164,7 @@ func TestGone(t *testing.T) {
 
 // A panic ends its own connection.
 func TestPanic(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	other := p.dial()
 	other.send(hold)
 	one := p.next()
@@ -181,7 +185,7 @@ func TestPanic(t *testing.T) {
 
 // An idle connection is closed in the end; one with a request that waits is not.
 func TestIdle(t *testing.T) {
-	p := openPort(t, true, 1500*time.Millisecond)
+	p := openPort(t, onEpoll, 1500*time.Millisecond)
 	waits, idle := p.dial(), p.dial()
 	waits.send(hold)
 	one := p.next()
@@ -196,7 +200,7 @@ func TestIdle(t *testing.T) {
 
 // An answer that the network does not take at once arrives nevertheless, before the next.
 func TestLargeAnswer(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	c := p.dial()
 	text := strings.Repeat("0123456789abcdef", 1<<20) // more than the kernel keeps for who does not read
 	for range 2 {
@@ -210,7 +214,7 @@ func TestLargeAnswer(t *testing.T) {
 
 // At a stop idle connections end at once, and others with their answer.
 func TestStop(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	waits, idle := p.dial(), p.dial()
 	waits.send(poll)
 	waits.receive()
@@ -234,7 +238,7 @@ func TestStop(t *testing.T) {
 
 // Who is never answered is cut off at a stop, and its owner told.
 func TestStopCutsOff(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	c := p.dial()
 	c.send(hold)
 	one := p.next()
@@ -252,7 +256,7 @@ func TestStopCutsOff(t *testing.T) {
 
 // Who asks for the connection gets it.
 func TestHijack(t *testing.T) {
-	p := openPort(t, true, 0)
+	p := openPort(t, onEpoll, 0)
 	handler := p.web.Handler
 	p.web.Handler = p.keeper.Around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		nc, _, err := http.NewResponseController(w).Hijack()

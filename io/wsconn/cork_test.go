@@ -209,3 +209,31 @@ func TestCorkAborted(t *testing.T) {
 		t.Errorf("Closed(%v)", err)
 	}
 }
+
+// TestCorkBeforeStart has what is sent before Start leave with it, behind the answer to the handshake.
+func TestCorkBeforeStart(t *testing.T) {
+	for _, direct := range []bool{true, false} {
+		t.Run(map[bool]string{true: "socket", false: "stream"}[direct], func(t *testing.T) {
+			u := newUpgrader(t, Options{})
+			server, client := tcpPair(t)
+			if !direct {
+				server = struct{ net.Conn }{server}
+			}
+			c, err := u.attach(server, nil, func(c *Conn) Handler { return newRecorder() })
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Abort)
+			c.Cork()
+			frame := AppendText(nil, []byte("ready"))
+			if err := c.Send(frame, 1); err != nil {
+				t.Fatal(err)
+			}
+			if n := c.Queued(); n != len(frame) {
+				t.Errorf("%d bytes wait", n)
+			}
+			c.Start()
+			wantBytes(t, client, frame)
+		})
+	}
+}

@@ -132,13 +132,13 @@ func (o *output) sendFirst(answer []byte) error {
 }
 
 // Cork has what is sent from now on leave in one write: with Uncork, or at the latest when all that has been read has been handled. Whoever
-// may wait before that has to Uncork. While nothing is being handled it does nothing.
+// may wait before that has to Uncork. Before Start it is until that; later, while nothing is being handled, it does nothing.
 func (o *output) Cork() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.load() != open:
-	case o.out == nil && o.reading:
+	case o.out == nil && (o.reading || !o.started):
 		o.out = o.queue()
 		o.out.hold = forUncork
 	case o.out != nil && o.out.hold == forNext:
@@ -216,6 +216,9 @@ func (o *output) Queued() int {
 
 // RemoteAddr returns the peer's address.
 func (o *output) RemoteAddr() net.Addr { return o.nc.RemoteAddr() }
+
+// LocalAddr returns the address that the peer has connected to.
+func (o *output) LocalAddr() net.Addr { return o.nc.LocalAddr() }
 
 // Abort closes the socket at once, without a farewell.
 func (o *output) Abort() { o.abort(net.ErrClosed) }

@@ -26,7 +26,8 @@ type Stream struct {
 //
 // ended is called exactly once, by a goroutine of the poller: with io.EOF when the client
 // went, net.ErrClosed after Close or Abort, or a network error. Until then the
-// caller has to call one of Start, Close and Abort. evict is given the Stream when it is to end as [Evictee] says; nil: it is aborted.
+// caller has to call one of Start, Close and Abort; what is sent before that leaves with it, in one write, or when it is more than a
+// queue takes. evict is given the Stream when it is to end as [Evictee] says; nil: it is aborted.
 func (u *Upgrader) Stream(w http.ResponseWriter, ended func(error), evict func(*Stream)) (*Stream, error) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -51,9 +52,10 @@ func (u *Upgrader) stream(s *Stream, conn net.Conn, header http.Header, in netpo
 	if err := limitSilence(conn, u.o.Silence); err != nil {
 		return fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
-	if err := u.take(s, conn, in, u.o.Poller.Adopt); err != nil {
+	if err := u.Take(s, conn, in); err != nil {
 		return err
 	}
+	s.Cork()
 	if err := s.Send(streamHead(header), 0); err != nil {
 		u.o.Logger.Debug("beginning a stream", "error", err) // ended is told
 	}
@@ -65,13 +67,8 @@ func (u *Upgrader) stream(s *Stream, conn net.Conn, header http.Header, in netpo
 // Start on and until Close. Its Closed is as ended of [Upgrader.Stream]; it may be an [Evictee]. After an
 // error conn is closed.
 func (u *Upgrader) Take(s *Stream, conn net.Conn, in netpoll.Handler) error {
-	return u.take(s, conn, in, u.o.Poller.Add)
-}
-
-// take is Take with the method of the poller that it is to be watched by: what is adopted cannot be detached.
-func (u *Upgrader) take(s *Stream, conn net.Conn, in netpoll.Handler, watch func(*netpoll.Conn, net.Conn, netpoll.Handler) error) error {
 	s.up, s.in = u, in
-	if err := watch(&s.nc, conn, (*streamEvents)(s)); err != nil {
+	if err := u.o.Poller.Adopt(&s.nc, conn, (*streamEvents)(s)); err != nil {
 		return fmt.Errorf("taking over a connection: %w", errors.Join(err, conn.Close()))
 	}
 	u.open.Add(1)
@@ -99,6 +96,7 @@ func (s *Stream) Start(early []byte) {
 	s.started = s.started || start
 	s.mu.Unlock()
 	if start {
+		s.Uncork()
 		s.nc.Start(early)
 	}
 }
@@ -108,18 +106,21 @@ func (s *Stream) Start(early []byte) {
 // waits. Only the first call counts.
 func (s *Stream) Close(last []byte) { s.shutdown(last, false, net.ErrClosed) }
 
-// Detach ends the Stream without its connection, so that it can be given to somebody else; see
-// [netpoll.Conn.Detach]. False means that this cannot be, since something waits to be written
+// Release ends the Stream without its connection, which it returns, so that it can be given to somebody else; see
+// [netpoll.Conn.Release]. Nil means that this cannot be, since something waits to be written
 // or the end has begun.
-func (s *Stream) Detach() bool {
+func (s *Stream) Release() net.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.out != nil || s.load() != open || !s.nc.Detach() {
-		return false
+	if s.out != nil || s.load() != open {
+		return nil
 	}
-	s.state.Store(uint32(closed))
-	s.up.open.Add(-1)
-	return true
+	nc := s.nc.Release()
+	if nc != nil {
+		s.state.Store(uint32(closed))
+		s.up.open.Add(-1)
+	}
+	return nc
 }
 
 // deaf is the input of who only wants to know of the end.
