@@ -1,6 +1,7 @@
 # make run          build and start Crier; settings as ARGS='--listen :3000' or CRIER_… variables
 # make test         everything that continuous integration checks, but for
-# make test-clients clients in Java and Python, with what they need from Maven and PyPI
+# make test-clients clients in Java and Python, with what they need from Maven and PyPI, and
+# make fuzz         every decoder fuzzed for FUZZTIME=30s each, as many at a time as there are processors; in ten to fifteen minutes on two
 # make deb          a Debian package in bin/ (docs/DEPLOY.md)
 # make dist         programs for Linux, macOS and Windows in bin/dist/, with checksums (docs/DEPLOY.md)
 # make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
@@ -12,7 +13,6 @@
 #                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
 # make restarts     Crier stopped and started 50 times under load, on ports that stay open, in two to six minutes (docs/RELIABILITY.md)
 # make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
-# make fuzz         every decoder fuzzed for FUZZTIME=30s each, two at a time, in ten to fifteen minutes
 # make vuln         the code against the database of known vulnerabilities in Go and its modules, which it asks over the network
 # They install what they need on a fresh Debian or Ubuntu with Go and Node.
 
@@ -98,7 +98,7 @@ soak: build
 	$(GO) build -race -o bin/crier-race .
 	$(GO) run ./e2e/soak -binary bin/crier-race -cycles 100000 -round 10000
 
-# ARGS='./io/http1 FuzzRequest' is one target; FUZZTIME=5m for longer. What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
+# ARGS='./api/fastpath FuzzSame' is one target; FUZZTIME=5m for longer. What it finds is kept in testdata/fuzz of the package, which every go test runs from then on.
 fuzz:
 	.ci/fuzz $(ARGS)
 

@@ -176,7 +176,7 @@ func (a *App) build() error {
 	c := clients{door: a.door(), counter: a.counter, log: a.log}
 	f := forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}
 	c.register(a.sockets.Main())
-	attend(a.sockets.Main(), f.events(a.cfg.Forward.Events))
+	attend(a.sockets.Main().On, f.events(a.cfg.Forward.Events))
 	if err := a.buildFallbacks(c, f); err != nil {
 		return err
 	}

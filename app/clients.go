@@ -116,7 +116,7 @@ func (c clients) register(n *socketio.Namespace) {
 			c.counter.show(socket{s})
 		}
 	})
-	attend(n, c.events())
+	attend(n.OnBrief, c.events())
 }
 
 func (c clients) room(e said, move func(*hub.Member, string) error) {

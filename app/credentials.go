@@ -153,7 +153,6 @@ func queryUID(query url.Values) (string, error) {
 // parseUID takes a uid from JSON: a string, or an integer, whose digits it
 // becomes. Pages send both for the same user, and fractions are no user.
 func parseUID(data json.RawMessage) (string, error) {
-	var number json.Number
 	switch {
 	case len(data) > 1 && data[0] == '"' && plainJSON(data[1:len(data)-1]):
 		uid := string(data[1 : len(data)-1])
@@ -164,9 +163,10 @@ func parseUID(data json.RawMessage) (string, error) {
 			return "", errNoUID
 		}
 		return uid, hub.CheckUID(uid)
-	case json.Unmarshal(data, &number) != nil, strings.ContainsAny(number.String(), ".eE"), number == "":
-		return "", errNoUID
-	default:
-		return number.String(), hub.CheckUID(number.String())
 	}
+	var number json.Number
+	if json.Unmarshal(data, &number) != nil || strings.ContainsAny(number.String(), ".eE") || number == "" {
+		return "", errNoUID
+	}
+	return number.String(), hub.CheckUID(number.String())
 }

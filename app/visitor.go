@@ -88,10 +88,10 @@ func (e clientEvent) ack(answer json.RawMessage) error {
 // listener handles an event.
 type listener func(said)
 
-// attend has the events of the namespace handled that are named.
-func attend(n *socketio.Namespace, events map[string]listener) {
+// attend has the events of a namespace handled that are named: on is its On, or OnBrief.
+func attend(on func(event string, fn socketio.Handler), events map[string]listener) {
 	for name, handle := range events {
-		n.On(name, func(e *socketio.Event) { handle(socketEvent{e}) })
+		on(name, func(e *socketio.Event) { handle(socketEvent{e}) })
 	}
 }
 

@@ -32,6 +32,7 @@ type desk struct {
 	events chan string
 	dial   func() (net.Conn, error)
 	client *http.Client
+	door   chan struct{} // when it is closed those are let in that ask to be held
 
 	entering func() // called before a client is logged in, if it is not nil
 }
@@ -50,6 +51,9 @@ func (d *desk) Admit(r *fallback.Request) (*fallback.Admission, error) {
 	a.Enter = func(c *fallback.Client) error {
 		if when == "late" {
 			return refused
+		}
+		if r.Query.Has("hold") {
+			<-d.door
 		}
 		if d.entering != nil {
 			d.entering()
@@ -92,7 +96,7 @@ func newDesk(t testing.TB, tcp bool, o fallback.Options) *desk {
 
 func newDeskOf(t testing.TB, tcp bool, o fallback.Options, h hub.Options) *desk {
 	t.Helper()
-	d := &desk{t: t, events: make(chan string, 1000)}
+	d := &desk{t: t, events: make(chan string, 1000), door: make(chan struct{})}
 	var err error
 	if d.hub, err = hub.New(h); err != nil {
 		t.Fatal(err)

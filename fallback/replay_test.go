@@ -168,6 +168,31 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// A client that breaks off as soon as it is there, and comes again before that has got the place of the one before, misses nothing.
+func TestReplayAtOnce(t *testing.T) {
+	for _, kind := range []string{"sse", "ws", "sockjs"} {
+		t.Run(kind, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newKeeper(t, false, 100)
+				r := d.come(kind, "uid=7", "")
+				r.want(hello(kind)...)
+				d.push("1", "7", "e")
+				r.want("1")
+				r.leave()
+				want(t, d.events, "7 has gone")
+				d.push("2", "7", "e")
+				hasty := d.come(kind, "uid=7&hold=1", r.after)
+				synctest.Wait() // it has claimed what there is
+				hasty.leave()
+				again := d.come(kind, "uid=7", r.after)
+				synctest.Wait()
+				close(d.door)
+				again.want("2")
+			})
+		})
+	}
+}
+
 // Who has been told where it begins can be reached: a push made right then is delivered, whatever there is to do before it.
 func TestReadyIsReachable(t *testing.T) {
 	for _, tt := range []struct{ kind, after, first string }{

@@ -111,6 +111,7 @@ func taken() map[string]string {
 		"unknown status":   crlf(post, host, "X-Status: 599", "", ""),
 		"no content":       crlf(post, host, "X-Status: 204", "X-Bare: 1", "", ""),
 		"not modified":     crlf(post, host, "X-Status: 304", "X-Bare: 1", "", ""),
+		"its own type":     crlf(post, host, "X-Status: 304", "", ""),
 		"empty answer":     crlf(post, host, "X-Silent: 1", "", ""),
 		"empty, bare":      crlf(post, host, "X-Silent: 1", "X-Bare: 1", "", ""),
 		"type sniffed":     crlf(post, host, "X-Bare: 1", "", ""),
@@ -269,7 +270,7 @@ func FuzzSame(f *testing.F) {
 		if len(raw) > bufferSize || reader.Parse(raw, bufferSize) != http1.Whole {
 			return
 		}
-		in := bufio.NewReader(strings.NewReader(string(raw)))
+		in := bufio.NewReaderSize(strings.NewReader(string(raw)), bufferSize) // which has all of it then
 		r, err := http.ReadRequest(in)
 		if err != nil {
 			t.Fatalf("taken, and refused by net/http: %v\n%q", err, raw)

@@ -7,12 +7,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"crier/e2e/visit"
 )
 
 // push is what is known of one.
 type push struct {
 	uid      string
 	stored   bool
+	kept     bool // its user can say how far it has come, and is given what it has missed or told so
+	begun    int  // how many there were before
 	failed   bool // the first try
 	accepted bool
 	refusal  error // of the second try
@@ -21,8 +25,10 @@ type push struct {
 	last     int  // connection of its user that it came to
 }
 
-// owed says that it has to arrive. Who is away may miss what is not stored.
-func (p *push) owed() bool { return p.accepted && p.stored }
+// owed says that a push has to arrive. Who is away may miss what is not stored; who can say how far it has come must have been told then.
+func (b *book) owed(p *push) bool {
+	return p.accepted && (p.stored || p.kept && p.begun >= b.told[p.uid])
+}
 
 // book is what everybody has noted.
 type book struct {
@@ -37,11 +43,14 @@ type book struct {
 	pushes   map[string]*push // by content
 	behind   map[string]int   // pushes that are owed to a user, or may be, and have not arrived
 	accepted int
-	holes    int      // times that users were told that something is missing
-	strays   []string // messages that nobody had pushed to whom they came
+	told     map[string]int    // by user, how many pushes had begun when it was last told that something is missing
+	holes    map[visit.Way]int // times that users were told so
+	strays   []string          // messages that nobody had pushed to whom they came
 }
 
-func newBook() *book { return &book{pushes: map[string]*push{}, behind: map[string]int{}} }
+func newBook() *book {
+	return &book{pushes: map[string]*push{}, behind: map[string]int{}, told: map[string]int{}, holes: map[visit.Way]int{}}
+}
 
 // most is how many a user may be behind. Who is so far behind is not pushed to: of what waits for a user who does not take it the
 // server keeps the last 1,000 (inbox.max_per_user, limits.queue_messages), which is not to be tried here.
@@ -54,6 +63,7 @@ func (b *book) expect(content string, p push) bool {
 	if b.behind[p.uid] >= most {
 		return false
 	}
+	p.begun = len(b.pushes)
 	b.pushes[content] = &p
 	if p.stored {
 		b.behind[p.uid]++
@@ -106,11 +116,12 @@ func (b *book) arrived(content, uid string, connection int) {
 	p.arrivals++
 }
 
-// missed notes that a user was told that something is missing.
-func (b *book) missed() {
+// missed notes that a user was told that something is missing: that excuses what was pushed until then.
+func (b *book) missed(uid string, way visit.Way) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.holes++
+	b.holes[way]++
+	b.told[uid] = len(b.pushes)
 }
 
 // settled reports whether all that is owed has arrived.
@@ -118,7 +129,7 @@ func (b *book) settled() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.pushes {
-		if p.owed() && p.arrivals == 0 {
+		if b.owed(p) && p.arrivals == 0 {
 			return false
 		}
 	}
@@ -127,9 +138,10 @@ func (b *book) settled() bool {
 
 // sum is what the book comes to.
 type sum struct {
-	pushes, failed, owed int // pushes; first tries that failed; what is stored and was accepted
-	again                int // came once more on a later connection
-	wrong                []string
+	pushes, failed, stored, kept int // pushes; first tries that failed; what was accepted and is stored, or kept for who comes back
+	again                        int // came once more on a later connection
+	missed                       int // of what is kept, by users who were told
+	wrong                        []string
 }
 
 // sum goes through the pushes.
@@ -141,8 +153,15 @@ func (b *book) sum() sum {
 		if p.failed {
 			s.failed++
 		}
-		if p.owed() {
-			s.owed++
+		switch {
+		case !p.accepted:
+		case p.stored:
+			s.stored++
+		case p.kept:
+			s.kept++
+			if p.arrivals == 0 && !b.owed(p) {
+				s.missed++
+			}
 		}
 		if p.arrivals > 1 {
 			s.again++
@@ -151,8 +170,8 @@ func (b *book) sum() sum {
 		switch {
 		case !p.accepted:
 			what = fmt.Sprintf("failed twice: %v", p.refusal)
-		case p.owed() && p.arrivals == 0:
-			what = "has not arrived"
+		case b.owed(p) && p.arrivals == 0:
+			what = "has not arrived, and nobody was told"
 		case p.twice:
 			what = "came twice on one connection"
 		default:
@@ -189,8 +208,13 @@ func (b *book) report(took time.Duration) string {
 	fmt.Fprintf(&out, "connections refused: %d, of %d logins and %d tries of pushes; users who had to come once more: %d\n",
 		b.refused.Load(), b.visits.Load(), b.tries.Load(), b.turned.Load())
 	fmt.Fprintf(&out, "pushes: %d, of which the first try failed: %d\n", s.pushes, s.failed)
-	fmt.Fprintf(&out, "stored: %d; came once more on a later connection: %d; users told that something that was not stored is missing: %d\n",
-		s.owed, s.again, b.holes)
+	fmt.Fprintf(&out, "stored: %d; not stored, for clients that recover: %d, of which %d were missed by who was told so; came once more on a later connection: %d\n",
+		s.stored, s.kept, s.missed, s.again)
+	for _, way := range visit.Ways() {
+		if way.Recovers() {
+			fmt.Fprintf(&out, "told that something is missing, by %s: %d\n", way, b.holes[way])
+		}
+	}
 	fmt.Fprintf(&out, "wrong: %d\n", len(s.wrong)+len(b.strays)+int(b.refused.Load()))
 	return out.String()
 }

@@ -44,7 +44,7 @@ func (c *caller) push() bool {
 	c.pushes++
 	u := c.stage.users[c.dice.IntN(len(c.stage.users))]
 	content := fmt.Sprintf("%d-%d", c.number, c.pushes)
-	p := push{uid: u.uid, stored: c.dice.IntN(2) == 0}
+	p := push{uid: u.uid, stored: c.dice.IntN(2) == 0, kept: u.way.Recovers()}
 	options := ""
 	if p.stored {
 		options = `,"ttl":"1h"`
@@ -113,7 +113,7 @@ func (c *caller) hangUp() {
 		return
 	}
 	if err := c.conn.Close(); err != nil {
-		c.stage.o.note(err.Error())
+		c.stage.o.Note(err.Error())
 	}
 	c.conn = nil
 }

@@ -15,11 +15,10 @@ import (
 
 // options say how much there is to be.
 type options struct {
-	binary, dir                      string
+	rig.Play
 	restarts, users, callers, pushes int
 	seed                             uint64
 	patience                         time.Duration // for anything
-	note                             func(string)
 }
 
 // settings of the server: those that a shop would have, but that nothing is signed.
@@ -39,7 +38,7 @@ type stage struct {
 
 // perform makes a run, and returns what was noted.
 func (o options) perform(ctx context.Context) (b *book, err error) {
-	server, err := rig.New(rig.Options{Binary: o.binary, Dir: o.dir, Settings: settings()})
+	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings()})
 	if err != nil {
 		return nil, err
 	}

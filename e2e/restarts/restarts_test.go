@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"crier/e2e/rig"
+	"crier/e2e/visit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,8 +25,8 @@ func TestRestarts(t *testing.T) {
 		t.Fatalf("building Crier: %v\n%s", err, out)
 	}
 	o := options{
-		binary: binary, dir: dir, restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,
-		note: func(line string) { t.Log(line) },
+		Play:     rig.Play{Binary: binary, Dir: dir, Note: func(line string) { t.Log(line) }},
+		restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,
 	}
 	t.Logf("seed %d", o.seed)
 	begun := time.Now()
@@ -40,7 +43,7 @@ func TestRestarts(t *testing.T) {
 // TestJudge: whatever must not be is found, and nothing else.
 func TestJudge(t *testing.T) {
 	const to = "u"
-	stored, fleeting := push{uid: to, stored: true}, push{uid: to}
+	stored, fleeting, kept := push{uid: to, stored: true}, push{uid: to}, push{uid: to, kept: true}
 	failed := errors.New("broken")
 	for _, c := range []struct {
 		name string
@@ -75,7 +78,23 @@ func TestJudge(t *testing.T) {
 			b.arrived("1", to, 1)
 			b.arrived("1", "v", 1)
 		}, `"1" came to v`},
-		{"a user who is told", func(b *book) { b.missed() }, ""},
+		{"a user who is told", func(b *book) { b.missed(to, visit.SSE) }, ""},
+		{"not stored, to who comes back", func(b *book) { b.expect("1", kept); b.answered("1", nil) }, "has not arrived, and nobody was told"},
+		{"to who comes back, and was told before", func(b *book) {
+			b.missed(to, visit.SSE)
+			b.expect("1", kept)
+			b.answered("1", nil)
+		}, "has not arrived"},
+		{"to who comes back, and is told", func(b *book) {
+			b.expect("1", kept)
+			b.answered("1", nil)
+			b.missed(to, visit.SSE)
+		}, ""},
+		{"to somebody else, who is told", func(b *book) {
+			b.expect("1", kept)
+			b.answered("1", nil)
+			b.missed("v", visit.SSE)
+		}, "has not arrived"},
 		{"a refusal", func(b *book) { b.refused.Add(1) }, "1 connections were refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

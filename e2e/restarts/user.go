@@ -62,6 +62,9 @@ func (u *user) once(ctx context.Context, position string, number int) (next stri
 		return position, nil
 	}
 	book.visits.Add(1)
+	if number > 1 && position == "" && u.way.Recovers() { // it had not come to know where it was, and so is somebody new
+		book.missed(u.uid, u.way)
+	}
 	u.seen.Store(restarts + 1)
 	// Who wanders is off after a few messages; at last all stay, since who never stays for long may never confirm anything.
 	rest := forever
@@ -75,7 +78,7 @@ func (u *user) once(ctx context.Context, position string, number int) (next stri
 		}
 		switch m.Event {
 		case visit.Missed:
-			book.missed()
+			book.missed(u.uid, u.way)
 		case "new_msg":
 			book.arrived(m.Content, u.uid, number)
 		}

@@ -14,13 +14,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // Options say what server there is to be.
 type Options struct {
-	Binary string
+	Binary string // may be relative to this process's folder
 	Dir    string // it runs there, and its log and its store are there
 	// Settings are Crier's, by their names in the documentation, such as presence.offline_delay.
 	Settings map[string]string
@@ -37,7 +38,7 @@ type Server struct {
 	ports []*os.File // public and push
 	log   *os.File   // of all its lives
 	http  *http.Client
-	life  *Life // the one that there is, or was
+	lives []*Life // from the first one on
 }
 
 // Life is one process of a server.
@@ -50,8 +51,11 @@ type Life struct {
 
 // New opens the ports. The caller must call [Server.Close].
 func New(o Options) (*Server, error) {
-	s := &Server{o: o, http: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}}
 	var err error
+	if o.Binary, err = filepath.Abs(o.Binary); err != nil { // its processes run in another folder
+		return nil, fmt.Errorf("finding the program: %w", err)
+	}
+	s := &Server{o: o, http: &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}}
 	if s.log, err = os.OpenFile(filepath.Join(o.Dir, "crier.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o644); err != nil {
 		return nil, fmt.Errorf("opening the server's log: %w", err)
 	}
@@ -95,13 +99,16 @@ func (s *Server) Begin() (*Life, error) {
 	if err := l.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the server: %w", err)
 	}
-	go func() {
+	go func() { // whom Close waits for
 		defer close(l.exited)
 		l.err = l.cmd.Wait()
 	}()
-	s.life = l
+	s.lives = append(s.lives, l)
 	return l, nil
 }
+
+// life is the process that was started last.
+func (s *Server) life() *Life { return s.lives[len(s.lives)-1] }
 
 // environment is this process's without Crier's variables, and the settings.
 func (s *Server) environment() []string {
@@ -130,15 +137,16 @@ func (s *Server) Start(ctx context.Context) error {
 // Ready waits until the push port answers that the server is ready. Who asks before it is there waits in the port.
 func (s *Server) Ready(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
 	defer cancel()
-	gone := s.life.exited
-	go func() { // ends with ctx
+	watch.Go(func() {
 		select {
-		case <-gone:
+		case <-s.life().exited:
 			cancel()
 		case <-ctx.Done():
 		}
-	}()
+	})
 	for {
 		_, err := s.get(ctx, "/readyz")
 		if err == nil {
@@ -176,10 +184,10 @@ func (s *Server) get(ctx context.Context, path string) (string, error) {
 
 // Term tells the process to stop, and does not wait for that.
 func (s *Server) Term() (*Life, error) {
-	if err := s.life.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.life().cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("telling the server to stop: %w", err)
 	}
-	return s.life, nil
+	return s.life(), nil
 }
 
 // Stop stops the process in order; it has to exit with 0.
@@ -212,31 +220,33 @@ func (l *Life) Excuse() { l.doomed = true }
 func (l *Life) Gone() <-chan struct{} { return l.exited }
 
 // Kill ends the process at once.
-func (s *Server) Kill() error {
-	s.life.doomed = true
-	err := s.life.cmd.Process.Kill()
+func (s *Server) Kill() error { return s.life().kill() }
+
+func (l *Life) kill() error {
+	l.doomed = true
+	err := l.cmd.Process.Kill()
 	if errors.Is(err, os.ErrProcessDone) {
 		err = nil
 	}
-	<-s.life.exited
+	<-l.exited
 	return err
 }
 
 // PID is the number of the process.
-func (s *Server) PID() int { return s.life.cmd.Process.Pid }
+func (s *Server) PID() int { return s.life().cmd.Process.Pid }
 
-// Close kills the process, if it still runs, and closes the ports. It says if one ended by itself, or if the log tells of
-// a panic or a race.
+// Close kills what processes still run, waits for them, and closes the ports. It says if one has ended by itself, or if the log tells
+// of a panic or a race.
 func (s *Server) Close() error {
 	var errs []error
-	if s.life != nil {
+	for _, l := range s.lives {
 		select {
-		case <-s.life.exited:
-			if !s.life.doomed {
-				errs = append(errs, fmt.Errorf("the server ended by itself: %w\n%s", s.life.err, s.Tail()))
+		case <-l.exited:
+			if !l.doomed {
+				errs = append(errs, fmt.Errorf("the server ended by itself: %w\n%s", l.err, s.Tail()))
 			}
 		default:
-			errs = append(errs, s.Kill())
+			errs = append(errs, l.kill())
 		}
 	}
 	s.http.CloseIdleConnections()

@@ -14,10 +14,9 @@ import (
 
 // options say how much there is to be.
 type options struct {
-	binary, dir            string
+	rig.Play
 	cycles, round, workers int
 	patience               time.Duration // for one client, and for what it leaves to go
-	note                   func(string)
 }
 
 // settings of a server on which what is left of a client ends soon, but not while a busy machine lets the client wait.
@@ -45,7 +44,7 @@ func (o options) perform(ctx context.Context) (result *result, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, told.close()) }()
-	server, err := rig.New(rig.Options{Binary: o.binary, Dir: o.dir, Settings: settings(told.url())})
+	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings(told.url())})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +73,7 @@ func (s *soak) run(ctx context.Context) (*result, error) {
 			return nil, err
 		}
 		r.samples = append(r.samples, one)
-		s.o.note(one.String())
+		s.o.Note(one.String())
 		if s.over() {
 			break
 		}

@@ -23,7 +23,7 @@ func TestSoak(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
 		t.Fatalf("building Crier: %v\n%s", err, out)
 	}
-	o := options{binary: binary, dir: dir, cycles: 1000, round: 1000, workers: 16, patience: 2 * time.Minute, note: func(line string) { t.Log(line) }}
+	o := options{Play: rig.Play{Binary: binary, Dir: dir, Note: func(line string) { t.Log(line) }}, cycles: 1000, round: 1000, workers: 16, patience: 2 * time.Minute}
 	begun := time.Now()
 	result, err := o.perform(t.Context())
 	if err != nil {

@@ -205,8 +205,8 @@ func (c *socketIO) event(p string) (m Message, ok bool, err error) {
 	}
 	m = Message{Event: content(args)}
 	m.Content = content(args[1:])
-	if c.recovers {
-		c.offset = content(args[len(args)-1:])
+	if offset := content(args[len(args)-1:]); c.recovers && offset != "" { // the official client looks no closer
+		c.offset = offset
 	}
 	return m, true, nil
 }

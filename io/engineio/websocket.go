@@ -115,10 +115,11 @@ func (t *webSocket) Message(op ws.OpCode, payload []byte) error {
 		t.session.Fail(t, ParseError)
 		return err
 	}
-	if t.session.isCandidate(t) {
-		return t.session.receiveCandidate(t, p)
+	err = t.session.Receive(t, p)
+	if errors.Is(err, ErrClosed) && t.session.isCandidate(t) {
+		return t.session.receiveCandidate(t, p) // the session has another transport yet, so nothing has been received
 	}
-	return t.session.Receive(t, p)
+	return err
 }
 
 // Pong implements [wsconn.PongHandler].

@@ -86,6 +86,8 @@ func (w *Response) appendFields(key string) {
 		return
 	case key == "Transfer-Encoding", !isToken(key):
 		return
+	case key == "Content-Type" && w.status == http.StatusNotModified: // RFC 9110, section 15.4.5; net/http leaves it out
+		return
 	case key == "Connection" && len(values) > 0 && values[0] == "close":
 		w.close, w.said = true, true
 	case key == "Connection" && w.close:

@@ -33,18 +33,42 @@ func (p *Past) Rooms() []string { return slices.Clone(p.trail.own) }
 // Kept is what [Member.Away] was given; nil after a restart.
 func (p *Past) Kept() any { return p.trail.kept }
 
-// Tracked returns the connection that has been given this PID, if it is there; its client may have another one already.
+// Tracked returns the connection that has been given this PID, if it is there; its client may have another one already. If one
+// is about to get it, which has claimed what the last one has left behind, Tracked waits for that, a second at most: who breaks
+// off at once, and comes again, would find it taken, and be nobody's successor.
 func (h *Hub) Tracked(pid string) Conn {
 	r := h.recovery
 	if r == nil {
 		return nil
 	}
+	here, claimed := r.find(pid)
+	if claimed == nil {
+		return here
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for claimed != nil {
+		select {
+		case <-claimed:
+			here, claimed = r.find(pid)
+		case <-timer.C:
+			return nil
+		}
+	}
+	return here
+}
+
+// find returns the connection that has a PID, or what is closed when it is settled who gets it; or neither.
+func (r *recovery) find(pid string) (here Conn, claimed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m := r.here[pid]; m != nil {
-		return m.conn
+		return m.conn, nil
 	}
-	return nil
+	if t := r.away.byPID[pid]; t != nil && t.claimed != nil {
+		return nil, t.claimed
+	}
+	return nil, nil
 }
 
 // Left tells who was logged in on the connection with that PID that is away, "" for nobody, and what [Member.Away] was given:
@@ -115,10 +139,10 @@ func (r *recovery) claim(pid string) *trail {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.away.byPID[pid]
-	if t == nil || r.closed || t.claimed || !time.Now().Before(t.until) {
+	if t == nil || r.closed || t.claimed != nil || !time.Now().Before(t.until) {
 		return nil
 	}
-	t.claimed = true
+	t.claimed = make(chan struct{})
 	return t
 }
 
@@ -131,7 +155,7 @@ func (p *Past) Release() {
 	p.spent = true
 	p.recovery.mu.Lock()
 	defer p.recovery.mu.Unlock()
-	p.trail.claimed = false
+	p.trail.settle()
 	p.recovery.share(p.trail)
 }
 
@@ -147,9 +171,18 @@ func (p *Past) Forget() {
 	r := p.recovery
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.trail.settle()
 	if r.away.remove(p.trail) {
 		r.forget(p.trail.pid)
 		r.release(1)
+	}
+}
+
+// settle says that nobody has claimed it any more. Called with recovery's mu held.
+func (t *trail) settle() {
+	if t.claimed != nil {
+		close(t.claimed)
+		t.claimed = nil
 	}
 }
 
@@ -329,7 +362,8 @@ func (r *recovery) attach(m *Member, t *trail) error {
 	if !r.away.remove(t) { // it is new, or its time has just been up
 		r.tracked.Add(1)
 	}
-	t.id, t.own, t.kept, t.claimed, t.mail = m.conn.ID(), nil, nil, false, nil
+	t.settle()
+	t.id, t.own, t.kept, t.mail = m.conn.ID(), nil, nil, nil
 	at := r.taken()
 	uid := m.UID()
 	for i := range t.spans {

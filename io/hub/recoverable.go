@@ -64,7 +64,7 @@ type Recoverable struct {
 	Path string `json:",omitempty"`
 }
 
-// patience is how long a change of a session may take to be saved, before it is made.
+// patience is how long a change of a session may take to be saved, before it is made, and who has claimed one to take its place.
 const patience = time.Second
 
 // sessionLocked returns what is to be saved of a connection. Called with the member's mu held.

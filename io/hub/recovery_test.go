@@ -63,6 +63,46 @@ func TestNoRecovery(t *testing.T) {
 	}
 }
 
+// Who looks for a connection while somebody else is about to have its place learns what has become of that.
+func TestTrackedWaits(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		end   func(*Past, *Member) error
+		there bool
+	}{
+		{"recovered", func(p *Past, m *Member) error { return m.Recover(p, func(Beginning) error { return nil }) }, true},
+		{"released", func(p *Past, _ *Member) error { p.Release(); return nil }, false},
+		{"forgotten", func(p *Past, _ *Member) error { p.Forget(); return nil }, false},
+		{"nothing for a second", func(*Past, *Member) error { time.Sleep(patience + time.Millisecond); return nil }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHub(t, Options{Recovery: recoveryOptions()})
+				m, _, b := track(t, h, "c", "42")
+				m.Away(nil)
+				p := h.Claim(b.PID, b.Offset)
+				next := connect(t, h, &lineConn{id: p.ID()})
+				found := make(chan Conn, 1)
+				go func() { found <- h.Tracked(b.PID) }()
+				synctest.Wait()
+				select {
+				case c := <-found:
+					t.Fatalf("it does not wait, but finds %v", c)
+				default:
+				}
+				if err := tt.end(p, next); err != nil {
+					t.Fatal(err)
+				}
+				if c := <-found; (c != nil) != tt.there || tt.there && c != next.Conn() {
+					t.Errorf("found %v", c)
+				}
+				p.Release()
+				next.Gone()
+			})
+		})
+	}
+}
+
 // What bounds the log and the replay; one client has missed five messages for it, each of more than 100 bytes.
 func TestRecoveryBounds(t *testing.T) {
 	for _, tt := range []struct {

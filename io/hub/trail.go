@@ -43,7 +43,7 @@ type trail struct {
 	leaver  *Member  // whose connection this was, until it has left all indexes; then nil
 	left    Position // what was pushed up to it has been given to the member, if it was for it
 	until   time.Time
-	claimed bool
+	claimed chan struct{} // closed when it is so no more; nil unless [Hub.Claim] has given it to somebody
 	cost    int
 	mail    *mailbox // where it is noted what the client has not confirmed that it was given of the inbox; nil if it has
 }

@@ -3,6 +3,7 @@ package rawjson
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -93,8 +94,11 @@ func validName(b []byte, i int) int {
 // validString is validValue for a string.
 func validString(b []byte, i int) int {
 	for i++; i < len(b); {
-		for i+8 <= len(b) && plain(binary.LittleEndian.Uint64(b[i:])) {
-			i += 8
+		for i+8 <= len(b) {
+			n := plain(binary.LittleEndian.Uint64(b[i:]))
+			if i += n; n < 8 {
+				break
+			}
 		}
 		if i == len(b) {
 			return 0
@@ -121,12 +125,12 @@ func validString(b []byte, i int) int {
 	return 0
 }
 
-// plain reports whether all of eight bytes can stand in a string as they are. It may say no where that is true: then they are
-// looked at one by one.
-func plain(eight uint64) bool {
+// plain returns how many of eight bytes, from the lowest on, can stand in a string as they are.
+func plain(eight uint64) int {
 	const each, high = 0x0101010101010101, 0x8080808080808080
-	control, quote, slash := eight-' '*each, eight^'"'*each-each, eight^'\\'*each-each // the high bit is set by what is below, or equal
-	return (eight|control|quote|slash)&high == 0
+	// The high bit is set by what is below, or equal. What is borrowed from a byte above may mark that one too, but not before this one.
+	control, quote, slash := eight-' '*each, eight^'"'*each-each, eight^'\\'*each-each
+	return bits.TrailingZeros64((eight|control|quote|slash)&high) / 8
 }
 
 // validEscape returns the index behind an escape, whose backslash is in front of b[i], and 0 if it is none.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"crier/io/hub"
 	"crier/io/rawjson"
@@ -93,7 +94,7 @@ func NewMessage(event string, args ...Arg) (*hub.Message, error) {
 	if reservedName(event) {
 		return nil, ErrReserved
 	}
-	list, attachments, err := join(args)
+	list, attachments, err := join(nil, args)
 	if err != nil {
 		return nil, err
 	}
@@ -101,9 +102,9 @@ func NewMessage(event string, args ...Arg) (*hub.Message, error) {
 }
 
 // join separates the JSON of arguments from their attachments, leaving
-// placeholders in the former (v5-current.md, "Packet encoding").
-func join(args []Arg) (list []json.RawMessage, attachments [][]byte, err error) {
-	list = make([]json.RawMessage, len(args))
+// placeholders in the former (v5-current.md, "Packet encoding"). The list is in room if that is large enough.
+func join(room []json.RawMessage, args []Arg) (list []json.RawMessage, attachments [][]byte, err error) {
+	list = slices.Grow(room[:0], len(args))[:len(args)]
 	var nums map[*[]byte]int // of attachments that were sent on: one is sent once, however often it is named
 	for i, a := range args {
 		switch {

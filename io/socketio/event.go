@@ -24,6 +24,14 @@ type received struct {
 	room [4]json.RawMessage
 }
 
+// reset takes out what the event was.
+func (r *received) reset() {
+	r.Socket, r.Name, r.Args = nil, "", Args{}
+	r.ackID, r.wants = 0, false
+	r.acked.Store(false)
+	clear(r.room[:])
+}
+
 // Handler handles an event. Handlers of one connection run one at a time, in
 // the order of arrival, and hold up only that connection; one that waits for
 // the same client must do so in a goroutine of its own.
@@ -39,7 +47,8 @@ func (e *Event) Ack(args ...Arg) error {
 	if !e.wants {
 		return ErrNoAck
 	}
-	list, attachments, err := join(args)
+	var room [1]json.RawMessage
+	list, attachments, err := join(room[:], args)
 	if err != nil {
 		return err
 	}
@@ -103,32 +112,36 @@ func (s *Socket) receive(p Packet, attachments [][]byte) error {
 	}
 }
 
-// nameOf is the name of an event. Node allows numbers, too.
-func nameOf(raw json.RawMessage) string {
+// nameOf is the name of an event. Node allows numbers, too. It may share memory with raw.
+func nameOf(raw json.RawMessage) []byte {
 	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return string(raw[1 : n-1])
+		return raw[1 : n-1]
 	}
 	var name string
 	if err := json.Unmarshal(raw, &name); err != nil {
-		return string(raw)
+		return raw
 	}
-	return name
+	return []byte(name)
 }
 
 func (s *Socket) handle(p Packet, attachments [][]byte) error {
-	r := new(received)
+	pool := &s.client.server.events
+	r := pool.Get().(*received)
 	list, err := appendElements(r.room[:0], p.Data)
 	if err != nil {
 		return err
 	}
-	name := nameOf(list[0])
-	h := s.namespace.handler(name)
-	if h == nil || !s.present() {
+	way := s.namespace.route(nameOf(list[0]))
+	if way.handle == nil || !s.present() {
 		return nil
 	}
 	e := &r.Event
-	e.Socket, e.Name, e.Args = s, name, Args{list[1:], attachments}
+	e.Socket, e.Name, e.Args = s, way.event, Args{list[1:], attachments}
 	e.ackID, e.wants = p.ID, p.HasID
-	h(e)
+	way.handle(e)
+	if way.brief {
+		r.reset()
+		pool.Put(r)
+	}
 	return nil
 }

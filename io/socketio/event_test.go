@@ -179,6 +179,7 @@ func TestPanic(t *testing.T) {
 		send []any
 	}{
 		{"handler", func(n *Namespace) { n.On("crash", func(*Event) { panic("a bug") }) }, []any{`2["crash"]`}},
+		{"brief handler", func(n *Namespace) { n.OnBrief("crash", func(*Event) { panic("a bug") }) }, []any{`2["crash"]`}},
 		{"handler of bytes", func(n *Namespace) { n.On("crash", func(*Event) { panic("a bug") }) }, []any{`51-["crash",{"_placeholder":true,"num":0}]`, []byte{1}}},
 		{"OnConnect", func(n *Namespace) { n.OnConnect(crash) }, nil},
 		{"middleware", func(n *Namespace) {

@@ -2,8 +2,10 @@ package socketio
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // handlers are what a program does with the clients of a [Namespace], or of all
@@ -11,12 +13,25 @@ import (
 type handlers struct {
 	mu            sync.RWMutex
 	middleware    []Middleware
-	wrappers      []func(Handler) Handler
 	connect       []func(*Socket)
 	disconnecting []func(*Socket, Reason)
 	disconnect    []func(*Socket, Reason)
-	events        map[string]Handler
-	fallback      Handler
+
+	routes atomic.Pointer[routes] // nil: there are none; stored with mu held
+}
+
+// routes are the ways of events to what handles them. They do not change: others take their place, since each event looks.
+type routes struct {
+	events   map[string]route
+	fallback Handler
+	wrappers []func(Handler) Handler
+}
+
+// route is the way of one event.
+type route struct {
+	event  string
+	handle Handler // nil: there is none
+	brief  bool    // handle is one of OnBrief
 }
 
 // Middleware decides whether a client may join a namespace: an error refuses
@@ -46,9 +61,7 @@ func (h *handlers) Use(m Middleware) {
 // does not. The first UseEvent is the outermost, and a [Parent]'s is outside of
 // its namespace's. wrap is called for each event.
 func (h *handlers) UseEvent(wrap func(Handler) Handler) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.wrappers = append(h.wrappers, wrap)
+	h.reroute(func(r *routes) { r.wrappers = append(slices.Clip(r.wrappers), wrap) })
 }
 
 // OnConnect adds a function that is called for each socket that joins, before
@@ -82,28 +95,43 @@ func (h *handlers) OnDisconnect(fn func(*Socket, Reason)) {
 
 // On sets the handler of an event, replacing an earlier one. A namespace's own
 // goes before that of its [Parent].
-func (h *handlers) On(event string, fn Handler) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.events == nil {
-		h.events = make(map[string]Handler)
-	}
-	h.events[event] = fn
+func (h *handlers) On(event string, fn Handler) { h.on(route{event: event, handle: fn}) }
+
+// OnBrief is On for a handler that has done with the [Event] when it returns, and has acknowledged it if at all: the
+// memory is that of another event then. That saves a tenth of the time of an event, unless UseEvent wraps it.
+func (h *handlers) OnBrief(event string, fn Handler) {
+	h.on(route{event: event, handle: fn, brief: true})
+}
+
+func (h *handlers) on(way route) {
+	h.reroute(func(r *routes) {
+		events := make(map[string]route, len(r.events)+1)
+		maps.Copy(events, r.events)
+		events[way.event] = way
+		r.events = events
+	})
 }
 
 // OnOther sets the handler of the events that have none of their own.
 func (h *handlers) OnOther(fn Handler) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fallback = fn
+	h.reroute(func(r *routes) { r.fallback = fn })
 }
 
-// find returns what handles an event: its own handler and the fallback, nil
-// where there is none, and what wraps them.
-func (h *handlers) find(event string) (own, fallback Handler, wrappers []func(Handler) Handler) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.events[event], h.fallback, slices.Clip(h.wrappers)
+// reroute has change change the routes.
+func (h *handlers) reroute(change func(*routes)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.ways()
+	change(&r)
+	h.routes.Store(&r)
+}
+
+// ways returns the routes.
+func (h *handlers) ways() routes {
+	if r := h.routes.Load(); r != nil {
+		return *r
+	}
+	return routes{}
 }
 
 // gather returns the functions that which selects, those of n's parent before

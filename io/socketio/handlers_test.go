@@ -49,6 +49,44 @@ func TestUseEvent(t *testing.T) {
 	})
 }
 
+// The memory of an event of OnBrief is that of the next, with nothing of the one before in it; it is not while somebody
+// wraps it, who may keep it.
+func TestOnBrief(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		h.Main().On("add", func(*Event) { t.Error("a handler that was replaced has been called") })
+		h.Main().OnBrief("add", func(e *Event) {
+			if !e.WantsAck() {
+				if err := e.Ack(); !errors.Is(err, ErrNoAck) {
+					t.Errorf("acknowledging what nobody asked for: %v", err)
+				}
+				return
+			}
+			list := []Arg{JSON(e.Name), JSON(e.Len())}
+			for i := range e.Len() {
+				list = append(list, Raw(e.JSON(i)))
+			}
+			if err := e.Ack(list...); err != nil {
+				t.Error(err)
+			}
+		})
+		c := h.join(t, k)
+		c.send(`21["add",1,2,3,4,5,6]`, `22["add"]`, `2["add","unheard"]`, `23["add",7]`, `24["nobody",8]`, `25["\u0061dd"]`)
+		c.want(`31["add",6,1,2,3,4,5,6]`, `32["add",0]`, `33["add",1,7]`, `35["add",0]`)
+		kept := make(chan *Event, 10)
+		h.Main().UseEvent(func(next Handler) Handler {
+			return func(e *Event) { kept <- e }
+		})
+		c.send(`26["add",9]`, `27["add"]`)
+		first := take(t, "event", kept)
+		take(t, "event", kept)
+		if err := first.Ack(JSON(first.Name)); err != nil {
+			t.Error(err)
+		}
+		c.want(`36["add"]`)
+	})
+}
+
 func TestHandleAck(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		type answer struct {

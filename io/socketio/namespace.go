@@ -78,29 +78,30 @@ func (n *Namespace) Emit(event string, args ...Arg) (hub.Result, error) {
 	return n.All().Emit(event, args...)
 }
 
-// handler returns what handles an event; nil if nothing does.
-func (n *Namespace) handler(event string) Handler {
-	handle, fallback, wrappers := n.find(event)
+// route returns the way of an event. Its memory stays the caller's.
+func (n *Namespace) route(event []byte) route {
+	own := n.ways()
+	way, fallback, wrappers := own.events[string(event)], own.fallback, own.wrappers
 	if n.parent != nil {
-		inherited, other, outer := n.parent.find(event)
-		if handle == nil {
-			handle = inherited
+		outer := n.parent.ways()
+		if way.handle == nil {
+			way = outer.events[string(event)]
 		}
 		if fallback == nil {
-			fallback = other
+			fallback = outer.fallback
 		}
-		wrappers = slices.Concat(outer, wrappers)
+		wrappers = slices.Concat(outer.wrappers, wrappers)
 	}
-	if handle == nil {
-		handle = fallback
+	if way.handle == nil {
+		way = route{event: string(event), handle: fallback}
 	}
-	if handle == nil && len(wrappers) > 0 {
-		handle = func(*Event) {}
+	if way.handle == nil && len(wrappers) > 0 {
+		way.handle = func(*Event) {}
 	}
 	for _, wrap := range slices.Backward(wrappers) {
-		handle = wrap(handle)
+		way.handle, way.brief = wrap(way.handle), false // which may keep the event
 	}
-	return handle
+	return way
 }
 
 // admit runs the middleware for s.

@@ -87,7 +87,7 @@ func FuzzPlaceholders(f *testing.F) {
 			}
 		}
 		// With bytes before, so that all numbers change.
-		joined, all, err := join(append([]Arg{Binary([]byte("new"))}, args.ForwardAll()...))
+		joined, all, err := join(nil, append([]Arg{Binary([]byte("new"))}, args.ForwardAll()...))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestNoPlaceholders(t *testing.T) {
 	text = append(append([]byte("["), text...), "1]"...)
 	args := Args{list: []json.RawMessage{text}, attachments: [][]byte{{1}}}
 	if n := testing.AllocsPerRun(10, func() {
-		if _, _, err := join([]Arg{args.Forward(0)}); err != nil {
+		if _, _, err := join(nil, []Arg{args.Forward(0)}); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 1 {

@@ -58,6 +58,7 @@ type Server struct {
 	engine *engineio.Server
 
 	drafts sync.Pool // *[]byte, of [engineio.Headroom] bytes or more
+	events sync.Pool // *received
 
 	fullLogged atomic.Bool // that clients want more than MaxDynamic namespaces
 
@@ -93,6 +94,7 @@ func New(o Options) (*Server, error) {
 		draft := make([]byte, 256)
 		return &draft
 	}
+	srv.events.New = func() any { return new(received) }
 	var err error
 	if srv.engine, err = engineio.New(o.Engine, srv); err != nil {
 		return nil, err
