@@ -347,8 +347,8 @@ func (s *socket) readAll(in *bufio.Reader, mute bool) {
 	}
 }
 
-// stall connects somebody who asks for a WebSocket or a stream, and reads no more than the head of the answer.
-func (d *desk) stall(path string) net.Conn {
+// knock connects somebody who asks for a WebSocket or a stream, and does not wait for the answer.
+func (d *desk) knock(path string) net.Conn {
 	d.t.Helper()
 	conn, err := d.dial()
 	if err != nil {
@@ -356,10 +356,17 @@ func (d *desk) stall(path string) net.Conn {
 	}
 	_, err = fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: crier.test\r\nUpgrade: websocket\r\n"+
 		"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", path)
-	if err == nil {
-		_, err = http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodGet})
-	}
 	if err != nil {
+		d.t.Fatal(err)
+	}
+	return conn
+}
+
+// stall is knock by somebody who reads no more than the head of the answer.
+func (d *desk) stall(path string) net.Conn {
+	d.t.Helper()
+	conn := d.knock(path)
+	if _, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: http.MethodGet}); err != nil {
 		d.t.Fatal(err)
 	}
 	return conn

@@ -170,7 +170,7 @@ func TestReplay(t *testing.T) {
 
 // A client that breaks off as soon as it is there, and comes again before that has got the place of the one before, misses nothing.
 func TestReplayAtOnce(t *testing.T) {
-	for _, kind := range []string{"sse", "ws", "sockjs"} {
+	for kind, path := range map[string]string{"sse": "/sse", "ws": "/ws", "sockjs": "/sockjs/0/1/websocket"} {
 		t.Run(kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newKeeper(t, false, 100)
@@ -181,13 +181,16 @@ func TestReplayAtOnce(t *testing.T) {
 				r.leave()
 				want(t, d.events, "7 has gone")
 				d.push("2", "7", "e")
-				hasty := d.come(kind, "uid=7&hold=1", r.after)
+				hasty := d.knock(path + "?uid=7&hold=1&after=" + url.QueryEscape(r.after))
 				synctest.Wait() // it has claimed what there is
-				hasty.leave()
-				again := d.come(kind, "uid=7", r.after)
-				synctest.Wait()
-				close(d.door)
-				again.want("2")
+				if err := hasty.Close(); err != nil {
+					t.Error(err)
+				}
+				go func() {
+					synctest.Wait() // the next one waits for that
+					close(d.door)
+				}()
+				d.come(kind, "uid=7", r.after).want("2")
 			})
 		})
 	}
