@@ -15,8 +15,9 @@ func (s *Server) claim(a *Admission, at position) *hub.Past {
 	if at.pid == "" {
 		return nil
 	}
-	if last, ok := s.hub.Tracked(at.pid).(*Client); ok {
-		if last.member.UID() != a.UID {
+	conn, uid := s.hub.Tracked(at.pid)
+	if last, ok := conn.(*Client); ok {
+		if uid != a.UID {
 			return nil
 		}
 		last.line.abort()

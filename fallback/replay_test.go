@@ -176,6 +176,7 @@ func TestReplayAtOnce(t *testing.T) {
 				d := newKeeper(t, false, 100)
 				r := d.come(kind, "uid=7", "")
 				r.want(hello(kind)...)
+				d.awaitUser("7", 1)
 				d.push("1", "7", "e")
 				r.want("1")
 				r.leave()

@@ -33,42 +33,47 @@ func (p *Past) Rooms() []string { return slices.Clone(p.trail.own) }
 // Kept is what [Member.Away] was given; nil after a restart.
 func (p *Past) Kept() any { return p.trail.kept }
 
-// Tracked returns the connection that has been given this PID, if it is there; its client may have another one already. If one
-// is about to get it, which has claimed what the last one has left behind, Tracked waits for that, a second at most: who breaks
-// off at once, and comes again, would find it taken, and be nobody's successor.
-func (h *Hub) Tracked(pid string) Conn {
+// Tracked returns the connection that has been given this PID, if it is there, and who is logged in on it, "" for nobody; its
+// client may have another one already. If one is about to get it, which has claimed what the last one has left behind, Tracked
+// waits for that, a second at most: who breaks off at once, and comes again, would find it taken, and be nobody's successor.
+func (h *Hub) Tracked(pid string) (conn Conn, uid string) {
 	r := h.recovery
 	if r == nil {
-		return nil
+		return nil, ""
 	}
-	here, claimed := r.find(pid)
-	if claimed == nil {
-		return here
-	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for claimed != nil {
-		select {
-		case <-claimed:
-			here, claimed = r.find(pid)
-		case <-timer.C:
-			return nil
+	m, claimed := r.find(pid)
+	if claimed != nil {
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		for late := false; claimed != nil && !late; {
+			select {
+			case <-claimed:
+				m, claimed = r.find(pid)
+			case <-timer.C:
+				late = true
+			}
 		}
 	}
-	return here
+	return m.conn, m.uid
+}
+
+// found is a connection that has a PID, as long as it has.
+type found struct {
+	conn Conn
+	uid  string // read with it: of one that has just gone there is none
 }
 
 // find returns the connection that has a PID, or what is closed when it is settled who gets it; or neither.
-func (r *recovery) find(pid string) (here Conn, claimed <-chan struct{}) {
+func (r *recovery) find(pid string) (here found, claimed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if m := r.here[pid]; m != nil {
-		return m.conn, nil
+		return found{m.conn, m.UID()}, nil
 	}
 	if t := r.away.byPID[pid]; t != nil && t.claimed != nil {
-		return nil, t.claimed
+		return found{}, t.claimed
 	}
-	return nil, nil
+	return found{}, nil
 }
 
 // Left tells who was logged in on the connection with that PID that is away, "" for nobody, and what [Member.Away] was given:
@@ -236,7 +241,7 @@ func (p *Past) has(h *Hub, missed []*Logged) map[string]bool {
 	r, t := p.recovery, p.trail
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list, _ := r.log.Since(max(t.start, Position(max(r.oldest.Load(), 1)-1)), t.wants())
+	list, _ := r.log.Since(max(t.start, r.memory.lost), t.wants())
 	for _, one := range list {
 		if one.At <= p.offset && t.meets(&one.To, one.At) {
 			ids[one.Message.ID] = true

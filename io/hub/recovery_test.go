@@ -31,6 +31,12 @@ func track(t testing.TB, h *Hub, id, uid string) (*Member, *lineConn, Beginning)
 	return m, c, b
 }
 
+// tracked returns the connection that has a PID.
+func tracked(h *Hub, pid string) Conn {
+	c, _ := h.Tracked(pid)
+	return c
+}
+
 func TestRecoveryOptions(t *testing.T) {
 	for _, o := range []Recovery{
 		{},
@@ -55,7 +61,7 @@ func TestNoRecovery(t *testing.T) {
 		t.Errorf("Track = %v", err)
 	}
 	m.Away("kept")
-	if h.Recovers() || h.HasAway() || h.Claim("x", "") != nil || h.Tracked("x") != nil {
+	if h.Recovers() || h.HasAway() || h.Claim("x", "") != nil || tracked(h, "x") != nil {
 		t.Error("there is something to recover")
 	}
 	if err := h.SaveRecovery(func([]byte) error { return errors.New("called") }); err != nil {
@@ -83,7 +89,7 @@ func TestTrackedWaits(t *testing.T) {
 				p := h.Claim(b.PID, b.Offset)
 				next := connect(t, h, &lineConn{id: p.ID()})
 				found := make(chan Conn, 1)
-				go func() { found <- h.Tracked(b.PID) }()
+				go func() { found <- tracked(h, b.PID) }()
 				synctest.Wait()
 				select {
 				case c := <-found:
@@ -207,7 +213,7 @@ func TestRecoveryWindow(t *testing.T) {
 func TestClaimIsExclusive(t *testing.T) {
 	h := newHub(t, Options{Recovery: recoveryOptions()})
 	m, c, b := track(t, h, "c", "42")
-	if h.Tracked(b.PID) != Conn(c) || h.Claim(b.PID, b.Offset) != nil {
+	if tracked(h, b.PID) != Conn(c) || h.Claim(b.PID, b.Offset) != nil {
 		t.Error("a client that is here can be claimed, or is not found")
 	}
 	m.Away("kept")
@@ -215,7 +221,7 @@ func TestClaimIsExclusive(t *testing.T) {
 	if p == nil || p.Kept() != "kept" || p.UID() != "42" || p.ID() != "c" {
 		t.Fatalf("claimed %+v", p)
 	}
-	if h.Claim(b.PID, b.Offset) != nil || h.Tracked(b.PID) != nil {
+	if h.Claim(b.PID, b.Offset) != nil || tracked(h, b.PID) != nil {
 		t.Error("claimed twice")
 	}
 	p.Release()

@@ -249,3 +249,55 @@ func TestBadPresenceOptions(t *testing.T) {
 		}
 	}
 }
+
+// After a restart, too, what a client has got of what is stored is known by the offset that it comes back with, and is not given
+// again; also when the log, before the restart, had begun to forget.
+func TestRestartKnowsWhatIsConfirmed(t *testing.T) {
+	o := recoveryOptions()
+	o.MaxMessages = 2
+	h, inbox := inboxHub(t, Options{Recovery: o})
+	c := &pageConn{t: t, id: "c", most: 100}
+	m := connect(t, h, c)
+	if err := m.Login("42"); err != nil {
+		t.Fatal(err)
+	}
+	var b Beginning
+	if err := m.Track(func(given Beginning) error { b = given; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	offset := ""
+	c.stamp = func(m *Message) string { offset = m.Offset(); return offset }
+	for i := range 3 {
+		push(t, h, fmt.Sprint("m", i), user1("42"))
+	}
+	store(t, h, "stored", user1("42"))
+	until(t, func() bool { return c.waiting() > 3 }) // it has it, and has not confirmed it
+	m.Away(nil)
+	if err := h.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var records [][]byte
+	if err := h.SaveRecovery(func(r []byte) error { records = append(records, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	o.Restore = func(fn func([]byte) error) error {
+		for _, r := range records {
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	h = newHub(t, Options{Recovery: o, Inbox: inbox})
+	p := h.Claim(b.PID, offset)
+	if p == nil {
+		t.Fatal("it is not recovered")
+	}
+	next := &pageConn{t: t, id: p.ID(), most: 100}
+	m = connect(t, h, next)
+	if err := m.Recover(p, func(Beginning) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	until(t, func() bool { return len(inbox.ids("42")) == 0 })
+	next.await()
+}

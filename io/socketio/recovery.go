@@ -68,7 +68,8 @@ func (n *Namespace) claim(w wish) *hub.Past {
 	if !w.track || w.pid == "" {
 		return nil
 	}
-	if last, ok := n.hub.Tracked(w.pid).(*Socket); ok {
+	conn, _ := n.hub.Tracked(w.pid)
+	if last, ok := conn.(*Socket); ok {
 		last.client.session.Close()
 		last.awaitGone()
 	}
