@@ -5,7 +5,7 @@
 # make dist         programs for Linux, macOS and Windows in bin/dist/, with checksums (docs/DEPLOY.md)
 # make bench        Crier and what else can be installed, measured into docs/BENCHMARKS.md, in about half an hour
 # make bench-quick  Crier against the least that a server can do, and a bare handler, in less than two minutes
-# make bench-growth Crier alone with 1,000 to 18,000 clients, measured into docs/BENCHMARKS.md
+# make bench-growth Crier alone with 1,000 to 18,000 clients, and four of it with 50,000, measured into docs/BENCHMARKS.md
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
@@ -51,15 +51,15 @@ unit: client
 	$(GO) test -run Allocations ./api/... # which the race detector adds to
 	$(GO) test ./deploy/dist # checks types in one goroutine, for which the race detector takes minutes
 
-# Tests wait for other programs as much as they compute: three at once on two processors.
+# Tests wait for other programs as much as they compute: three at once on two processors. Always anew: go test would not see that the program has changed.
 e2e: client e2e/node_modules/.stamp e2e/parsers/node_modules/.stamp
-	$(GO) test -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
+	$(GO) test -count=1 -race -parallel 3 -timeout 45m -skip '^TestForeignClients$$' ./e2e/...
 
 # With CI=true nothing is skipped for want of something.
 test-clients: client
 	@.ci/setup clients
 	e2e/foreign/prepare
-	CI=true $(GO) test -race -timeout 10m -run '^TestForeignClients$$' ./e2e
+	CI=true $(GO) test -count=1 -race -timeout 10m -run '^TestForeignClients$$' ./e2e
 
 # Needs nothing but Go; bench also npm, for Node's server. WEB_MSG_SENDER=folder also measures that checkout of it. ARGS='-servers crier,node -only push'
 # and the like: go run ./bench/compare -h

@@ -83,10 +83,7 @@ func (g *gate) admit(s *socketio.Socket) error {
 	if err != nil {
 		return err
 	}
-	v := &guest{gate: g, visitor: socket{s}}
-	if g.callback {
-		v.handshake = s.Handshake()
-	}
+	v := &guest{gate: g, visitor: socket{s}, handshake: g.handshakeOf(s)}
 	id, err := g.identifyOrWait(r)
 	return g.receive(v, id, err)
 }
@@ -98,6 +95,11 @@ func (g *gate) admitElsewhere(s *socketio.Socket) error {
 	if err != nil {
 		return err
 	}
+	h := g.handshakeOf(s)
+	if r.Token != "" {
+		known := g.requestOf(h)
+		r.Header, r.Query, r.IP = known.Header, known.Query, known.IP
+	}
 	id, err := g.identify(r)
 	if errors.Is(err, errTokenRequired) {
 		for _, other := range s.Siblings() {
@@ -108,7 +110,22 @@ func (g *gate) admitElsewhere(s *socketio.Socket) error {
 			}
 		}
 	}
-	return g.receive(&guest{gate: g, visitor: socket{s}}, id, err)
+	return g.receive(&guest{gate: g, visitor: socket{s}, handshake: h}, id, err)
+}
+
+// handshakeOf is the handshake of the socket's connection, which a connection forgets once it is in the main namespace, and a guest keeps
+// where the business API is asked; else nil.
+func (g *gate) handshakeOf(s *socketio.Socket) *socketio.Handshake {
+	if !g.callback {
+		return nil
+	}
+	h := s.Handshake()
+	for _, other := range s.Siblings() {
+		if h == nil {
+			h = guestOf(other).handshake
+		}
+	}
+	return h
 }
 
 // receive admits a guest, logged in if it has a name.

@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,7 +40,9 @@ type comparison struct {
 
 	dir       string // of what is built
 	cpu, load int    // processors
-	notes     []string
+
+	mu    sync.Mutex
+	notes []string
 }
 
 func run(args []string) int {
@@ -53,7 +56,7 @@ func run(args []string) int {
 	flags.IntVar(&c.clients, "clients", 10_000, "clients; a fifth of them poll")
 	flags.DurationVar(&c.duration, "duration", 5*time.Second, "of each measurement")
 	flags.DurationVar(&c.warmUp, "warm-up", 0, "the same before each of them, without counting, but for idle and those that need none")
-	flags.BoolVar(&c.growth, "growth", false, "measure Crier alone with 1,000, 5,000, 10,000 and 18,000 clients")
+	flags.BoolVar(&c.growth, "growth", false, "measure Crier alone with 1,000, 5,000, 10,000 and 18,000 clients, and four of it with 12,500 each")
 	flags.StringVar(&c.doc, "doc", "", "page to write the table into, between its markers")
 	if err := flags.Parse(args); err != nil {
 		return 2

@@ -114,6 +114,8 @@ func (c *comparison) note(format string, args ...any) {
 	text := strings.TrimSpace(fmt.Sprintf(format, args...))
 	fmt.Fprintln(os.Stderr, text)
 	first, _, _ := strings.Cut(text, "\n")
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.notes = append(c.notes, first)
 }
 

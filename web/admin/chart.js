@@ -3,6 +3,7 @@
 import { el, text } from "./dom.js";
 
 const height = 150;
+const shortest = 60; // seconds that the chart is wide, at least
 const style = () => getComputedStyle(document.documentElement);
 
 export class Chart {
@@ -41,6 +42,7 @@ export class Chart {
   set(times, series) {
     this.#series = series;
     this.#data = [times, ...series.map((one) => one.column)];
+    if (times.length === 1) this.#data = this.#data.map((column, i) => [i === 0 ? times[0] - shortest : null, ...column]); // which uPlot would show in a day
     const labels = series.map((one) => one.label).join("\n");
     if (labels !== this.#labels || !this.#plot) {
       this.#labels = labels;
@@ -63,13 +65,16 @@ export class Chart {
       width: this.#box.clientWidth, height, padding: [8, 28, 0, 0],
       legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-      scales: { y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.08, this.#least)] } },
+      scales: {
+        x: { range: (_, first, last) => [Math.min(first, last - shortest), last] },
+        y: { range: (_, low, high) => [0, Math.max((high ?? 0) * 1.08, this.#least)] },
+      },
       axes: [
         { ...axis, space: 70, size: 26, values: (_, ticks) => ticks.map((tick) => clock(tick)) },
         { ...axis, size: 58, space: 32, values: (_, ticks) => ticks.map((tick) => this.#format(tick)) },
       ],
       series: [{}, ...this.#series.map((one, i) => ({
-        label: one.label, stroke: colour(`--s${i % 6}`), width: 1.6, spanGaps: true, points: { show: this.#data[0].length < 2 },
+        label: one.label, stroke: colour(`--s${i % 6}`), width: 1.6, spanGaps: true, points: { show: () => this.#series[0].column.length < 2 },
         fill: this.#series.length === 1 ? colour(`--s${i % 6}`) + "22" : undefined,
       }))],
       hooks: { setCursor: [(plot) => this.#say(plot.cursor.left >= 0 ? plot.cursor.idx : null)] },
@@ -84,7 +89,7 @@ export class Chart {
   // say puts the values of one moment, or the latest, into words.
   #say(index) {
     const values = this.#legend.querySelectorAll("dd");
-    this.#series.forEach(({ column }, i) => {
+    this.#data.slice(1).forEach((column, i) => {
       const value = index === null ? column.at(-1) : column[index];
       if (values[i]) values[i].textContent = this.#format(value ?? NaN);
     });
