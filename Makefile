@@ -10,7 +10,7 @@
 # make ledger       the long proof of callbacks, timed pushes and stored messages, under kills and faults, in about half an hour (docs/DURABILITY.md)
 # make test-cluster the same over three servers with a Redis, in about ten minutes (docs/CLUSTER.md)
 # make hostile      Crier and the official Socket.IO server attacked with all that is known, side by side, into docs/SECURITY.md, in about three minutes;
-#                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven
+#                   then 1,000 clients beside 1,000 that never read, into docs/RELIABILITY.md, in about seven, and 15,000 that all come back at once, in about one
 # make restarts     Crier stopped and started 50 times under load, on ports that stay open, in two to six minutes (docs/RELIABILITY.md)
 # make soak         a million clients that come and go, and a hundred thousand with the race detector: nothing of them may stay behind; an hour or so
 # make vuln         the code against the database of known vulnerabilities in Go and its modules, which it asks over the network
@@ -87,6 +87,7 @@ test-cluster: build e2e/node_modules/.stamp
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
 	$(GO) run ./e2e/hostile -slow -doc docs/RELIABILITY.md
+	$(GO) run ./e2e/hostile -storm -doc docs/RELIABILITY.md
 
 # ARGS='-seed 7' repeats a run; -h has the rest.
 restarts: build

@@ -78,6 +78,7 @@ type App struct {
 	passage   *passage         // nil without cluster.redis
 	streams   *wsconn.Upgrader // of the fallbacks
 	budget    *wsconn.Budget   // of what waits for clients
+	collector *collector
 	crowd     *crowd
 	files     int // descriptors that the process may have; 0: no bound
 	metrics   *metrics
@@ -162,9 +163,10 @@ func (a *App) build() error {
 	if err := a.buildGate(); err != nil {
 		return err
 	}
-	if a.budget, err = wsconn.NewBudget(wsconn.BudgetOptions{Bytes: a.queueTotal(), Logger: a.log}); err != nil {
+	if a.budget, err = wsconn.NewBudget(wsconn.BudgetOptions{Bytes: a.queueTotal(), Step: queueStep, Logger: a.log}); err != nil {
 		return err
 	}
+	a.collector = newCollector(func() int64 { return a.budget.Stats().Bytes }, a.budget.Moved(), newGoHeap())
 	if err := a.buildSockets(); err != nil {
 		return err
 	}
@@ -426,6 +428,7 @@ func (a *App) hangUp(ctx context.Context) error {
 	errs = append(errs, a.poller.Close(rest), a.links.Close(rest))
 	if a.budget != nil {
 		a.budget.Close()
+		a.collector.close()
 	}
 	return errors.Join(errs...)
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -93,5 +94,28 @@ func TestDescriptorsRunOut(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("there is no room again: %v", err)
 		}
+	}
+}
+
+// Real clients that are refused since too many come from their address come again by themselves, until all of them are in.
+func TestHandshakesAreRefused(t *testing.T) {
+	t.Parallel()
+	crier := startCrier(t, settings{"limits.handshakes_per_ip": "2"})
+	d := startDriver(t)
+	var all []*socket
+	for _, c := range mainClients {
+		for _, r := range []route{byWebSocket, byPolling, byUpgrade} {
+			for n := range 3 {
+				uid := fmt.Sprint(c.lib, " ", r.name, " ", n)
+				all = append(all, d.open(t, uid, opening{client: c, route: r, url: crier.publicURL(""), login: uid}))
+			}
+		}
+	}
+	for _, s := range all {
+		s.loggedIn(t)
+	}
+	figures := do(t, http.MethodGet, crier.pushURL("/metrics"), "", nil).body
+	if !strings.Contains(figures, `crier_refused_total{limit="handshakes_per_ip"} `) || strings.Contains(figures, `crier_refused_total{limit="handshakes_per_ip"} 0`+"\n") {
+		t.Errorf("nobody was refused: %s", figures)
 	}
 }

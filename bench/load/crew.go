@@ -14,7 +14,7 @@ func (f *Fleet) Add(n int, crew Crew) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for range n {
-		c := &client{id: len(f.clients), crew: crew}
+		c := &client{id: f.o.First + len(f.clients), crew: crew}
 		f.clients = append(f.clients, c)
 		f.todo = append(f.todo, c)
 	}
@@ -33,6 +33,13 @@ func (f *Fleet) Retire() {
 			f.leave(c)
 		}
 	}
+}
+
+// ComeBack has whoever loses its connection from now on come again, all at once and until it is let in.
+func (f *Fleet) ComeBack() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wide, f.returning = true, true
 }
 
 // Storm breaks all connections and makes them again, all at once.

@@ -25,6 +25,8 @@ type Options struct {
 	Concurrency int
 	// Patience is how long a client may take to be ready.
 	Patience time.Duration
+	// First is the number of the first client's user. Fleets of one server must not share users.
+	First int
 }
 
 // Fleet is many clients of one server. One goroutine drives them all, over one epoll descriptor.

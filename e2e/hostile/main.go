@@ -8,6 +8,11 @@
 // get their messages, and what memory the process takes:
 //
 //	go run ./e2e/hostile -binary bin/crier -slow [-last 2m] [-doc docs/RELIABILITY.md]
+//
+// With -storm it kills Crier while very many clients are there, who all come back at once, and has one address come faster than it
+// may:
+//
+//	go run ./e2e/hostile -binary bin/crier -storm [-clients 15000] [-doc docs/RELIABILITY.md]
 package main
 
 import (
@@ -17,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -37,8 +43,8 @@ func main() {
 // options are the flags.
 type options struct {
 	binary, node, only, doc string
-	long, slow              bool
-	lanes                   int
+	long, slow, storm       bool
+	lanes, clients          int
 	last                    time.Duration
 }
 
@@ -52,22 +58,27 @@ func run(ctx context.Context, args []string) (err error) {
 	flags.BoolVar(&o.long, "long", false, "do as much as was ever reported, in an hour or so")
 	flags.BoolVar(&o.slow, "slow", false, "clients that never read, in place of the attacks")
 	flags.DurationVar(&o.last, "last", 2*time.Minute, "how long each flood lasts, with -slow")
+	flags.BoolVar(&o.storm, "storm", false, "clients that all come back at once, in place of the attacks")
+	flags.IntVar(&o.clients, "clients", 15_000, "how many these are")
 	flags.IntVar(&o.lanes, "lanes", 1, "servers that are attacked at the same time; with more than one the times are those of a busy machine")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if o.binary, err = filepath.Abs(o.binary); err != nil { // it runs in another folder
+		return fmt.Errorf("finding Crier: %w", err)
 	}
 	dir, err := os.MkdirTemp("", "crier-hostile-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if o.slow {
+	switch {
+	case o.slow:
 		text, wrong := o.besiege(ctx, dir)
-		fmt.Print(text)
-		if o.doc != "" && text != "" {
-			wrong = errors.Join(wrong, publish(o.doc, text))
-		}
-		return wrong
+		return errors.Join(wrong, o.show("make hostile", text))
+	case o.storm:
+		text, wrong := o.raise(ctx, dir)
+		return errors.Join(wrong, o.show("make hostile: storm", text))
 	}
 	crier, err := o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, o.binary, dir) }, false).run(ctx)
 	if err != nil {
@@ -80,14 +91,19 @@ func run(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	text := table(crier, official)
-	fmt.Print(text)
-	if o.doc != "" {
-		if err := publish(o.doc, text); err != nil {
-			return err
-		}
+	if err := o.show("make hostile", table(crier, official)); err != nil {
+		return err
 	}
 	return judge(crier)
+}
+
+// show prints figures, and puts them into the document between the marks of a command. There are none after an error.
+func (o options) show(command, text string) error {
+	fmt.Print(text)
+	if o.doc == "" || text == "" {
+		return nil
+	}
+	return publish(o.doc, command, text)
 }
 
 func (o options) trial(start func(ctx context.Context) (*stage.Server, error), official bool) *trial {

@@ -12,10 +12,6 @@ import (
 	"crier/e2e/hostile/stage"
 )
 
-// gcGrowth is how many bytes a Go process takes for each that is in use, at most: the collector begins when there is as much
-// garbage (GOGC).
-const gcGrowth = 2
-
 // scene is a siege, and what it is to show.
 type scene struct {
 	name string
@@ -52,7 +48,7 @@ func (o options) besiege(ctx context.Context, dir string) (string, error) {
 			return "", fmt.Errorf("%s: %w", s.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: %+v\n", s.name, *s.res)
-		if err := s.res.Wrong(s.o, gcGrowth); err != nil {
+		if err := s.res.Wrong(s.o); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
@@ -69,7 +65,7 @@ func figures(all []*scene) string {
 	for _, s := range all {
 		r := s.res
 		fmt.Fprintf(&b, "| %s | %.1f ms | %.1f ms | %d of %d | %d | %d | %d MiB | %d MiB | %d MiB | %d MiB |\n", s.name, float64(r.P50.Microseconds())/1e3, float64(r.P99.Microseconds())/1e3,
-			r.Lost, r.Sent*s.o.Readers, r.Back, r.Evicted, r.Queued/mega, r.Base/mega, r.Peak/mega, r.Bound(s.o, gcGrowth)/mega)
+			r.Lost, r.Sent*s.o.Readers, r.Back, r.Evicted, r.Queued/mega, r.Base/mega, r.Peak/mega, r.Bound(s.o)/mega)
 	}
 	return b.String()
 }

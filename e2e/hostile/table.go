@@ -69,14 +69,9 @@ func (v verdict) trouble() string {
 	return strings.Join(all, ", ")
 }
 
-// The part of a document that publish writes.
-const (
-	opening = "<!-- make hostile -->\n"
-	closing = "<!-- end of make hostile -->\n"
-)
-
-// publish replaces what is between the marks in a document.
-func publish(path, text string) error {
+// publish replaces what is between the marks of a command in a document.
+func publish(path, command, text string) error {
+	opening, closing := "<!-- "+command+" -->\n", "<!-- end of "+command+" -->\n"
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return fmt.Errorf("publishing: %w", err)

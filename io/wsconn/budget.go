@@ -32,6 +32,8 @@ type Evictee interface {
 type BudgetOptions struct {
 	// Bytes is how much may wait. Zero means that it is only counted.
 	Bytes int64
+	// Step is how many bytes more or less have to wait until [Budget.Moved] tells. Zero means that it does not.
+	Step int64
 	// Logger is told of evictions, once a minute. Nil means nobody.
 	Logger *slog.Logger
 }
@@ -42,8 +44,10 @@ type BudgetOptions struct {
 // concurrently; those of a nil Budget do nothing.
 type Budget struct {
 	// static
-	o BudgetOptions
+	o     BudgetOptions
+	moved chan struct{} // has room for one
 
+	told    atomic.Int64 // the total at which moved was last sent to
 	total   atomic.Int64
 	evicted atomic.Uint64
 	busy    atomic.Bool // somebody evicts
@@ -80,14 +84,18 @@ type BudgetStats struct {
 
 // NewBudget returns an empty Budget, which must be closed in the end.
 func NewBudget(o BudgetOptions) (*Budget, error) {
-	if o.Bytes < 0 {
-		return nil, errors.New("budget of queued bytes: negative limit")
+	if o.Bytes < 0 || o.Step < 0 {
+		return nil, errors.New("budget of queued bytes: negative limit or step")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Budget{o: o}, nil
+	return &Budget{o: o, moved: make(chan struct{}, 1)}, nil
 }
+
+// Moved is sent to when what waits has become a step more or less than it was the last time; one that is not received stands for
+// all that follow.
+func (b *Budget) Moved() <-chan struct{} { return b.moved }
 
 // Stats returns the figures.
 func (b *Budget) Stats() BudgetStats {
@@ -125,15 +133,29 @@ func (b *Budget) Charge(a *Account, e Evictee, bytes int) {
 	// The total is never more than what the accounts in the list have.
 	if now > before {
 		a.bytes.Store(now)
-		if total := b.total.Add(now - before); b.o.Bytes > 0 && total > b.o.Bytes {
+		total := b.total.Add(now - before)
+		b.tell(total)
+		if b.o.Bytes > 0 && total > b.o.Bytes {
 			b.relieve()
 		}
 		return
 	}
-	b.total.Add(now - before)
+	b.tell(b.total.Add(now - before))
 	a.bytes.Store(now)
 	if now == 0 {
 		b.unlist(a)
+	}
+}
+
+// tell tells of the total, if it has moved by a step.
+func (b *Budget) tell(total int64) {
+	told := b.told.Load()
+	if b.o.Step == 0 || total < told+b.o.Step && total > told-b.o.Step || !b.told.CompareAndSwap(told, total) {
+		return
+	}
+	select {
+	case b.moved <- struct{}{}:
+	default: // who receives it will look at the total
 	}
 }
 

@@ -60,6 +60,43 @@ func owners(b *Budget, n int) []*owner {
 	return list
 }
 
+// Who follows is told of each step up or down, once, and of nothing less.
+func TestBudgetMoved(t *testing.T) {
+	b := newBudget(t, BudgetOptions{Step: 100})
+	o := owners(b, 1)[0]
+	for n, step := range []struct {
+		bytes int
+		told  bool
+	}{{99, false}, {100, true}, {150, false}, {199, false}, {1, false}, {0, true}, {99, false}, {350, true}, {449, false}, {251, false}, {250, true}} {
+		o.set(step.bytes)
+		told := false
+		select {
+		case <-b.Moved():
+			told = true
+		default:
+		}
+		if told != step.told {
+			t.Errorf("step %d, %d bytes: told %t", n, step.bytes, told)
+		}
+	}
+	for _, n := range []int{1000, 0, 1000} { // nobody listens, and nobody waits
+		o.set(n)
+	}
+	<-b.Moved()
+	select {
+	case <-b.Moved():
+		t.Error("told twice")
+	default:
+	}
+	silent := newBudget(t, BudgetOptions{})
+	owners(silent, 1)[0].set(1 << 30)
+	select {
+	case <-silent.Moved():
+		t.Error("told without a step")
+	default:
+	}
+}
+
 // The sum is right after every step, and nothing is listed that has nothing.
 func TestBudgetAgainstModel(t *testing.T) {
 	b := newBudget(t, BudgetOptions{})

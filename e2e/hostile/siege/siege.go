@@ -295,9 +295,8 @@ func (r *run) judge(res *Result) {
 	}
 }
 
-// Wrong says what must not be, whatever the machine: nil, or each of it. growth is how many bytes the process may have taken for
-// each byte that may wait.
-func (res *Result) Wrong(o Options, growth float64) error {
+// Wrong says what must not be, whatever the machine: nil, or each of it.
+func (res *Result) Wrong(o Options) error {
 	var errs []error
 	if res.Lost != 0 || !res.StillOpen {
 		errs = append(errs, fmt.Errorf("clients that read have missed %d messages, and kept their connections: %v", res.Lost, res.StillOpen))
@@ -305,20 +304,21 @@ func (res *Result) Wrong(o Options, growth float64) error {
 	if res.Left != 0 {
 		errs = append(errs, fmt.Errorf("%d bytes still waited when those that never read had gone", res.Left))
 	}
-	if most := res.Bound(o, growth); res.Peak > most {
+	if most := res.Bound(o); res.Peak > most {
 		errs = append(errs, fmt.Errorf("the process has taken %d MiB, %d more than it may", res.Peak>>20, (res.Peak-most)>>20))
 	}
 	return errors.Join(errs...)
 }
 
-// room is what the process may take besides: for what is on its way, for the goroutines of those that wait, for what the allocator rounds up.
+// room is what the process may take besides: for what is on its way, for the goroutines of those that wait, for what the allocator
+// rounds up, and for garbage.
 const room = 64 << 20
 
-// Bound is how many bytes of memory the process may take.
-func (res *Result) Bound(o Options, growth float64) int {
+// Bound is how many bytes of memory the process may take: what it had, what may wait, and room.
+func (res *Result) Bound(o Options) int {
 	waits := o.Gluttons * (o.QueueBytes + o.SendBuffer)
 	if o.QueueTotal > 0 {
 		waits = min(waits, o.QueueTotal)
 	}
-	return res.Base + int(growth*float64(waits)) + room
+	return res.Base + waits + room
 }

@@ -42,7 +42,7 @@ func TestSiege(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%+v", *res)
-	if err := res.Wrong(o, 4); err != nil {
+	if err := res.Wrong(o); err != nil {
 		t.Error(err)
 	}
 	if res.Evicted < o.Evictions || res.Sent == 0 {

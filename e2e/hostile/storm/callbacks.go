@@ -1,0 +1,132 @@
+package storm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// callbacks are what the business is told of users who come and go.
+type callbacks struct {
+	listener net.Listener
+	server   *http.Server
+	running  sync.WaitGroup
+	failed   error // of the server; read after close
+
+	mu    sync.Mutex
+	ids   map[string]bool // that have come
+	users map[string]*told
+	wrong error // the first thing that must not be
+}
+
+// told is what the business knows of a user.
+type told struct {
+	online  bool
+	changes int
+	version uint64
+}
+
+func newCallbacks() (*callbacks, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("opening a port for callbacks: %w", err)
+	}
+	c := &callbacks{listener: l, ids: map[string]bool{}, users: map[string]*told{}}
+	c.server = &http.Server{Handler: c}
+	c.running.Go(func() { c.failed = c.server.Serve(l) })
+	return c, nil
+}
+
+func (c *callbacks) url() string { return "http://" + c.listener.Addr().String() + "/" }
+
+func (c *callbacks) close() error {
+	err := c.server.Close()
+	c.running.Wait()
+	if !errors.Is(c.failed, http.ErrServerClosed) {
+		err = errors.Join(err, c.failed)
+	}
+	return err
+}
+
+// event is one of a batch.
+type event struct {
+	ID, Type string
+	Data     struct {
+		UID     string
+		Version uint64
+	}
+}
+
+// ServeHTTP takes a batch.
+func (c *callbacks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var batch struct{ Events []event }
+	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range batch.Events {
+		c.note(e)
+	}
+}
+
+// note takes an event, and keeps the first thing that must not be. mu is held.
+func (c *callbacks) note(e event) {
+	if err := c.take(e); err != nil && c.wrong == nil {
+		c.wrong = err
+	}
+}
+
+// take notes a change; one that comes again, with its id, is none.
+func (c *callbacks) take(e event) error {
+	if c.ids[e.ID] {
+		return nil
+	}
+	c.ids[e.ID] = true
+	u := c.users[e.Data.UID]
+	if u == nil {
+		u = &told{}
+		c.users[e.Data.UID] = u
+	}
+	online := e.Type == "user.online"
+	if online == u.online || e.Data.Version <= u.version {
+		return fmt.Errorf("of %s, after %+v, the business was told %+v", e.Data.UID, *u, e)
+	}
+	u.online, u.version = online, e.Data.Version
+	u.changes++
+	return nil
+}
+
+// count is how many users have come, and how many of them have gone.
+func (c *callbacks) count() (came, gone int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, u := range c.users {
+		if came++; !u.online {
+			gone++
+		}
+	}
+	return came, gone
+}
+
+// judge returns what must not be: users have come once, and gone once.
+func (c *callbacks) judge(users int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wrong != nil {
+		return c.wrong
+	}
+	if len(c.users) != users {
+		return fmt.Errorf("the business was told of %d users; there were %d", len(c.users), users)
+	}
+	for uid, u := range c.users {
+		if u.changes != 2 || u.online {
+			return fmt.Errorf("of %s, who has come once and gone once, the business was told %+v", uid, *u)
+		}
+	}
+	return nil
+}
