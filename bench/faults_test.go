@@ -222,6 +222,8 @@ func TestWhatCannotBeIsExplained(t *testing.T) {
 		{name: "no URL", mode: bench.Idle, adapt: func(o *bench.Options) { o.URL = "localhost:2120" }, want: "is not of the form http://host:port", wrong: true},
 		{name: "no port", mode: bench.Idle, adapt: func(o *bench.Options) { o.URL = "http://127.0.0.1:99999" }, want: "port", wrong: true},
 		{name: "no client", mode: bench.Idle, adapt: func(o *bench.Options) { o.Clients = 0 }, want: "a client at least", wrong: true},
+		{name: "the memory of nobody", mode: bench.Idle, adapt: func(o *bench.Options) { o.Leave = time.Second }, want: "has to be named (--pid)", wrong: true},
+		{name: "clients that have left before", mode: bench.Idle, adapt: func(o *bench.Options) { o.Leave = -1 }, want: "left before", wrong: true},
 		{name: "a small message", mode: bench.Broadcast, adapt: func(o *bench.Options) { o.Size = 1 }, want: "a message has 32 bytes", wrong: true},
 		{name: "a way that there is not", mode: bench.Push, adapt: func(o *bench.Options) { o.Via = "pigeon" }, want: `not by "pigeon"`, wrong: true},
 		{name: "a rate of a link", mode: bench.Push, adapt: func(o *bench.Options) { o.Via, o.Rate = bench.Lines, 1 }, want: "there is no rate", wrong: true},

@@ -24,6 +24,7 @@ func TestModes(t *testing.T) {
 		idle  bool // there need be no work
 	}{
 		{name: "idle", mode: bench.Idle, idle: true},
+		{name: "idle until all leave", mode: bench.Idle, idle: true, adapt: func(o *bench.Options) { o.Leave = time.Millisecond }},
 		{name: "broadcast as fast as can be", mode: bench.Broadcast},
 		{name: "broadcast at a rate", mode: bench.Broadcast, adapt: func(o *bench.Options) { o.Rate = 50 }},
 		{name: "broadcast in bursts", mode: bench.Broadcast, adapt: func(o *bench.Options) { o.Burst = 16 }},
@@ -40,6 +41,7 @@ func TestModes(t *testing.T) {
 		{name: "push by a stream", mode: bench.Push, adapt: func(o *bench.Options) { o.Via = bench.Stream }},
 		{name: "push by the legacy form", mode: bench.Push, adapt: func(o *bench.Options) { o.Server.Form = bench.Servers()["node"].Form }},
 		{name: "polling", mode: bench.Polling},
+		{name: "polling until all leave", mode: bench.Polling, adapt: func(o *bench.Options) { o.Leave = time.Millisecond }},
 		{name: "polling with Engine.IO 3", mode: bench.Polling, adapt: func(o *bench.Options) { o.Server.EIO = 3 }},
 		{name: "SSE", mode: bench.SSE},
 		{name: "events", mode: bench.Events},
@@ -70,6 +72,9 @@ func TestModes(t *testing.T) {
 			}
 			if o.Clients > 0 && (r.Connect.Count != o.Clients || r.Memory == nil || r.Memory.Connected <= 0 || r.Memory.After <= 0) {
 				t.Errorf("connect %+v, memory %+v", r.Connect, r.Memory)
+			}
+			if left := r.Memory != nil && r.Memory.Left > 0; left != (o.Leave > 0) {
+				t.Errorf("all leave after %v: memory %+v", o.Leave, r.Memory)
 			}
 			whole(t, o, r)
 		})

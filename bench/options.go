@@ -53,6 +53,8 @@ type Options struct {
 	// WarmUp is for how long the same is done before, without counting: for servers whose code is compiled as it runs.
 	WarmUp   time.Duration
 	Duration time.Duration
+	// Leave is how long after the rest, and after all clients have gone then, the server's memory is read once more. 0: nobody goes.
+	Leave time.Duration
 	// Patience is how long nothing may happen before what is awaited is given up.
 	Patience time.Duration
 	Size     int     // of a message, in bytes; 0: 100
@@ -136,6 +138,10 @@ func (o *Options) validate() error {
 		return mistake("what is done at a time must be 1 at least")
 	case o.Duration <= 0, o.Patience <= 0, o.WarmUp < 0:
 		return mistake("durations must be positive")
+	case o.Leave < 0:
+		return mistake("clients cannot have left before")
+	case o.Leave > 0 && (o.PID == 0 || o.Clients == 0):
+		return mistake("what clients leave behind is the memory of the server's process, which has to be named (--pid), with clients that stay until then")
 	case o.Size < load.StampSize || o.Size > 1<<20:
 		return mistake("a message has %d bytes to 1 MiB", load.StampSize)
 	}

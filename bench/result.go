@@ -67,9 +67,10 @@ type CPU struct {
 
 // Memory is that of the server's process, in bytes that are resident.
 type Memory struct {
-	Before    int     `json:"before"`    // the first client
-	Connected int     `json:"connected"` // at once when the last had logged in
-	After     int     `json:"after"`     // in the end
+	Before    int     `json:"before"`         // the first client
+	Connected int     `json:"connected"`      // at once when the last had logged in
+	After     int     `json:"after"`          // in the end
+	Left      int     `json:"left,omitempty"` // after Options.Leave without clients
 	PerClient float64 `json:"per_client"`
 }
 
@@ -130,6 +131,9 @@ func (r *Result) Print(w io.Writer) error {
 	}
 	if m := r.Memory; m != nil {
 		line("memory", "%s before, %s connected, %s in the end: %.0f bytes a client", mib(m.Before), mib(m.Connected), mib(m.After), m.PerClient)
+		if m.Left > 0 {
+			line("", "%s after all have left: %.2f of before", mib(m.Left), float64(m.Left)/float64(m.Before))
+		}
 	}
 	if r.Sleepers > 0 {
 		line("sleepers", "%d still connected", r.Sleepers)

@@ -81,6 +81,13 @@ func (r *run) measure(ctx context.Context) error {
 		err = r.work(ctx)
 	}
 	counts := r.fleet.Counts()
+	var memErr error
+	if r.res.Memory != nil {
+		r.res.Memory.After, memErr = r.resident()
+	}
+	if err == nil && memErr == nil && r.o.Leave > 0 {
+		err = r.leave(ctx)
+	}
 	r.res.Complete = err == nil
 	if err != nil {
 		r.res.Cut = err.Error()
@@ -94,11 +101,17 @@ func (r *run) measure(ctx context.Context) error {
 	for _, e := range r.fleet.Faults() {
 		r.res.Errors = append(r.res.Errors, e.Error())
 	}
-	if r.res.Memory != nil {
-		after, memErr := proc.Process(r.o.PID).Resident()
-		r.res.Memory.After = after
-		err = errors.Join(err, memErr)
+	return errors.Join(err, memErr)
+}
+
+// leave has all clients go, and looks later what is left of them.
+func (r *run) leave(ctx context.Context) error {
+	r.fleet.Disband()
+	if err := sleep(ctx, r.o.Leave); err != nil {
+		return err
 	}
+	left, err := r.resident()
+	r.res.Memory.Left = left
 	return err
 }
 

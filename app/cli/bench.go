@@ -105,6 +105,7 @@ func benchFlags() []cli.Flag {
 		&cli.IntFlag{Name: "concurrency", Value: 64, Usage: "`N` connections are made, or push, or have an event under way, at a time"},
 		&cli.DurationFlag{Name: "duration", Value: 10 * time.Second, Usage: "measure for `D`"},
 		&cli.DurationFlag{Name: "warm-up", DefaultText: "none", Usage: "do the same for `D` before, without counting: for servers whose code is compiled as it runs"},
+		&cli.DurationFlag{Name: "leave", DefaultText: "nobody leaves", Usage: "then let all clients go, and measure the memory of --pid once more `D` later"},
 		&cli.DurationFlag{Name: "patience", Value: 20 * time.Second, Usage: "give up when nothing has come for `D`"},
 		&cli.IntFlag{Name: "eio", Usage: "Engine.IO revision `N`, 3 or 4", DefaultText: "as --server has it"},
 		&cli.StringFlag{Name: "login", Usage: "the `EVENT` that logs in; none: there is no login", DefaultText: "as --server has it"},
@@ -157,7 +158,7 @@ func benchOptions(c *cli.Context, mode bench.Mode) (bench.Options, error) {
 	o := bench.Options{
 		Mode: mode, URL: c.String("url"), PushURL: c.String("push-url"), Server: server,
 		Clients: c.Int("clients"), Concurrency: c.Int("concurrency"), Duration: c.Duration("duration"), WarmUp: c.Duration("warm-up"), Patience: c.Duration("patience"),
-		Size: c.Int("size"), Rate: c.Float64("rate"), Burst: c.Int("burst"), Sleepers: c.Int("sleepers"), AtOnce: c.Int("at-once"),
+		Leave: c.Duration("leave"), Size: c.Int("size"), Rate: c.Float64("rate"), Burst: c.Int("burst"), Sleepers: c.Int("sleepers"), AtOnce: c.Int("at-once"),
 		Via: bench.Via(c.String("via")), Batch: c.Int("batch"), PID: c.Int("pid"),
 	}
 	for _, text := range c.StringSlice("from") {

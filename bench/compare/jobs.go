@@ -27,7 +27,7 @@ type job struct {
 func jobs() []job {
 	sockets := []string{"crier", "ceiling", "node", "go-socket.io"} // that acknowledge
 	return []job{
-		{name: "idle", args: []string{"idle"}},
+		{name: "idle", args: []string{"idle", "--leave", "5s"}},
 		{name: "broadcast", args: []string{"broadcast"}},
 		{name: "paced", args: []string{"broadcast", "--rate", "5"}},
 		{name: "burst", args: []string{"broadcast", "--burst", "16"}, servers: []string{"crier", "ceiling"}},
@@ -37,7 +37,7 @@ func jobs() []job {
 		{name: "stream", args: []string{"push", "--via", "stream"}, servers: []string{"crier"}},
 		{name: "events", args: []string{"events"}, servers: sockets},
 		{name: "churn", args: []string{"churn"}},
-		{name: "polling", args: []string{"polling"}, servers: []string{"crier", "node", "go-socket.io", "web-msg-sender"}, fifth: true},
+		{name: "polling", args: []string{"polling", "--leave", "5s"}, servers: []string{"crier", "node", "go-socket.io", "web-msg-sender"}, fifth: true},
 		{name: "sse", args: []string{"sse"}, servers: []string{"crier"}},
 	}
 }

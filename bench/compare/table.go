@@ -51,6 +51,9 @@ func work(r *bench.Result) float64    { return r.Work.CPU.PerSecond }
 func byClock(r *bench.Result) float64 { return r.Work.PerSecond }
 func held(r *bench.Result) float64    { return r.Memory.PerClient }
 
+// left is the memory after all clients have gone, in that before they came.
+func left(r *bench.Result) float64 { return float64(r.Memory.Left) / float64(r.Memory.Before) }
+
 // lastP99 is 0 if no broadcast has reached everybody.
 func lastP99(r *bench.Result) float64 {
 	if r.Last == nil {
@@ -62,6 +65,7 @@ func lastP99(r *bench.Result) float64 {
 func columns() []column {
 	return []column{
 		{"idle", "bytes a client", held, []bound{atMost("", 5000)}},
+		{"idle", "memory once they have left, in that before", left, []bound{atMost("", 1.3)}},
 		{"idle", "logins/s", func(r *bench.Result) float64 { return r.Connect.CPU.PerSecond }, []bound{atLeast("ceiling", 0.65)}},
 		{"broadcast", "deliveries/s", work, []bound{atLeast("ceiling", 0.9)}},
 		{"paced", "CPU s per million at 5/s", func(r *bench.Result) float64 { return r.Work.CPU.PerMillion }, []bound{atMost("ceiling", 1.15)}},
@@ -78,6 +82,7 @@ func columns() []column {
 		{"churn", "clients come and gone/s", work, []bound{atLeast("ceiling", 0.7)}},
 		{"polling", "polling: deliveries/s", work, []bound{atLeast("node", 3.4)}},
 		{"polling", "polling: bytes a client", held, []bound{atMost("", 8000)}},
+		{"polling", "polling: memory once they have left, in that before", left, []bound{atMost("", 1.3)}},
 		{"sse", "SSE: deliveries/s", work, []bound{atLeast("", 150_000)}},
 		{"sse", "SSE: bytes a client", held, []bound{atMost("", 8000)}},
 	}

@@ -24,12 +24,17 @@ func (f *Fleet) Add(n int, crew Crew) {
 }
 
 // Retire has those who come and go stay away.
-func (f *Fleet) Retire() {
+func (f *Fleet) Retire() { f.dismiss(func(c *client) bool { return c.crew == Churn }) }
+
+// Disband has everybody go, for good.
+func (f *Fleet) Disband() { f.dismiss(func(*client) bool { return true }) }
+
+func (f *Fleet) dismiss(who func(*client) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.todo, f.later, f.returning = nil, nil, false
 	for _, c := range f.byFD {
-		if c != nil && c.crew == Churn {
+		if c != nil && who(c) {
 			f.leave(c)
 		}
 	}

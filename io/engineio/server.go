@@ -104,7 +104,8 @@ type Server struct {
 	ping, probePong, pong *Prepared
 	terms                 string // the end of every open packet
 
-	lists sync.Pool // *[]*Session, empty
+	lists  sync.Pool // *[]*Session, empty
+	drafts sync.Pool // *[]byte, of Headroom bytes or more
 
 	slow     atomic.Int64
 	rests    atomic.Int64
@@ -146,6 +147,10 @@ func New(o Options, h Handler) (*Server, error) {
 		if err := srv.poller.UseEpoll(); err != nil && !errors.Is(err, netpoll.ErrNoEpoll) {
 			return nil, fmt.Errorf("setting up websocket: %w", err)
 		}
+	}
+	srv.drafts.New = func() any {
+		b := make([]byte, Headroom)
+		return &b
 	}
 	var err error
 	srv.upgrader, err = wsconn.NewUpgrader(wsconn.Options{
@@ -418,13 +423,15 @@ func (srv *Server) remember(s *Session) bool {
 
 // greet sends the open packet (v4-current.md, "Handshake").
 func (srv *Server) greet(s *Session) error {
-	var room [Headroom + 192]byte
-	text := append(room[:Headroom], `{"sid":"`...)
+	draft := srv.drafts.Get().(*[]byte)
+	defer srv.drafts.Put(draft)
+	text := append((*draft)[:Headroom], `{"sid":"`...)
 	text = append(append(text, s.id...), `","upgrades":[`...)
 	if s.transport.Name() == "polling" && !srv.opts.NoWebSocket {
 		text = append(text, `"websocket"`...)
 	}
-	return s.sendOnce(Open, append(text, srv.terms...), 0)
+	*draft = append(text, srv.terms...)
+	return s.sendOnce(Open, *draft, 0)
 }
 
 // termsOf is what the open packet says to every client.

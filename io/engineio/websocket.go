@@ -158,8 +158,7 @@ func (t *webSocket) Closed(err error) {
 // closeReason tells a connection that ended, in order or not, from a peer that
 // broke the protocol, as the Node server does.
 func closeReason(err error) Reason {
-	var ce *wsconn.CloseError
-	if errors.As(err, &ce) && !ce.Remote {
+	if ce, ok := errors.AsType[*wsconn.CloseError](err); ok && !ce.Remote {
 		return TransportError
 	}
 	return TransportClose

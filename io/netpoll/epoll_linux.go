@@ -172,9 +172,9 @@ func (e *epoll) run() {
 
 // take takes events, leaves to the crew what there is to do, and returns how many it were.
 func (e *epoll) take() int {
-	n, err := unix.EpollWait(e.fd, e.events, 0)
+	n, err := eventsNow(e.fd, e.events)
 	for errors.Is(err, unix.EINTR) {
-		n, err = unix.EpollWait(e.fd, e.events, 0)
+		n, err = eventsNow(e.fd, e.events)
 	}
 	if err != nil {
 		panic(fmt.Sprintf("netpoll: %v", os.NewSyscallError("epoll_wait", err))) // as above

@@ -50,7 +50,7 @@ func (c *Conn) closeOwn() error {
 	p.mu.Lock()
 	p.own[c.fd] = nil // before another connection can have the number
 	p.mu.Unlock()
-	return os.NewSyscallError("close", syscall.Close(int(c.fd)))
+	return os.NewSyscallError("close", closeNow(int(c.fd)))
 }
 
 // Close is called once.
@@ -175,9 +175,9 @@ func (c *Conn) readOwn(p []byte) (n int, err error) {
 	if !c.use() {
 		return 0, net.ErrClosed
 	}
-	n, err = syscall.Read(int(c.fd), p)
+	n, err = readNow(int(c.fd), p)
 	for errors.Is(err, syscall.EINTR) {
-		n, err = syscall.Read(int(c.fd), p)
+		n, err = readNow(int(c.fd), p)
 	}
 	return ioResult("read", n, err, c.unuse())
 }
@@ -187,9 +187,9 @@ func (c *Conn) writeOwn(p []byte) (n int, err error) {
 	if !c.use() {
 		return 0, fmt.Errorf("writing: %w", net.ErrClosed)
 	}
-	n, err = syscall.Write(int(c.fd), p)
+	n, err = writeNow(int(c.fd), p)
 	for errors.Is(err, syscall.EINTR) {
-		n, err = syscall.Write(int(c.fd), p)
+		n, err = writeNow(int(c.fd), p)
 	}
 	if err == nil && n < len(p) {
 		err = syscall.EAGAIN

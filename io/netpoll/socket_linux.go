@@ -191,7 +191,7 @@ func (s *Socket) writeSome(p []byte) int {
 	if s.fd < 0 {
 		return 0
 	}
-	n, err := syscall.Write(s.fd, p)
+	n, err := writeNow(s.fd, p)
 	if err != nil {
 		return 0 // who tries again meets the same error, or waits
 	}
@@ -211,7 +211,7 @@ func (s *Socket) Close() error {
 	err := s.leaveLocked()
 	fd := s.fd
 	s.fd = -1
-	return errors.Join(err, os.NewSyscallError("close", syscall.Close(fd)))
+	return errors.Join(err, os.NewSyscallError("close", closeNow(fd)))
 }
 
 // CloseWrite ends the outgoing stream.

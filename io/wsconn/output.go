@@ -104,10 +104,10 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 }
 
 // begin keeps the first bytes of a connection until there is more to send: a write of their own is a tenth of a login. Where no write
-// can be tried, they are sent at once.
+// can be tried, they are sent at once. The memory of answer is the caller's again when it returns.
 func (o *output) begin(answer []byte) {
 	if !o.nc.Direct() {
-		if err := o.sendFirst(answer); err != nil {
+		if err := o.sendFirst(bytes.Clone(answer)); err != nil {
 			o.abort(fmt.Errorf("answering the handshake: %w", err))
 		}
 		return

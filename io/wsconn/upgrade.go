@@ -159,7 +159,8 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
-	answer, err := answerTo(r, header)
+	var room [256]byte
+	answer, err := appendAnswer(room[:0], r, header)
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", errors.Join(err, conn.Close()))
 	}
@@ -215,10 +216,19 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, error) {
 	return conn, early, nil
 }
 
-// answerTo is the answer to a handshake that is not refused.
-func answerTo(r *http.Request, header http.Header) ([]byte, error) {
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	answer := make([]byte, 0, 256)
+// keyGUID is what the key of a handshake is hashed with (RFC 6455 §1.3).
+const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// The names of fields as http.Header has them, for whom [http.Header.Get] would make them anew each time.
+const (
+	keyField     = "Sec-Websocket-Key"
+	versionField = "Sec-Websocket-Version"
+)
+
+// appendAnswer appends the answer to a handshake that is not refused.
+func appendAnswer(answer []byte, r *http.Request, header http.Header) ([]byte, error) {
+	var room [keyLength + len(keyGUID)]byte
+	sum := sha1.Sum(append(append(room[:0], r.Header.Get(keyField)...), keyGUID...))
 	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
 	answer = append(answer, "\r\n"...)
@@ -271,10 +281,10 @@ func refuse(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Upgrade", "websocket")
 		w.Header().Set("Connection", "Upgrade")
 		status, text = http.StatusUpgradeRequired, "this address speaks WebSocket; the request does not ask for it (a proxy must pass the Upgrade and Connection headers on)"
-	case r.Header.Get("Sec-WebSocket-Version") != "13":
+	case r.Header.Get(versionField) != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		status, text = http.StatusUpgradeRequired, "only WebSocket version 13 is supported"
-	case !soundKey(r.Header["Sec-Websocket-Key"]):
+	case !soundKey(r.Header[keyField]):
 		text = "Sec-WebSocket-Key is missing or malformed"
 	case r.Host == "":
 		text = "the Host field is empty"
@@ -285,9 +295,12 @@ func refuse(w http.ResponseWriter, r *http.Request) error {
 	return errors.New(text)
 }
 
+// keyLength is how long a key is in base64.
+const keyLength = 24
+
 // soundKey reports whether there is one key, of 16 bytes in base64 (RFC 6455 §4.2.1).
 func soundKey(values []string) bool {
-	if len(values) != 1 || len(values[0]) != 24 {
+	if len(values) != 1 || len(values[0]) != keyLength {
 		return false
 	}
 	var key [18]byte
