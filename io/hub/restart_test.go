@@ -293,11 +293,18 @@ func TestRestartKnowsWhatIsConfirmed(t *testing.T) {
 	if p == nil {
 		t.Fatal("it is not recovered")
 	}
-	next := &pageConn{t: t, id: p.ID(), most: 100}
+	next := &pageConn{t: t, id: p.ID(), most: 100, absent: true}
 	m = connect(t, h, next)
-	if err := m.Recover(p, func(Beginning) error { return nil }); err != nil {
+	begin := func(Beginning) error {
+		next.mu.Lock()
+		defer next.mu.Unlock()
+		next.absent = false
+		return nil
+	}
+	if err := m.Recover(p, begin); err != nil {
 		t.Fatal(err)
 	}
+	m.Ready()
 	until(t, func() bool { return len(inbox.ids("42")) == 0 })
 	next.await()
 }
