@@ -9,9 +9,9 @@ import (
 
 const (
 	// queueStep is how much more or less has to wait for clients until the collector is set anew, in bytes.
-	queueStep = 8 << 20
-	// The garbage that there may be because of what waits, in bytes: an eighth of it, but so much.
-	garbageShare, leastGarbage = 8, 16 << 20
+	queueStep = 4 << 20
+	// The garbage that there may be because of what waits, in bytes: a thirty-second of it, but so much.
+	garbageShare, leastGarbage = 32, 8 << 20
 )
 
 // collector keeps the garbage small beside much that waits for clients. By itself Go's collector begins when there is as much garbage

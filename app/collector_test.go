@@ -41,14 +41,15 @@ func TestCollectorChooses(t *testing.T) {
 		percent, collections    int
 	}{
 		{"nothing waits", 0, 20 * mib, 5 * mib, 100, true, 100, 0},
-		{"a little waits", 16 * mib, 36 * mib, 5 * mib, 100, true, 100, 0},
-		{"much waits", 1024 * mib, 1044 * mib, 0, 100, true, (20 + 128) * 100 / 1044, 0},
-		{"much waits, with a lower GOGC", 1024 * mib, 1044 * mib, 0, 50, true, (10 + 128) * 100 / 1044, 0},
-		{"with one that is lower than that", 1024 * mib, 1044 * mib, 0, 10, true, 10, 0},
-		{"it has gone", 0, 20 * mib, 10 * mib, 100, false, (20 + 16) * 100 / 1044, 0},
+		{"a little waits", 8 * mib, 28 * mib, 5 * mib, 100, true, 100, 0},
+		{"more waits", 16 * mib, 36 * mib, 5 * mib, 100, true, (20 + 8) * 100 / 36, 0},
+		{"much waits", 1024 * mib, 1044 * mib, 0, 100, true, (20 + 32) * 100 / 1044, 0},
+		{"much waits, with a lower GOGC", 1024 * mib, 1044 * mib, 0, 50, true, (10 + 32) * 100 / 1044, 0},
+		{"with one that is lower than that", 1024 * mib, 1044 * mib, 0, 2, true, 2, 0},
+		{"it has gone", 0, 20 * mib, 5 * mib, 100, false, (20 + 8) * 100 / 1044, 0},
 		{"and something else was allocated", 0, 20 * mib, 40 * mib, 100, false, 100, 1},
-		{"one message waits for many", 1024 * mib, 50 * mib, 0, 100, true, 100, 1},
-		{"for fewer", 512 * mib, 50 * mib, 1 * mib, 100, false, 100, 1},
+		{"one message waits for many", 1024 * mib, 50 * mib, 0, 100, true, 32 * 100 / 50, 1},
+		{"for fewer", 512 * mib, 50 * mib, 1 * mib, 100, false, 16 * 100 / 50, 1},
 		{"next to nothing is in use", 0, 0, 0, 100, true, 100, 1},
 	} {
 		t.Run(step.name, func(t *testing.T) {
@@ -74,7 +75,7 @@ func TestCollectorRuns(t *testing.T) {
 	}
 	c.close()
 	same(t, "times that it was set", len(heap.set), 2)
-	same(t, "at first", heap.set[0], 14)
+	same(t, "at first", heap.set[0], 4)
 	same(t, "in the end", heap.set[1], 100)
 
 	off := newCollector(nil, nil, &fakeHeap{gogc: -1}) // asks for nothing
