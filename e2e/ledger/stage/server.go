@@ -49,6 +49,9 @@ const shutdownPatience = 60 * time.Second
 // FreeAddress returns an address nobody listens at, and which stays free while the server is down: one that is this machine's
 // but not 127.0.0.1, if the system has such, and a port that no outgoing connection is given.
 func FreeAddress(pick func(int) int) (string, error) {
+	// A child that is forked while the port is open has it too, until it runs its program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for range 100 {
 		port := strconv.Itoa(20_000 + pick(12_000))
 		for _, host := range []string{fmt.Sprintf("127.%d.%d.%d", 1+pick(250), pick(250), 1+pick(250)), "127.0.0.1"} {
