@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +19,7 @@ type Vitals struct {
 	Heap        int           // bytes in use after a collection
 	Resident    int           // bytes of memory
 	Goroutines  int           // those that the question itself makes included
-	Descriptors int           //
+	Descriptors int           // but for the files of the store's journal
 	Pause       time.Duration // the longest of the collector's, so far
 	CPU         time.Duration // used so far
 }
@@ -54,12 +55,28 @@ func (s *Server) Vitals(ctx context.Context) (Vitals, error) {
 		return v, err
 	}
 	v.CPU = used.Total()
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.PID()))
+	v.Descriptors, err = s.descriptors()
+	return v, err
+}
+
+// descriptors counts those of the process, but for one of each file of the store's journal: the second file is opened when the first
+// is full for the first time, and both stay open from then on.
+func (s *Server) descriptors() (int, error) {
+	dir := fmt.Sprintf("/proc/%d/fd", s.PID())
+	files, err := os.ReadDir(dir)
 	if err != nil {
-		return v, fmt.Errorf("counting descriptors: %w", err)
+		return 0, fmt.Errorf("counting descriptors: %w", err)
 	}
-	v.Descriptors = len(files)
-	return v, nil
+	n, journal := 0, map[string]bool{}
+	for _, f := range files {
+		name, err := os.Readlink(filepath.Join(dir, f.Name()))
+		if err == nil && strings.Contains(filepath.Base(name), ".journal-") && !journal[name] { // else it has just been closed
+			journal[name] = true
+			continue
+		}
+		n++
+	}
+	return n, nil
 }
 
 // Metrics returns what /metrics says, by name and labels.
