@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -130,8 +131,15 @@ func (c *Client) Confirm(taken func(), arrived func(ok bool)) { c.line.confirm(t
 // SendBack implements [hub.Returner].
 func (c *Client) SendBack() { c.line.close(sentBack) }
 
-// Tell sends the client a message that is for nobody else and that no push brings.
-func (c *Client) Tell(m *hub.Message) error { return c.send(placed{wire: c.server.wireOf(m)}, false) }
+// Tell sends the client an event that is for nobody else and that no push brings. The arguments are valid JSON, whose memory is
+// the caller's again when it returns.
+func (c *Client) Tell(event string, args []json.RawMessage) error {
+	own := make([]json.RawMessage, len(args))
+	for i, arg := range args {
+		own[i] = bytes.Clone(arg)
+	}
+	return c.send(placed{wire: &wire{event: event, args: own}}, false)
+}
 
 // ended reports whether the client has gone.
 func (c *Client) ended() bool {

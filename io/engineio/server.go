@@ -109,11 +109,11 @@ type Server struct {
 
 	rests    atomic.Int64
 	upgrades atomic.Int64
+	held     atomic.Int64 // WebSockets and goroutines that have not ended
 
 	mu       sync.Mutex // may be taken with a session's lock held, not the other way round
 	sessions map[string]*Session
 	leaving  map[*Session]func() // what Options.Enter wants called, of those that are opening or open
-	held     int                 // WebSockets and goroutines that have not ended
 	closed   bool
 	drained  chan struct{} // made by Close; closed when nothing is left
 }
@@ -252,15 +252,24 @@ func (srv *Server) noteLeave(s *Session, leave func()) {
 	srv.leaving[s] = leave
 }
 
-// left tells Options.Enter that a session has ended.
+// left tells Options.Enter that a session has not begun after all.
 func (srv *Server) left(s *Session) {
 	srv.mu.Lock()
-	leave := srv.leaving[s]
-	delete(srv.leaving, s)
+	leave := srv.leaveLocked(s)
 	srv.mu.Unlock()
 	if leave != nil {
 		leave()
 	}
+}
+
+// leaveLocked returns what tells Options.Enter that a session has ended, or nil.
+func (srv *Server) leaveLocked(s *Session) func() {
+	if len(srv.leaving) == 0 {
+		return nil
+	}
+	leave := srv.leaving[s]
+	delete(srv.leaving, s)
+	return leave
 }
 
 // verify checks a request in the order in which the Node server does, and
@@ -474,11 +483,14 @@ func (srv *Server) session(id string) *Session {
 // forget takes a session that has ended out of the server's lists.
 func (srv *Server) forget(s *Session) {
 	srv.wheel.Stop(&s.timer)
-	srv.left(s)
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
+	leave := srv.leaveLocked(s)
 	delete(srv.sessions, s.id)
 	srv.checkDrainedLocked()
+	srv.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
 }
 
 // NewID returns an id that nobody can guess: 120 random bits in 24 characters.

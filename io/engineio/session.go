@@ -325,7 +325,9 @@ func (s *Session) SetDeadline(d time.Duration) {
 	s.deadline = 0
 	if d > 0 {
 		s.deadline = s.server.now() + d
-		s.rearmLocked()
+		if s.deadline < s.beat { // the timer is set for that at the latest
+			s.rearmLocked()
+		}
 	}
 }
 

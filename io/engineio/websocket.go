@@ -146,8 +146,7 @@ func (t *webSocket) Evict() {
 
 // Closed implements [wsconn.Handler].
 func (t *webSocket) Closed(err error) {
-	var ce *wsconn.CloseError
-	if errors.As(err, &ce) && !ce.Remote && ce.Code == ws.StatusMessageTooBig {
+	if ce, ok := errors.AsType[*wsconn.CloseError](err); ok && !ce.Remote && ce.Code == ws.StatusMessageTooBig {
 		t.session.LogRefusal("message too big", t.conn.RemoteAddr().String(),
 			fmt.Errorf("the message is larger than %d bytes (setting `socketio.max_payload`)", t.session.server.opts.MaxPayload))
 	}
