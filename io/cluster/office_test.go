@@ -395,8 +395,8 @@ func TestAllNodesKilled(t *testing.T) {
 			}
 			a.close(t, false)
 			o.name = name
+			started := time.Now() // the grace begins while the office opens
 			c := newOffice(t, o)
-			started := time.Now()
 			await(t, "the former users are seen to", func() bool { return server.ask(t, "EXISTS", "crier:due") == int64(1) })
 			c.enter(t, "returns")
 			awaitHistory(t, server, "leaves", "+-node")
@@ -457,8 +457,12 @@ func TestMemberships(t *testing.T) {
 	}
 	<-done
 	<-done
-	if got, want := len(a.memberships.Memberships("v")), len(b.memberships.Memberships("v")); got != want {
-		t.Errorf("%d and %d memberships", got, want)
+	stored := []string{} // each has waited for its own changes, and not for those of the other one
+	if server.ask(t, "ZSCORE", "crier:mem", "v\x00two") != nil {
+		stored = append(stored, "two")
+	}
+	for _, f := range []*office{a, b} {
+		await(t, f.Name()+" has what is stored", func() bool { return slices.Equal(f.memberships.Memberships("v"), stored) })
 	}
 
 	line.sever(true)
