@@ -84,7 +84,7 @@ func (c *Client) begin(b hub.Beginning, at position, hello *wire) error {
 		list = append(list, c.placed(c.server.wireOf(m), m.Offset(), at.count+uint64(len(list))+1).own())
 	}
 	if err := c.line.begin(position{c.pid, at.count, cmp.Or(at.offset, b.Offset)}, list); errors.Is(err, errFull) {
-		c.line.close(TooSlow)
+		c.Drop()
 	} else if err != nil {
 		c.server.log.Debug("a client that has come back has gone", "error", err)
 	}
@@ -127,12 +127,6 @@ func (c *Client) Present() bool {
 // Confirm implements [hub.Confirmer]. What it goes by depends on the line: a pong of the WebSocket protocol, or the next
 // request. A stream of events confirms when its client comes back and says what it got last.
 func (c *Client) Confirm(taken func(), arrived func(ok bool)) { c.line.confirm(taken, arrived) }
-
-// Drop implements [hub.Confirmer].
-func (c *Client) Drop() {
-	c.server.slow.Add(1)
-	c.line.close(TooSlow)
-}
 
 // SendBack implements [hub.Returner].
 func (c *Client) SendBack() { c.line.close(sentBack) }
