@@ -47,11 +47,15 @@ func (openDoor) admit(s *socketio.Socket) error {
 }
 
 func (openDoor) login(e said) (uid string, fresh bool, err error) {
+	m := e.from().Member()
+	bound := m.UID()
+	if bound != "" && isUID(e.JSON(0), bound) {
+		return bound, false, nil
+	}
 	if uid, err = parseUID(e.JSON(0)); err != nil {
 		return "", false, err
 	}
-	m := e.from().Member()
-	if bound := m.UID(); bound != "" {
+	if bound != "" {
 		return bound, false, nil
 	}
 	if err := m.Login(uid); err != nil {
@@ -139,12 +143,15 @@ func (c clients) room(e said, move func(*hub.Member, string) error) {
 
 // answer acknowledges an event with how it went.
 func (c clients) answer(e said, r reply, err error) {
+	if !e.WantsAck() {
+		return
+	}
 	if err != nil {
 		r = reply{Error: err.Error(), Code: errorCode(err)}
 	} else {
 		r.OK = true
 	}
-	acknowledge(e, r.json(), c.log)
+	note(e, e.reply(r), c.log)
 }
 
 // refusal is the connect_error of a client whose uid cannot be: a client of 2.x

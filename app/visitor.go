@@ -66,13 +66,20 @@ type said interface {
 	WantsAck() bool
 	// ack answers it with an argument of valid JSON.
 	ack(answer json.RawMessage) error
+	// reply is that with what r says.
+	reply(r reply) error
 }
 
 type socketEvent struct{ *socketio.Event }
 
 func (e socketEvent) from() visitor                    { return socket{e.Socket} }
 func (e socketEvent) name() string                     { return e.Name }
-func (e socketEvent) ack(answer json.RawMessage) error { return e.Ack(socketio.Raw(answer)) }
+func (e socketEvent) ack(answer json.RawMessage) error { return e.AckJSON(answer) }
+
+func (e socketEvent) reply(r reply) error {
+	var room [128]byte
+	return e.AckJSON(r.appendTo(room[:0]))
+}
 
 type clientEvent struct{ *fallback.Event }
 
@@ -84,6 +91,8 @@ func (e clientEvent) ack(answer json.RawMessage) error {
 	e.Ack(answer)
 	return nil
 }
+
+func (e clientEvent) reply(r reply) error { return e.ack(r.json()) }
 
 // listener handles an event.
 type listener func(said)
@@ -101,9 +110,11 @@ type reply struct {
 	UID, Room, Error, Code string
 }
 
-// json encodes the reply. What most are made of needs no reflection, which took as long as all else that is done for an event.
-func (r reply) json() json.RawMessage {
-	out := make([]byte, 0, 64)
+// json encodes the reply.
+func (r reply) json() json.RawMessage { return r.appendTo(make([]byte, 0, 64)) }
+
+// appendTo appends what json returns. What most are made of needs no reflection, which took as long as all else that is done for an event.
+func (r reply) appendTo(out []byte) []byte {
 	out = strconv.AppendBool(append(out, `{"ok":`...), r.OK)
 	for _, field := range []struct{ name, value string }{{"uid", r.UID}, {"room", r.Room}, {"error", r.Error}, {"code", r.Code}} {
 		if field.value != "" {
@@ -119,13 +130,13 @@ func appendJSON(dst []byte, s string) []byte {
 	if plainJSON(s) {
 		return append(append(append(dst, '"'), s...), '"')
 	}
-	buf := bytes.NewBuffer(dst)
-	enc := json.NewEncoder(buf)
+	var buf bytes.Buffer // not dst, which would have to be on the heap then
+	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil { // not of a string
 		return append(dst, `""`...)
 	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	return append(dst, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
 }
 
 // plainJSON reports whether a JSON string says s as it is, in ASCII.
@@ -140,10 +151,14 @@ func plainJSON[T string | json.RawMessage](s T) bool {
 
 // acknowledge answers an event, if the client asked for it.
 func acknowledge(e said, answer json.RawMessage, log *slog.Logger) {
-	if !e.WantsAck() {
-		return
+	if e.WantsAck() {
+		note(e, e.ack(answer), log)
 	}
-	if err := e.ack(answer); err != nil {
+}
+
+// note logs that an event was not answered.
+func note(e said, err error, log *slog.Logger) {
+	if err != nil {
 		log.Debug("acknowledgement not sent", "event", e.name(), "error", err)
 	}
 }
