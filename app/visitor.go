@@ -18,8 +18,8 @@ type visitor interface {
 	Member() *hub.Member
 	Data() any
 	SetData(v any)
-	// Tell sends a message without attachments that no push brings.
-	Tell(m *hub.Message) error
+	// Tell sends an event that no push brings. The arguments are valid JSON, whose memory is the caller's again when it returns.
+	Tell(event string, args []json.RawMessage) error
 	// Close ends the connection in such a way that the client comes back.
 	Close(why fallback.Reason)
 }
@@ -64,10 +64,8 @@ type said interface {
 	// Plain is argument i with the bytes in it.
 	Plain(i int) (json.RawMessage, error)
 	WantsAck() bool
-	// ack answers it with an argument of valid JSON.
+	// ack answers it with an argument of valid JSON, whose memory is the caller's again when it returns.
 	ack(answer json.RawMessage) error
-	// reply is that with what r says.
-	reply(r reply) error
 }
 
 type socketEvent struct{ *socketio.Event }
@@ -76,11 +74,6 @@ func (e socketEvent) from() visitor                    { return socket{e.Socket}
 func (e socketEvent) name() string                     { return e.Name }
 func (e socketEvent) ack(answer json.RawMessage) error { return e.AckJSON(answer) }
 
-func (e socketEvent) reply(r reply) error {
-	var room [128]byte
-	return e.AckJSON(r.appendTo(room[:0]))
-}
-
 type clientEvent struct{ *fallback.Event }
 
 func (e clientEvent) from() visitor                        { return e.Client }
@@ -88,11 +81,9 @@ func (e clientEvent) name() string                         { return e.Name }
 func (e clientEvent) Plain(i int) (json.RawMessage, error) { return e.JSON(i), nil }
 
 func (e clientEvent) ack(answer json.RawMessage) error {
-	e.Ack(answer)
+	e.Ack(bytes.Clone(answer))
 	return nil
 }
-
-func (e clientEvent) reply(r reply) error { return e.ack(r.json()) }
 
 // listener handles an event.
 type listener func(said)
@@ -110,10 +101,10 @@ type reply struct {
 	UID, Room, Error, Code string
 }
 
-// json encodes the reply.
-func (r reply) json() json.RawMessage { return r.appendTo(make([]byte, 0, 64)) }
+// json is the reply as JSON.
+func (r reply) json() json.RawMessage { return r.appendTo(nil) }
 
-// appendTo appends what json returns. What most are made of needs no reflection, which took as long as all else that is done for an event.
+// appendTo appends the reply as JSON. What most are made of needs no reflection, which took as long as all else that is done for an event.
 func (r reply) appendTo(out []byte) []byte {
 	out = strconv.AppendBool(append(out, `{"ok":`...), r.OK)
 	for _, field := range []struct{ name, value string }{{"uid", r.UID}, {"room", r.Room}, {"error", r.Error}, {"code", r.Code}} {
@@ -130,13 +121,13 @@ func appendJSON(dst []byte, s string) []byte {
 	if plainJSON(s) {
 		return append(append(append(dst, '"'), s...), '"')
 	}
-	var buf bytes.Buffer // not dst, which would have to be on the heap then
-	enc := json.NewEncoder(&buf)
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(s); err != nil { // not of a string
 		return append(dst, `""`...)
 	}
-	return append(dst, bytes.TrimSuffix(buf.Bytes(), []byte("\n"))...)
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // plainJSON reports whether a JSON string says s as it is, in ASCII.
@@ -151,14 +142,10 @@ func plainJSON[T string | json.RawMessage](s T) bool {
 
 // acknowledge answers an event, if the client asked for it.
 func acknowledge(e said, answer json.RawMessage, log *slog.Logger) {
-	if e.WantsAck() {
-		note(e, e.ack(answer), log)
+	if !e.WantsAck() {
+		return
 	}
-}
-
-// note logs that an event was not answered.
-func note(e said, err error, log *slog.Logger) {
-	if err != nil {
+	if err := e.ack(answer); err != nil {
 		log.Debug("acknowledgement not sent", "event", e.name(), "error", err)
 	}
 }

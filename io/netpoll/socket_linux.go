@@ -25,7 +25,7 @@ type Listener struct {
 
 	mu   sync.Mutex // held by who accepts
 	fd   int        // what has been accepted
-	peer syscall.Sockaddr
+	peer netip.AddrPort
 	err  error
 }
 
@@ -64,7 +64,7 @@ func newListener(port *net.TCPListener) (*Listener, error) {
 // try accepts a connection, and reports whether there was one, or an error.
 func (l *Listener) try(fd uintptr) bool {
 	for {
-		l.fd, l.peer, l.err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		l.fd, l.peer, l.err = acceptNow(int(fd))
 		switch {
 		case errors.Is(l.err, syscall.EINTR), errors.Is(l.err, syscall.ECONNABORTED):
 		default:
@@ -111,7 +111,7 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 // Socket is a connection that nobody waits for: a descriptor. A Poller that adopts it has that; for everybody else it becomes
 // a connection of the net package with the first call that needs one.
 type Socket struct {
-	peer syscall.Sockaddr // static; nil: it has to be asked
+	peer netip.AddrPort // static; not valid: it has to be asked
 
 	mu   sync.Mutex
 	fd   int      // -1: it is no more
@@ -152,7 +152,7 @@ func (s *Socket) leaveLocked() error {
 	}
 	p := s.from.poller
 	s.from = nil
-	if err := syscall.EpollCtl(p.epoll.fd, syscall.EPOLL_CTL_DEL, s.fd, nil); err != nil {
+	if err := controlNow(p.epoll.fd, syscall.EPOLL_CTL_DEL, s.fd, 0); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
 	p.mu.Lock()
@@ -233,8 +233,8 @@ func (s *Socket) LocalAddr() net.Addr {
 
 // RemoteAddr implements [net.Conn].
 func (s *Socket) RemoteAddr() net.Addr {
-	if s.peer != nil {
-		return addrOf(s.peer)
+	if s.peer.IsValid() {
+		return net.TCPAddrFromAddrPort(s.peer)
 	}
 	return s.address(syscall.Getpeername, net.Conn.RemoteAddr)
 }
@@ -307,12 +307,10 @@ func addrOf(a syscall.Sockaddr) net.Addr {
 
 // RemoteText returns RemoteAddr as text: for each new connection, so it makes nothing else.
 func (s *Socket) RemoteText() string {
-	switch a := s.peer.(type) {
-	case *syscall.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
-	default:
-		return s.RemoteAddr().String()
+	if s.peer.IsValid() {
+		return s.peer.String()
 	}
+	return s.RemoteAddr().String()
 }
 
 // zoneOf is the name of an interface, or its number.
@@ -325,9 +323,9 @@ func zoneOf(index int) string {
 }
 
 // Release takes the connection from the poller. It is for Data, which must return [ErrDetached] then; nobody else may use
-// the connection meanwhile. For a connection that has been closed, it returns nil.
+// the connection meanwhile, and Closed is not called. For a connection that has been closed, it returns nil.
 func (c *Conn) Release() net.Conn {
-	if !c.Detach() {
+	if !c.detach() {
 		return nil
 	}
 	if c.net != nil {

@@ -266,6 +266,9 @@ func (c *client) add(s *Socket) bool {
 	if c.closed {
 		return false
 	}
+	if c.sockets == nil {
+		c.sockets = c.first[:0]
+	}
 	c.sockets = append(c.sockets, s)
 	return true
 }
