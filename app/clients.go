@@ -53,11 +53,15 @@ func (openDoor) admit(s *socketio.Socket) error {
 }
 
 func (openDoor) login(e said) (uid string, fresh bool, err error) {
+	m := e.from().Member()
+	bound := m.UID()
+	if bound != "" && isUID(e.JSON(0), bound) {
+		return bound, false, nil
+	}
 	if uid, err = parseUID(e.JSON(0)); err != nil {
 		return "", false, err
 	}
-	m := e.from().Member()
-	if bound := m.UID(); bound != "" {
+	if bound != "" {
 		return bound, false, nil
 	}
 	if err := m.Login(uid); err != nil {

@@ -88,7 +88,7 @@ func TestFirstLoginWins(t *testing.T) {
 	p := start(t, nil)
 	pg := p.open("")
 	pg.send(`42["login","7"]`) // wants no ack
-	for _, later := range []string{`"8"`, `7`, `9`} {
+	for _, later := range []string{`"7"`, `"8"`, `"\u0037"`, `7`, `9`} {
 		pg.send(`425["login",` + later + `]`)
 		pg.want(`435[{"ok":true,"uid":"7"}]`)
 	}
@@ -98,6 +98,16 @@ func TestFirstLoginWins(t *testing.T) {
 	pg.want(`42["new_msg","hi"]`)
 	same(t, "online as 8", p.push("8", "hi"), "offline")
 	pg.wantNothing()
+}
+
+// What has the bytes of a user's name is not that name if it means another.
+func TestLoginAgainWithAnEscape(t *testing.T) {
+	p := start(t, nil)
+	pg := p.open("")
+	pg.send(`425["login","a\\n"]`)
+	pg.want(`435[{"ok":true,"uid":"a\\n"}]`)
+	pg.send(`425["login","a\n"]`)
+	pg.want("435" + badUID)
 }
 
 func TestLogout(t *testing.T) {

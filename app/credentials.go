@@ -150,6 +150,11 @@ func queryUID(query url.Values) (string, error) {
 	return uid, hub.CheckUID(uid)
 }
 
+// isUID reports whether parseUID takes uid from data, as far as it can be told without memory for another one.
+func isUID(data json.RawMessage, uid string) bool {
+	return len(data) == len(uid)+2 && data[0] == '"' && string(data[1:len(data)-1]) == uid && plainJSON(uid)
+}
+
 // parseUID takes a uid from JSON: a string, or an integer, whose digits it
 // becomes. Pages send both for the same user, and fractions are no user.
 func parseUID(data json.RawMessage) (string, error) {

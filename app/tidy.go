@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	// tidyEvery is how often it is looked how many clients there are.
+	// tidyEvery is how often it is looked how many clients there are, and tidyRest that while none comes or goes: each look of an
+	// idle server wakes it up.
 	tidyEvery = time.Second
+	tidyRest  = 5 * time.Second
 	// tidyFrom is how many must have come or gone; and a quarter of all.
 	tidyFrom = 1000
 )
@@ -41,17 +43,22 @@ func (t *tidy) close() {
 }
 
 func (t *tidy) run() {
-	ticker := time.NewTicker(tidyEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(tidyEvery)
+	defer timer.Stop()
 	for {
 		select {
 		case <-t.stop:
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		next, before := tidyEvery, t.before
 		if t.over(t.clients()) {
 			t.collect()
 		}
+		if t.before == before {
+			next = tidyRest
+		}
+		timer.Reset(next)
 	}
 }
 

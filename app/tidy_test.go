@@ -2,6 +2,7 @@ package app
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,14 +37,18 @@ func TestTidyAfterAWave(t *testing.T) {
 	}
 }
 
-func TestTidyLooksEverySecond(t *testing.T) {
+func TestTidyLooksEverySecondWhileClientsCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		looks, collected := 0, 0
-		d := newTidy(func() int { looks++; return 5000 }, func() { collected++ })
+		var looks, collected atomic.Int32
+		d := newTidy(func() int { return int(min(2000*looks.Add(1), 8000)) }, func() { collected.Add(1) })
 		time.Sleep(5*tidyEvery + tidyEvery/2)
+		if looks.Load() != 5 || collected.Load() != 1 {
+			t.Errorf("looked %d times and gave back %d times, want 5 and 1", looks.Load(), collected.Load())
+		}
+		time.Sleep(2 * tidyRest)
 		d.close()
-		if looks != 5 || collected != 1 {
-			t.Errorf("looked %d times and gave back %d times, want 5 and 1", looks, collected)
+		if looks.Load() != 7 || collected.Load() != 1 {
+			t.Errorf("looked %d times and gave back %d times, want 7 and 1 when nobody has come since", looks.Load(), collected.Load())
 		}
 	})
 }

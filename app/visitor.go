@@ -72,7 +72,7 @@ type socketEvent struct{ *socketio.Event }
 
 func (e socketEvent) from() visitor                    { return socket{e.Socket} }
 func (e socketEvent) name() string                     { return e.Name }
-func (e socketEvent) ack(answer json.RawMessage) error { return e.Ack(socketio.Raw(answer)) }
+func (e socketEvent) ack(answer json.RawMessage) error { return e.AckJSON(answer) }
 
 type clientEvent struct{ *fallback.Event }
 

@@ -19,7 +19,7 @@ type Client struct {
 	server *Server
 	id     string
 	line   line
-	member *hub.Member // set before anybody but the hub has the client
+	member hub.Member // has entered before anybody but the hub has the client
 	// Set before the hub has the client.
 	tracked   bool        // it can come back to where it was
 	returning bool        // it has
@@ -73,7 +73,7 @@ var errFull = errors.New("the queue is full")
 func (c *Client) ID() string { return c.id }
 
 // Member is the client's place in the hub.
-func (c *Client) Member() *hub.Member { return c.member }
+func (c *Client) Member() *hub.Member { return &c.member }
 
 // Data returns what SetData was given last, or nil.
 func (c *Client) Data() any {
@@ -242,8 +242,8 @@ func (c *Client) open(a *Admission, q *Request) error {
 		defer past.Release() // which does nothing if the client has gone on
 		c.id, c.returning = past.ID(), true
 	}
-	var err error
-	if c.member, err = c.server.hub.Connect(c); err != nil {
+	err := c.server.hub.Enter(&c.member, c)
+	if err != nil {
 		c.lineLeft()
 		return err
 	}

@@ -151,11 +151,8 @@ func TestPreparedConcurrently(t *testing.T) {
 
 // What a session costs while nothing happens, besides its connection.
 func TestSessionSize(t *testing.T) {
-	if n := unsafe.Sizeof(Session{}); n > 144 {
+	if n := unsafe.Sizeof(Session{}); n > 160 { // with its webSocket
 		t.Errorf("a Session has %d bytes", n)
-	}
-	if n := unsafe.Sizeof(webSocket{}); n > 16 {
-		t.Errorf("a webSocket has %d bytes", n)
 	}
 }
 

@@ -53,14 +53,14 @@ const nudgeInterval = 100 * time.Millisecond
 // Session is a connection with one client, over one transport at a time. It
 // is safe for concurrent use.
 type Session struct {
-	// static
-	server   *Server
+	timer wsconn.Timer // filed in server.wheel
+
+	// static; what is looked at for each message lies together, from here on
 	id       string
+	receiver Receiver // set when the session opens
+	server   *Server
 	rev      Revision
 	dialect  dialect
-	receiver Receiver // set when the session opens
-
-	timer wsconn.Timer // filed in server.wheel
 
 	mu        sync.Mutex // guards what follows; held while the transport writes without blocking
 	state     state
@@ -69,6 +69,8 @@ type Session struct {
 	deadline  time.Duration // SetDeadline, or the end of lingering; 0 = none
 	transport Transport
 	rare      *rare // nil while it would be empty
+
+	first webSocket // the transport, if it has begun on a WebSocket: here, it is one object less on the way to the socket
 }
 
 // rare is what a session has for a while only.
@@ -340,7 +342,11 @@ func (s *Session) Receive(t Transport, p Packet) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	heartbeat, confirmed := s.beatLocked(p)
+	var heartbeat bool
+	var confirmed []waiter
+	if p.Type != Message || s.rare != nil {
+		heartbeat, confirmed = s.beatLocked(p)
+	}
 	if heartbeat {
 		s.beat = s.nextBeat()
 		s.awaiting = false

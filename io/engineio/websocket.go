@@ -103,6 +103,9 @@ func (s *Session) Uncork() {
 
 // socket is the transport in use if that is a WebSocket.
 func (s *Session) socket() *webSocket {
+	if s.first.conn != nil { // there is none to move to from that
+		return &s.first
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, _ := s.transport.(*webSocket)
@@ -257,7 +260,11 @@ func (s *Session) lostCandidate(t *webSocket) {
 // serveWebSocket opens the session s, if it is new, on a WebSocket, or else
 // offers the WebSocket to it.
 func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, s *Session, isNew bool) {
-	t := &webSocket{session: s}
+	t := &s.first
+	if !isNew {
+		t = new(webSocket)
+	}
+	t.session = s
 	conn, err := srv.upgrader.Upgrade(w, r, nil, func(c *wsconn.Conn) wsconn.Handler {
 		srv.hold() // until Closed, which can come at any time from now on
 		t.conn = c

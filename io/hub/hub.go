@@ -159,23 +159,33 @@ func New(o Options) (*Hub, error) {
 // can be for it from now on, or from its login with [Options].LoginFirst. It fails with [ErrBadConnectionID],
 // [ErrDuplicateID] or [ErrClosed].
 func (h *Hub) Connect(c Conn) (*Member, error) {
+	m := new(Member)
+	if err := h.Enter(m, c); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Enter is Connect with a handle that is a part of what c is, so that both lie together in memory. m is zero, or what Enter has
+// failed with.
+func (h *Hub) Enter(m *Member, c Conn) error {
 	id := c.ID()
 	if !validName(id) {
-		return nil, ErrBadConnectionID
+		return ErrBadConnectionID
 	}
 	if h.closed.Load() {
-		return nil, ErrClosed
+		return ErrClosed
 	}
-	m := &Member{hub: h, conn: c, slot: outside}
+	m.hub, m.conn, m.slot = h, c, outside
 	m.heard.Store(beyond)
 	if !h.indexes.connShard(id).add(id, m) {
-		return nil, ErrDuplicateID
+		return ErrDuplicateID
 	}
 	if !h.loginFirst {
 		h.indexes.everybody.enter(m)
 	}
 	h.counter.sockets.Add(1)
-	return m, nil
+	return nil
 }
 
 // Online tells whether the user has at least one connection.

@@ -3,6 +3,7 @@ package rawjson
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -15,6 +16,36 @@ const maxDepth = 10_000
 func Valid(b []byte) bool {
 	end := validValue(b, skipSpace(b, 0), 0)
 	return end > 0 && skipSpace(b, end) == len(b)
+}
+
+// AppendElements appends to list the elements of the JSON array that b is, without white space around them, and reports whether it
+// is one, as [Valid] takes it. They share memory with b.
+func AppendElements(list []json.RawMessage, b []byte) (_ []json.RawMessage, ok bool) {
+	i := skipSpace(b, 0)
+	if i == len(b) || b[i] != '[' {
+		return list, false
+	}
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == ']' {
+		return list, skipSpace(b, i+1) == len(b)
+	}
+	for {
+		end := validValue(b, i, 1)
+		if end == 0 {
+			return list, false
+		}
+		list = append(list, b[i:end:end])
+		if i = skipSpace(b, end); i == len(b) {
+			return list, false
+		}
+		switch b[i] {
+		case ']':
+			return list, skipSpace(b, i+1) == len(b)
+		case ',':
+			i = skipSpace(b, i+1)
+		default:
+			return list, false
+		}
+	}
 }
 
 // validValue returns the index behind the value that begins at b[i] inside so many others, and 0 if there is none.

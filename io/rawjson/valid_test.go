@@ -1,7 +1,9 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -27,8 +29,18 @@ func validSeeds() []string {
 
 func checkValid(t *testing.T, b []byte) {
 	t.Helper()
-	if got, want := Valid(b), json.Valid(b) && utf8.Valid(b); got != want {
-		t.Errorf("%.80q: %v, want %v", b, got, want)
+	valid := json.Valid(b) && utf8.Valid(b)
+	if got := Valid(b); got != valid {
+		t.Errorf("%.80q: %v, want %v", b, got, valid)
+	}
+	var want []json.RawMessage
+	isArray := valid && bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) && json.Unmarshal(b, &want) == nil
+	got, ok := AppendElements(nil, b)
+	if ok != isArray {
+		t.Errorf("%.80q: it is an array: %v, want %v", b, ok, isArray)
+	}
+	if ok && !slices.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+		t.Errorf("%.80q: elements %q, want %q", b, got, want)
 	}
 }
 

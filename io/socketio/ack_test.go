@@ -32,6 +32,10 @@ func TestAckOfClientEvent(t *testing.T) {
 			errs <- e.Ack(JSON(func() {}))
 			errs <- e.Ack(JSON("mended"))
 		})
+		h.Main().On("raw", func(e *Event) {
+			errs <- e.AckJSON([]byte(`{"a":[1]}`))
+			errs <- e.AckJSON([]byte(`2`))
+		})
 		held := make(chan *Event, 1)
 		h.Main().On("later", func(e *Event) { held <- e })
 		c := h.join(t, k)
@@ -40,6 +44,11 @@ func TestAckOfClientEvent(t *testing.T) {
 		c.want(`30["ok",1]`)
 		if first, again := take(t, "ack", errs), take(t, "ack", errs); first != nil || !errors.Is(again, ErrNoAck) {
 			t.Errorf("Ack: %v, again: %v; want nil and ErrNoAck", first, again)
+		}
+		c.send(`26["raw"]`)
+		c.want(`36[{"a":[1]}]`)
+		if first, again := take(t, "ack", errs), take(t, "ack", errs); first != nil || !errors.Is(again, ErrNoAck) {
+			t.Errorf("AckJSON: %v, again: %v; want nil and ErrNoAck", first, again)
 		}
 		c.send(`2["none"]`)
 		if err := take(t, "ack", errs); !errors.Is(err, ErrNoAck) {

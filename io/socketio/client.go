@@ -70,7 +70,8 @@ func (c *client) text(data []byte) error {
 	if c.partial != nil {
 		return errWantBinary
 	}
-	p, err := ParsePacket(data, c.server.opts.MaxAttachments)
+	var room [4]json.RawMessage
+	p, elements, err := parsePacket(data, c.server.opts.MaxAttachments, room[:0])
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (c *client) text(data []byte) error {
 		c.partial = &partial{packet: p}
 		return nil
 	}
-	return c.dispatch(p, nil)
+	return c.dispatch(p, elements, nil)
 }
 
 func (c *client) attachment(data []byte) error {
@@ -95,10 +96,15 @@ func (c *client) attachment(data []byte) error {
 	if err := checkPlaceholders(complete.packet.Data, len(complete.attachments)); err != nil {
 		return err
 	}
-	return c.dispatch(complete.packet, complete.attachments)
+	elements, err := SplitArray(complete.packet.Data)
+	if err != nil {
+		return err
+	}
+	return c.dispatch(complete.packet, elements, complete.attachments)
 }
 
-func (c *client) dispatch(p Packet, attachments [][]byte) error {
+// dispatch handles a packet whose Data, if that is an array, has these elements.
+func (c *client) dispatch(p Packet, elements []json.RawMessage, attachments [][]byte) error {
 	name, auth := p.Namespace, p.Data
 	if c.session.Revision() == engineio.Revision3 {
 		var query string
@@ -118,7 +124,7 @@ func (c *client) dispatch(p Packet, attachments [][]byte) error {
 	case s == nil, p.Type == PacketConnect, p.Type == PacketConnectError:
 		return errState
 	default:
-		return s.receive(p, attachments)
+		return s.receive(p, elements, attachments)
 	}
 }
 
@@ -137,13 +143,15 @@ func queryAuth(query string) json.RawMessage {
 
 func (c *client) socket(namespace string) *Socket {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	var found *Socket
 	for _, s := range c.sockets {
 		if s.namespace.name == namespace {
-			return s
+			found = s
+			break
 		}
 	}
-	return nil
+	c.mu.Unlock()
+	return found
 }
 
 // join lets the client into a namespace, or tells it why not.

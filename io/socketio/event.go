@@ -58,6 +58,14 @@ func (e *Event) Ack(args ...Arg) error {
 	return e.Socket.send(Packet{Type: PacketAck, ID: e.ackID, HasID: true}, list, attachments)
 }
 
+// AckJSON is [Event.Ack] with one argument that is known to be valid JSON, which is neither looked at again nor kept.
+func (e *Event) AckJSON(data json.RawMessage) error {
+	if !e.wants || e.acked.Swap(true) {
+		return ErrNoAck
+	}
+	return e.Socket.send(Packet{Type: PacketAck, ID: e.ackID, HasID: true}, []json.RawMessage{data}, nil)
+}
+
 // A Registry takes handlers: a [Namespace] or a [Parent].
 type Registry interface {
 	On(event string, fn Handler)
@@ -100,10 +108,11 @@ func (e *Event) answer(v any) {
 }
 
 // receive handles a packet other than CONNECT.
-func (s *Socket) receive(p Packet, attachments [][]byte) error {
+func (s *Socket) receive(p Packet, elements []json.RawMessage, attachments [][]byte) error {
 	switch p.Type {
 	case PacketEvent, PacketBinaryEvent:
-		return s.handle(p, attachments)
+		s.handle(p, elements, attachments)
+		return nil
 	case PacketAck, PacketBinaryAck:
 		return s.ack(p, attachments)
 	default: // DISCONNECT
@@ -124,24 +133,20 @@ func nameOf(raw json.RawMessage) []byte {
 	return []byte(name)
 }
 
-func (s *Socket) handle(p Packet, attachments [][]byte) error {
+// handle handles an event, whose elements are the name and the arguments.
+func (s *Socket) handle(p Packet, elements []json.RawMessage, attachments [][]byte) {
+	way := s.namespace.route(nameOf(elements[0]))
+	if way.handle == nil || !s.present() {
+		return
+	}
 	pool := &s.client.server.events
 	r := pool.Get().(*received)
-	list, err := appendElements(r.room[:0], p.Data)
-	if err != nil {
-		return err
-	}
-	way := s.namespace.route(nameOf(list[0]))
-	if way.handle == nil || !s.present() {
-		return nil
-	}
 	e := &r.Event
-	e.Socket, e.Name, e.Args = s, way.event, Args{list[1:], attachments}
+	e.Socket, e.Name, e.Args = s, way.event, Args{append(r.room[:0], elements[1:]...), attachments}
 	e.ackID, e.wants = p.ID, p.HasID
 	way.handle(e)
 	if way.brief {
 		r.reset()
 		pool.Put(r)
 	}
-	return nil
 }

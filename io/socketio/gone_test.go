@@ -34,7 +34,7 @@ func TestNothingIsKeptOfWhoHasGone(t *testing.T) {
 			if err := s.Join("room"); err != nil {
 				t.Error(err)
 			}
-			came <- remains{weak.Make(s.client.session), weak.Make(s.client), weak.Make(s), weak.Make(s.member)}
+			came <- remains{weak.Make(s.client.session), weak.Make(s.client), weak.Make(s), weak.Make(s.Member())}
 		})
 		var all []remains
 		for range cap(came) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"crier/io/rawjson"
 )
 
 // ErrParse is wrapped by every error that says the bytes are no Socket.IO packet. Such an error names
@@ -60,15 +62,22 @@ type Packet struct {
 //
 // Data shares memory with text, without the white space around it. Errors wrap [ErrParse].
 func ParsePacket(text []byte, maxAttachments int) (Packet, error) {
+	var room [4]json.RawMessage
+	p, _, err := parsePacket(text, maxAttachments, room[:0])
+	return p, err
+}
+
+// parsePacket is ParsePacket, and returns the elements of a payload that is an array as well, in room if that is large enough.
+func parsePacket(text []byte, maxAttachments int, room []json.RawMessage) (p Packet, elements []json.RawMessage, err error) {
 	if len(text) == 0 || text[0] < '0' || text[0] > '0'+byte(PacketBinaryAck) {
-		return Packet{}, parseError("unknown packet type")
+		return Packet{}, nil, parseError("unknown packet type")
 	}
-	p := Packet{Type: PacketType(text[0] - '0'), Namespace: defaultNamespace}
+	p = Packet{Type: PacketType(text[0] - '0'), Namespace: defaultNamespace}
 	rest := text[1:]
 	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
 		n, digits, ok := cutNumber(rest, uint64(max(maxAttachments, 0)))
 		if !ok || digits == 0 || digits == len(rest) || rest[digits] != '-' {
-			return Packet{}, parseError("malformed number of attachments, or too many")
+			return Packet{}, nil, parseError("malformed number of attachments, or too many")
 		}
 		p.Attachments = int(n)
 		rest = rest[digits+1:]
@@ -82,20 +91,34 @@ func ParsePacket(text []byte, maxAttachments int) (Packet, error) {
 	}
 	id, digits, ok := cutNumber(rest, maxAckID)
 	if !ok {
-		return Packet{}, parseError("acknowledgement id too large")
+		return Packet{}, nil, parseError("acknowledgement id too large")
 	}
 	p.ID, p.HasID = id, digits > 0
 	rest = trimJSON(rest[digits:])
 	if len(rest) > 0 {
-		if !isJSON(rest) {
-			return Packet{}, parseError("payload is not JSON")
+		if elements, err = splitPayload(room, rest); err != nil {
+			return Packet{}, nil, err
 		}
 		p.Data = rest[:len(rest):len(rest)]
 	}
-	if err := checkPayload(p.Type, p.Data); err != nil {
-		return Packet{}, err
+	if err := checkPayload(p.Type, p.Data, elements); err != nil {
+		return Packet{}, nil, err
 	}
-	return p, nil
+	return p, elements, nil
+}
+
+// splitPayload checks that data, without white space around it, is JSON, and appends the elements of an array to room.
+func splitPayload(room []json.RawMessage, data []byte) (elements []json.RawMessage, err error) {
+	if elements, ok := rawjson.AppendElements(room, data); ok {
+		return elements, nil
+	}
+	switch {
+	case !isJSON(data):
+		return nil, parseError("payload is not JSON")
+	case data[0] == '[':
+		return appendElements(room, data)
+	}
+	return nil, nil
 }
 
 // AppendPacket appends the text of p to dst. An empty Namespace stands for "/"; Data is written as it is.
@@ -115,8 +138,8 @@ func AppendPacket(dst []byte, p Packet) []byte {
 	return append(dst, p.Data...)
 }
 
-// checkPayload says whether valid JSON without white space around it, or nil, suits the type.
-func checkPayload(t PacketType, data []byte) error {
+// checkPayload says whether valid JSON without white space around it, or nil, suits the type. elements are those of an array.
+func checkPayload(t PacketType, data []byte, elements []json.RawMessage) error {
 	var kind byte // 0: no payload
 	if len(data) > 0 {
 		kind = data[0]
@@ -129,7 +152,7 @@ func checkPayload(t PacketType, data []byte) error {
 		ok = kind == 0
 	case PacketEvent, PacketBinaryEvent:
 		if kind == '[' {
-			return checkEvent(data)
+			return checkEvent(elements)
 		}
 	case PacketAck, PacketBinaryAck:
 		ok = kind == 0 || kind == '['
@@ -143,11 +166,11 @@ func checkPayload(t PacketType, data []byte) error {
 }
 
 // checkEvent looks at the first element of an event's array.
-func checkEvent(data []byte) error {
-	first, _, err := cutElement(data[1:])
-	if err != nil {
-		return err
+func checkEvent(elements []json.RawMessage) error {
+	if len(elements) == 0 {
+		return parseError("missing element")
 	}
+	first := elements[0]
 	if c := first[0]; c == '-' || c >= '0' && c <= '9' {
 		return nil
 	}

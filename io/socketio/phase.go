@@ -57,8 +57,7 @@ func (s *Socket) hasLeft() bool {
 // wait for their last socket.
 func (s *Socket) enter(recovers bool) error {
 	for {
-		var err error
-		s.member, err = s.namespace.hub.Connect(s)
+		err := s.namespace.hub.Enter(&s.member, s)
 		if !errors.Is(err, hub.ErrDuplicateID) {
 			return err
 		}

@@ -160,7 +160,9 @@ func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Accept implements [engineio.Handler].
 func (srv *Server) Accept(s *engineio.Session, r *http.Request) engineio.Receiver {
-	return &client{server: srv, session: s, handshake: newHandshake(r, !srv.opts.NoHeader)}
+	c := &client{server: srv, session: s, handshake: newHandshake(r, !srv.opts.NoHeader)}
+	c.sockets = c.first[:0]
+	return c
 }
 
 // guard runs a function of the program's author and reports whether it

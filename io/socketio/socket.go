@@ -18,12 +18,13 @@ type Socket struct {
 	client    *client
 	namespace *Namespace
 	id        string
-	member    *hub.Member // set before anybody but the reader has the socket
 
 	phase   atomic.Uint32 // written with mu held
 	nextAck uint32        // guarded by mu, as what follows it
 	mu      sync.Mutex
 	rare    *rare // nil while it would be empty
+
+	member hub.Member // has entered before anybody but the reader has the socket
 }
 
 // rare is what few sockets have, or only for a while.
@@ -87,7 +88,7 @@ func (s *Socket) Siblings() []*Socket {
 // Member is the socket's place in the hub: its user and its rooms. It is there
 // in a middleware already: who is logged in there is online by the time that
 // the client hears that it has joined. Nothing is delivered before.
-func (s *Socket) Member() *hub.Member { return s.member }
+func (s *Socket) Member() *hub.Member { return &s.member }
 
 // Join puts the socket into the rooms. Its errors are [hub.ErrBadRoom], for the
 // first name that cannot be one, and [hub.ErrGone] after the socket has left.

@@ -52,11 +52,11 @@ type scribe struct {
 // run writes until Close, and then what is left.
 func (w *scribe) run() {
 	q := w.inbox
-	gather, again := newStoppedTimer(), time.NewTicker(q.InboxOptions.takeOver)
+	gather, again := newStoppedTimer(), newStoppedTimer()
 	defer gather.Stop()
 	defer again.Stop()
-	idle := true  // the timer does not run
-	w.seal(false) // what there was
+	idle, calm := true, true // the timers do not run
+	w.seal(false)            // what there was
 	for {
 		puts := q.puts
 		if w.busy && w.much(mostOps, mostBytes) {
@@ -83,6 +83,7 @@ func (w *scribe) run() {
 		case err := <-q.results:
 			w.tookOver(err)
 		case <-again.C:
+			calm = true
 			w.hurry = w.hurry || w.failed != nil
 			w.seal(true)
 		case <-q.quit:
@@ -90,8 +91,15 @@ func (w *scribe) run() {
 			return
 		}
 		w.seal(false)
+		if calm && w.behind() {
+			again.Reset(q.InboxOptions.takeOver)
+			calm = false
+		}
 	}
 }
+
+// behind reports whether the journal has something that is to be taken over.
+func (w *scribe) behind() bool { return w.applied < w.journal.last || w.failed != nil }
 
 // newStoppedTimer returns a timer that has to be reset.
 func newStoppedTimer() *time.Timer {

@@ -39,6 +39,7 @@ type output struct {
 	discarded bool // nothing is sent any more but a farewell
 	mu        sync.Mutex
 	state     atomic.Uint32 // written under mu, read by anybody
+	corked    atomic.Bool   // likewise: out is held for Uncork
 	out       *queue        // nil: nothing waits. Otherwise a flusher is running, or it is held
 	cause     error         // for those who are told of the end
 }
@@ -134,16 +135,21 @@ func (o *output) sendFirst(answer []byte) error {
 // Cork has what is sent from now on leave in one write: with Uncork, or at the latest when all that has been read has been handled. Whoever
 // may wait before that has to Uncork. Before Start it is until that; later, while nothing is being handled, it does nothing.
 func (o *output) Cork() {
+	if o.corked.Load() { // as for most of what is said together
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
 	case o.load() != open:
+		return
 	case o.out == nil && (o.reading || !o.started):
 		o.out = o.queue()
-		o.out.hold = forUncork
-	case o.out != nil && o.out.hold == forNext:
-		o.out.hold = forUncork
+	case o.out == nil || o.out.hold != forNext:
+		return
 	}
+	o.out.hold = forUncork
+	o.corked.Store(true)
 }
 
 // Uncork sends what was held back by Cork, and with the answer to the handshake, if that has not been sent.
@@ -183,6 +189,7 @@ func (o *output) held() bool { return o.out != nil && o.out.hold != flowing }
 func (o *output) release(frames []byte, messages int) error {
 	q := o.out
 	o.out = nil
+	o.corked.Store(false)
 	q.keep(frames, messages)
 	err := o.write(q.held, q.messages, true)
 	o.recycle(q)
