@@ -190,3 +190,34 @@ func TestInstant(t *testing.T) {
 		}
 	}
 }
+
+// FuzzCron: what can be read can be followed: each run is at a whole second behind the one before, and not beyond what is searched.
+func FuzzCron(f *testing.F) {
+	for _, text := range []string{
+		"", "* * * * *", "30 2 * * *", "*/7 1-5/2,23 L * MON-FRI", "0 0 31 2 *", "0 0 29 2 *", "*/0 * * * *", "5-1 * * * *", "* * * * * *", "* * * * * * *", "@daily", "@reboot", "@every 1s",
+		"TZ=UTC * * * * *", "0 0 1 1 ?", "0 0 * * 7", "0 0 15W * *", "0 0 * * 5#3", "H H * * *", "-1 * * * *", "99999999999999999999 * * * *", "1,,2 * * * *", "0 0 31 4 0",
+	} {
+		f.Add(text)
+	}
+	zone, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := newClockwork(text, zone)
+		if err != nil {
+			return
+		}
+		at := time.Date(2026, 3, 28, 12, 0, 0, 1, zone)
+		for range 5 {
+			next := c.next(at)
+			if next.IsZero() {
+				return
+			}
+			if !next.After(at) || next.Nanosecond() != 0 || next.After(at.AddDate(searchYears+1, 0, 0)) {
+				t.Fatalf("%q: %s is followed by %s", text, at, next)
+			}
+			at = next
+		}
+	})
+}

@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.StringVar(&o.binary, "binary", "bin/crier", "Crier's `program`")
 	flags.StringVar(&o.node, "node", "", "the `folder` of the official server; none: only Crier is attacked")
-	flags.StringVar(&o.only, "only", "", "only families with this `text` in their names")
+	flags.StringVar(&o.only, "only", "", "only families with this `text` in their names, or one of several with | between them")
 	flags.StringVar(&o.doc, "doc", "", "a `file` that gets the table")
 	flags.BoolVar(&o.long, "long", false, "do as much as was ever reported, in an hour or so")
 	flags.BoolVar(&o.slow, "slow", false, "clients that never read, in place of the attacks")
@@ -91,7 +91,11 @@ func run(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	if err := o.show("make hostile", table(crier, official)); err != nil {
+	place := "make hostile"
+	if o.long {
+		place = "make hostile: in full"
+	}
+	if err := o.show(place, table(crier, official)); err != nil {
 		return err
 	}
 	return judge(crier)
@@ -113,9 +117,19 @@ func (o options) trial(start func(ctx context.Context) (*stage.Server, error), o
 	}
 	return &trial{
 		start: start, official: official, long: o.long, lanes: o.lanes, patience: 30 * time.Second, waits: waits,
-		only: func(f attack.Family) bool { return strings.Contains(f.Name, o.only) },
+		only: o.wants,
 		note: func(line string) { fmt.Fprintln(os.Stderr, line) },
 	}
+}
+
+// wants reports whether a family is to be tried.
+func (o options) wants(f attack.Family) bool {
+	for text := range strings.SplitSeq(o.only, "|") {
+		if strings.Contains(f.Name, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // judge returns what is wrong with Crier.
