@@ -118,7 +118,7 @@ func (a *App) bind() (err error) {
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))
-		a.public.listener, a.public.door = d, d
+		a.public.door = d
 	}
 	if a.cfg.OnePort() {
 		return nil
@@ -184,10 +184,19 @@ func ListenError(setting, addr string, err error) error {
 
 // shorten gives the port's most frequent requests, which o names, a shorter way to its handler. With TLS there is none.
 func (e *endpoint) shorten(o fastpath.Options) error {
-	if e == nil || e.certificate != nil {
+	switch {
+	case e == nil:
+		return nil
+	case e.certificate != nil:
+		if e.door != nil {
+			e.listener = e.door
+		}
 		return nil
 	}
 	o.Listener, o.Server = e.listener, e.server
+	if e.door != nil {
+		o.Admit = e.door.admit
+	}
 	fast, err := fastpath.New(o)
 	if err != nil {
 		return err

@@ -72,17 +72,26 @@ func (s *guests) remove(g *guest) {
 // idle returns those that have waited for a request until now or before; they will not be served any more.
 func (s *guests) idle(now int64) (list []*guest) {
 	for g := s.first; g != nil; g = g.next {
-		if until := g.until.Load(); until != leaving && until <= now && g.until.CompareAndSwap(until, leaving) {
+		if g.leave(now) {
 			list = append(list, g)
 		}
 	}
 	return list
 }
 
+// leave has the guest not be served any more, and reports whether it has waited for a request until now or before.
+func (g *guest) leave(now int64) bool {
+	until := g.until.Load()
+	return until != leaving && until <= now && g.until.CompareAndSwap(until, leaving)
+}
+
 // invite has the poller watch a connection that has just been accepted.
 func (l *Listener) invite(s *netpoll.Socket) {
+	if !l.admit(s) {
+		return
+	}
 	g := &guest{listener: l, remote: s.RemoteText()}
-	g.wait(l.server.ReadHeaderTimeout)
+	g.until.Store(leaving) // nobody can send it home yet
 	l.mu.Lock()
 	l.guests.add(g)
 	l.mu.Unlock()
@@ -91,14 +100,18 @@ func (l *Listener) invite(s *netpoll.Socket) {
 		l.logf("http: serving the connection of %v: %v", g.remote, errors.Join(err, s.Close()))
 		return
 	}
+	g.wait(time.Now(), l.server.ReadHeaderTimeout)
 	g.nc.Start(nil)
+	if l.stopping.Load() && g.leave(math.MaxInt64) { // Close has come too early for it
+		l.sendHome([]*guest{g})
+	}
 }
 
-// wait notes that the guest waits for a request, for so long. 0: for ever.
-func (g *guest) wait(limit time.Duration) {
+// wait notes that the guest waits for a request from now on, for so long. 0: for ever.
+func (g *guest) wait(now time.Time, limit time.Duration) {
 	until := int64(math.MaxInt64)
 	if limit > 0 {
-		until = int64(time.Since(g.listener.born) + limit + slack)
+		until = int64(now.Sub(g.listener.born) + limit + slack)
 	}
 	g.until.Store(until)
 }
@@ -196,6 +209,7 @@ func (c *conn) attend(g *guest, p []byte) (f fate) {
 	c.have = n
 	c.skipBlank()
 	if c.have == 0 {
+		c.now = time.Now()
 		return c.keep(l.server.ReadHeaderTimeout)
 	}
 	v := c.reader.Parse(c.buf[:c.have], len(c.buf))
@@ -225,7 +239,7 @@ func (c *conn) keep(limit time.Duration) fate {
 		return ends
 	}
 	c.guest.blank = c.blank
-	c.guest.wait(limit)
+	c.guest.wait(c.now, limit)
 	c.nc, c.guest = nil, nil
 	return stays
 }
