@@ -149,7 +149,7 @@ func (e *epoll) control(c *Conn, op int, events uint32) error {
 	if !c.use() {
 		return net.ErrClosed
 	}
-	err := os.NewSyscallError("epoll_ctl", unix.EpollCtl(e.fd, op, int(c.fd), &unix.EpollEvent{Events: events, Fd: c.fd}))
+	err := os.NewSyscallError("epoll_ctl", controlNow(e.fd, op, int(c.fd), events))
 	return errors.Join(err, c.unuse())
 }
 

@@ -28,9 +28,7 @@ type Listener struct {
 	raw      syscall.RawConn // of file
 	entrance *entrance       // for Serve
 
-	// guarded by turn, which is held by who accepts
-	turn sync.Mutex
-	from unix.RawSockaddrAny
+	turn sync.Mutex // held by who accepts
 }
 
 // NewListener takes a port over, whose connections inherit from now on that they send without delay, as Go has it.
@@ -107,7 +105,7 @@ func (l *Listener) waitable() (syscall.RawConn, error) {
 // acceptLocked accepts a connection from fd, the port. The error is ErrWouldBlock if nobody has connected. It is the caller's turn.
 func (l *Listener) acceptLocked(fd int) (*Socket, error) {
 	for {
-		conn, peer, err := acceptNow(fd, &l.from)
+		conn, peer, err := acceptNow(fd)
 		switch {
 		case err == nil:
 			return &Socket{fd: conn, peer: peer}, nil

@@ -14,7 +14,7 @@ import (
 // Socket is a connection that nobody waits for: a descriptor. A Poller that adopts it has that; for everybody else it becomes
 // a connection of the net package with the first call that needs one.
 type Socket struct {
-	peer netip.AddrPort // static; the zero value: it has to be asked
+	peer netip.AddrPort // static; not valid: it has to be asked
 
 	mu   sync.Mutex
 	fd   int      // -1: it is no more
@@ -55,7 +55,7 @@ func (s *Socket) leaveLocked() error {
 	}
 	p := s.from.poller
 	s.from = nil
-	if err := syscall.EpollCtl(p.epoll.fd, syscall.EPOLL_CTL_DEL, s.fd, nil); err != nil {
+	if err := controlNow(p.epoll.fd, syscall.EPOLL_CTL_DEL, s.fd, 0); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
 	p.mu.Lock()
@@ -197,7 +197,11 @@ func addrOf(a syscall.Sockaddr) net.Addr {
 	case *syscall.SockaddrInet4:
 		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)))
 	case *syscall.SockaddrInet6:
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr6(a.Addr, a.ZoneId), uint16(a.Port)))
+		ip := netip.AddrFrom16(a.Addr).Unmap()
+		if a.ZoneId != 0 {
+			ip = ip.WithZone(zoneOf(int(a.ZoneId)))
+		}
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(a.Port)))
 	case *syscall.SockaddrUnix:
 		return &net.UnixAddr{Name: a.Name, Net: "unix"}
 	}
@@ -210,15 +214,6 @@ func (s *Socket) RemoteText() string {
 		return s.peer.String()
 	}
 	return s.RemoteAddr().String()
-}
-
-// addr6 is an address of IPv6 as the net package has it.
-func addr6(a [16]byte, zone uint32) netip.Addr {
-	ip := netip.AddrFrom16(a).Unmap()
-	if zone != 0 {
-		ip = ip.WithZone(zoneOf(int(zone)))
-	}
-	return ip
 }
 
 // zoneOf is the name of an interface, or its number.

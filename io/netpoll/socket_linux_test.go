@@ -83,6 +83,50 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// What is accepted knows its peer as the net package would, of each kind of address, and also once that has gone.
+func TestRemote(t *testing.T) {
+	for name, c := range map[string]struct{ listen, dial string }{
+		"IPv4":                   {"127.0.0.1", "127.0.0.1"},
+		"IPv6":                   {"::1", "::1"},
+		"IPv4 on a port of IPv6": {"::", "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port, err := net.Listen("tcp", net.JoinHostPort(c.listen, "0"))
+			if err != nil {
+				t.Skipf("there is no such address here: %v", err)
+			}
+			l, err := NewListener(port.(*net.TCPListener))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			_, number, err := net.SplitHostPort(l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client, err := net.Dial("tcp", net.JoinHostPort(c.dial, number))
+			if err != nil {
+				t.Fatal(err)
+			}
+			server, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			want := client.LocalAddr().String()
+			if err := client.Close(); err != nil {
+				t.Error(err)
+			}
+			if got := server.RemoteAddr().String(); got != want {
+				t.Errorf("the peer is at %s, not at %s", want, got)
+			}
+			if got := server.(*Socket).RemoteText(); got != want {
+				t.Errorf("the peer is at %s, not at %s", want, got)
+			}
+		})
+	}
+}
+
 // releaser gives its connection to next with the first bytes.
 type releaser struct {
 	*recorder
