@@ -332,10 +332,11 @@ func Frequent(method, path string) bool {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case pushPath:
-		if r.URL.RawPath != "" { // has escapes, which the mux takes as they are
+		if r.URL.RawPath != "" { // has escapes, which the mux looks at
 			s.mux.ServeHTTP(w, r)
 			return
 		}
+		r.Pattern = pushPath // as the mux says
 		s.pushes.ServeHTTP(w, r)
 	case "/healthz":
 		s.health(w, r, nil, s.ok)

@@ -92,9 +92,7 @@ func (l *Listener) invite(s *netpoll.Socket) {
 	}
 	g := &guest{listener: l, remote: s.RemoteText()}
 	g.until.Store(leaving) // nobody can send it home yet
-	l.mu.Lock()
-	l.guests.add(g)
-	l.mu.Unlock()
+	l.welcome(g)
 	if err := l.poller.Adopt(&g.nc, s, g); err != nil {
 		g.Closed(err)
 		l.logf("http: serving the connection of %v: %v", g.remote, errors.Join(err, s.Close()))
@@ -116,11 +114,23 @@ func (g *guest) wait(now time.Time, limit time.Duration) {
 	g.until.Store(until)
 }
 
-// sweep ends those that wait for too long.
+// sweep ends those that wait for too long. While nobody waits it does nothing.
 func (l *Listener) sweep() {
+	for {
+		select {
+		case <-l.came:
+		case <-l.closing:
+			return
+		}
+		l.sweepOut()
+	}
+}
+
+// sweepOut sweeps until there are no guests any more.
+func (l *Listener) sweepOut() {
 	ticker := time.NewTicker(slack / 2)
 	defer ticker.Stop()
-	for {
+	for some := true; some; {
 		select {
 		case <-ticker.C:
 		case <-l.closing:
@@ -128,8 +138,23 @@ func (l *Listener) sweep() {
 		}
 		l.mu.Lock()
 		late := l.guests.idle(int64(time.Since(l.born)))
+		some = l.guests.count > 0
 		l.mu.Unlock()
 		l.sendHome(late)
+	}
+}
+
+// welcome puts a guest on the list, and has the sweep begin with the first.
+func (l *Listener) welcome(g *guest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guests.add(g)
+	if l.guests.count > 1 {
+		return
+	}
+	select {
+	case l.came <- struct{}{}:
+	default: // it has been told
 	}
 }
 

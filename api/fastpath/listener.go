@@ -63,6 +63,7 @@ type Listener struct {
 	failed   chan error
 	closing  chan struct{} // closed by Close
 
+	came     chan struct{} // has a token when there is a guest, and was none
 	work     chan net.Conn // to a goroutine that waits for its next connection
 	born     time.Time     // the zero of guest.until
 	stopping atomic.Bool
@@ -102,6 +103,7 @@ func New(o Options) (*Listener, error) {
 		handed:  make(chan net.Conn),
 		failed:  make(chan error),
 		closing: make(chan struct{}),
+		came:    make(chan struct{}, 1),
 		work:    make(chan net.Conn),
 		open:    make(map[*conn]net.Conn),
 	}
