@@ -203,6 +203,8 @@ func (l *Listener) open(p *Poller) (*entrance, error) {
 	switch {
 	case l.closed.Load():
 		return nil, net.ErrClosed
+	case l.entrance != nil && l.entrance.conn.state.Load()&closed != 0:
+		return nil, ErrPollerClosed
 	case l.entrance != nil:
 		return l.entrance, nil
 	case l.fd < 0:
