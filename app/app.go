@@ -175,7 +175,7 @@ func (a *App) build() error {
 	}
 	a.tidy = newTidy(func() int { return a.hub.Stats().Sockets }, debug.FreeOSMemory)
 	a.counter = newCounter(a.hub, a.online, a.cfg.Presence.CountEvent, a.cfg.Presence.CountInterval, a.log)
-	c := clients{door: a.door(), counter: a.counter, log: a.log}
+	c := newClients(a.door(), a.counter, a.log)
 	f := forwarding{forwarder: a.forwarder, loginFirst: a.gate != nil, maxArgs: 2 * a.cfg.SocketIO.MaxPayload, log: a.log}
 	c.register(a.sockets.Main())
 	attend(a.sockets.Main().On, f.events(a.cfg.Forward.Events))

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"sync"
 
 	"crier/api/auth"
 	"crier/fallback"
@@ -15,7 +16,12 @@ import (
 type clients struct {
 	door    door
 	counter *counter
+	drafts  *sync.Pool // *[]byte, for answers
 	log     *slog.Logger
+}
+
+func newClients(d door, c *counter, log *slog.Logger) clients {
+	return clients{door: d, counter: c, drafts: &sync.Pool{New: func() any { return new([]byte) }}, log: log}
 }
 
 // door decides who a client is. There are [openDoor] and [gate].
@@ -144,7 +150,10 @@ func (c clients) answer(e said, r reply, err error) {
 	} else {
 		r.OK = true
 	}
-	acknowledge(e, r.json(), c.log)
+	draft := c.drafts.Get().(*[]byte)
+	defer c.drafts.Put(draft)
+	*draft = r.appendTo((*draft)[:0])
+	acknowledge(e, *draft, c.log)
 }
 
 // refusal is the connect_error of a client whose uid cannot be: a client of 2.x

@@ -27,7 +27,8 @@ type collector struct {
 
 	// owned by run
 	cycle   uint64 // of the collector, the last one seen
-	waited  int64  // what waited at that
+	waited  int64  // the most that may have waited at that
+	looked  int64  // what waited when it was last looked
 	percent int    // as it was set
 }
 
@@ -89,12 +90,14 @@ func (c *collector) choose(most int) int {
 	return int(min(max(percent, 1), int64(most)))
 }
 
-// look notes what waited at the last collection.
+// look notes what waited at the last collection, which was between this look and the one before: the more of the two, since what is
+// found in use and does not wait counts as the rest of the process, which may leave as much garbage again.
 func (c *collector) look(waits int64) heapFigures {
 	f := c.runtime.figures()
 	if f.cycle != c.cycle {
-		c.cycle, c.waited = f.cycle, waits
+		c.cycle, c.waited = f.cycle, max(waits, c.looked)
 	}
+	c.looked = waits
 	return f
 }
 

@@ -46,6 +46,7 @@ func TestCollectorChooses(t *testing.T) {
 		{"much waits", 1024 * mib, 1044 * mib, 0, 100, true, (20 + 32) * 100 / 1044, 0},
 		{"much waits, with a lower GOGC", 1024 * mib, 1044 * mib, 0, 50, true, (10 + 32) * 100 / 1044, 0},
 		{"with one that is lower than that", 1024 * mib, 1044 * mib, 0, 2, true, 2, 0},
+		{"some went since that was found", 900 * mib, 1044 * mib, 0, 100, true, (20 + 28) * 100 / 1044, 0},
 		{"it has gone", 0, 20 * mib, 5 * mib, 100, false, (20 + 8) * 100 / 1044, 0},
 		{"and something else was allocated", 0, 20 * mib, 40 * mib, 100, false, 100, 1},
 		{"one message waits for many", 1024 * mib, 50 * mib, 0, 100, true, 32 * 100 / 50, 1},

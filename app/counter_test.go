@@ -16,7 +16,8 @@ import (
 
 // tally is a connection that notes what it is told, and when.
 type tally struct {
-	id string
+	id    string
+	takes time.Duration // to be told something
 
 	mu  sync.Mutex
 	got []string
@@ -25,6 +26,7 @@ type tally struct {
 func (c *tally) ID() string { return c.id }
 
 func (c *tally) Deliver(m *hub.Message) error {
+	time.Sleep(c.takes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = append(c.got, fmt.Sprintf("%s %s %s", time.Now().Format("05.000"), m.Event, m.Args[0]))
@@ -132,6 +134,23 @@ func TestCounterForms(t *testing.T) {
 			})
 		})
 	}
+}
+
+// To tell everybody is put off where it takes long.
+func TestCounterOfMany(t *testing.T) {
+	counting(t, "json", func(seen *tally, login func(string) *hub.Member) {
+		seen.takes = 100 * time.Millisecond
+		for range 8 {
+			login("a")
+			pass(time.Second)
+		}
+		pass(4 * time.Second)
+		same(t, "what it was told", seen.take(), strings.Join([]string{
+			`02.100 update_online_count {"users":1,"connections":2}`,
+			`06.100 update_online_count {"users":1,"connections":6}`,
+			`10.100 update_online_count {"users":1,"connections":8}`,
+		}, "\n"))
+	})
 }
 
 // A closed hub is no trouble: the server is stopping.

@@ -12,6 +12,7 @@ import (
 	"crier/configs"
 	"crier/fallback"
 	"crier/io/engineio"
+	"crier/io/wsconn"
 )
 
 const (
@@ -192,13 +193,18 @@ func (a *App) openConnections() int64 {
 	return open
 }
 
+// lags counts the clients that were closed since they read too slowly.
+func (a *App) lags() wsconn.LagCounts {
+	return a.sockets.Engine().Stats().SlowConsumers.Plus(a.fallbacks.Stats().SlowConsumers)
+}
+
 // limitFigures are what the push port shows of the limits.
 func (a *App) limitFigures() api.LimitFigures {
 	engine, others, queues := a.sockets.Engine().Stats(), a.fallbacks.Stats(), a.budget.Stats()
 	f := api.LimitFigures{
 		Connections: a.crowd.most,
 		Full:        a.crowd.full.Load(), TooMany: a.crowd.tooMany.Load(), TooFast: a.crowd.tooFast.Load(),
-		Slow:   uint64(engine.SlowConsumers) + others.SlowConsumers,
+		Slow:   a.lags().Total(),
 		PutOff: uint64(engine.Rests) + others.Rests,
 		Queued: queues.Bytes, QueueTotal: queues.Limit, Evicted: queues.Evicted,
 	}

@@ -93,6 +93,19 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
+// Who reads too slowly is counted by the reason.
+func TestSlowConsumers(t *testing.T) {
+	p := start(t, func(c *configs.Config) { c.Limits.QueueMessages = 2 })
+	same(t, "comet", p.knock(t, "/comet", "uid=2&wait=0", nil), http.StatusOK)
+	for range 3 {
+		p.push("2", "x")
+	}
+	got := p.series()
+	for reason, want := range map[string]string{"queue_full": "1", "stalled": "0", "evicted": "0"} {
+		same(t, reason, got[fmt.Sprintf("crier_slow_consumers_total{reason=%q}", reason)], want)
+	}
+}
+
 // The names keep to the conventions of Prometheus, and the manual has each of them, and no others.
 func TestMetricsManual(t *testing.T) {
 	alone := start(t, func(c *configs.Config) {

@@ -18,8 +18,8 @@ type visitor interface {
 	Member() *hub.Member
 	Data() any
 	SetData(v any)
-	// Tell sends a message without attachments that no push brings.
-	Tell(m *hub.Message) error
+	// Tell sends an event that no push brings. The arguments are valid JSON, whose memory is the caller's again when it returns.
+	Tell(event string, args []json.RawMessage) error
 	// Close ends the connection in such a way that the client comes back.
 	Close(why fallback.Reason)
 }
@@ -64,7 +64,7 @@ type said interface {
 	// Plain is argument i with the bytes in it.
 	Plain(i int) (json.RawMessage, error)
 	WantsAck() bool
-	// ack answers it with an argument of valid JSON.
+	// ack answers it with an argument of valid JSON, whose memory is the caller's again when it returns.
 	ack(answer json.RawMessage) error
 }
 
@@ -81,7 +81,7 @@ func (e clientEvent) name() string                         { return e.Name }
 func (e clientEvent) Plain(i int) (json.RawMessage, error) { return e.JSON(i), nil }
 
 func (e clientEvent) ack(answer json.RawMessage) error {
-	e.Ack(answer)
+	e.Ack(bytes.Clone(answer))
 	return nil
 }
 
@@ -101,9 +101,11 @@ type reply struct {
 	UID, Room, Error, Code string
 }
 
-// json encodes the reply. What most are made of needs no reflection, which took as long as all else that is done for an event.
-func (r reply) json() json.RawMessage {
-	out := make([]byte, 0, 64)
+// json is the reply as JSON.
+func (r reply) json() json.RawMessage { return r.appendTo(nil) }
+
+// appendTo appends the reply as JSON. What most are made of needs no reflection, which took as long as all else that is done for an event.
+func (r reply) appendTo(out []byte) []byte {
 	out = strconv.AppendBool(append(out, `{"ok":`...), r.OK)
 	for _, field := range []struct{ name, value string }{{"uid", r.UID}, {"room", r.Room}, {"error", r.Error}, {"code", r.Code}} {
 		if field.value != "" {

@@ -27,7 +27,7 @@ type body struct {
 	out                   *http.ResponseController
 	left                  <-chan struct{} // closed when the client has gone
 	maxBytes, maxMessages int
-	ended                 func()
+	ended                 func(error)
 	evict                 func(stream)
 	budget                *wsconn.Budget
 	wake                  chan struct{} // holds a token when there is something to do
@@ -40,12 +40,13 @@ type body struct {
 	closing  bool           // no more is taken
 	dropped  bool           // nor this, but for a last piece
 	inFlight bool           // serve writes
+	until    time.Time      // that may take so long
 }
 
 // load is how much there is of something.
 type load struct{ bytes, messages int }
 
-func newBody(w http.ResponseWriter, r *http.Request, o *Options, ended func(), evict func(stream)) *body {
+func newBody(w http.ResponseWriter, r *http.Request, o *Options, ended func(error), evict func(stream)) *body {
 	return &body{
 		w: w, out: http.NewResponseController(w), left: r.Context().Done(),
 		maxBytes: o.QueueBytes, maxMessages: o.QueueMessages,
@@ -114,6 +115,13 @@ func (b *body) Writable() bool {
 	return b.waiting.bytes == 0 && !b.closing
 }
 
+// Queued implements [stream].
+func (b *body) Queued() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.waiting.bytes
+}
+
 // Close implements [stream].
 func (b *body) Close(last []byte) {
 	b.mu.Lock()
@@ -159,11 +167,12 @@ func (b *body) limit(at time.Time) {
 
 // serve implements [stream]: it writes until the end.
 func (b *body) serve() {
-	defer b.ended()
+	var err error
+	defer func() { b.ended(err) }()
 	b.w.WriteHeader(http.StatusOK)
 	for {
 		piece, last := b.take()
-		if err := b.write(piece); err != nil || last {
+		if err = b.write(piece); err != nil || last {
 			b.Abort()
 			return
 		}
@@ -187,7 +196,8 @@ func (b *body) take() (piece []byte, last bool) {
 	if b.closing {
 		timeout = farewellTimeout
 	}
-	b.limit(time.Now().Add(timeout))
+	b.until = time.Now().Add(timeout)
+	b.limit(b.until)
 	return piece, b.closing
 }
 
@@ -200,6 +210,9 @@ func (b *body) write(piece []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.inFlight = false
+	if err != nil && !b.closing && !time.Now().Before(b.until) { // what the error is depends on the protocol
+		err = &wsconn.StalledError{Bytes: b.waiting.bytes}
+	}
 	b.waiting.bytes -= b.writing.bytes
 	b.waiting.messages -= b.writing.messages
 	b.writing = load{}

@@ -94,7 +94,7 @@ func TestBudget(t *testing.T) {
 			if got := told(); !strings.Contains(got, tt.want) {
 				t.Errorf("the client is told %.200q, which ends with %q", got, got[max(len(got)-200, 0):])
 			}
-			if got := d.srv.Stats(); got.SlowConsumers != 1 || b.Stats().Evicted != 1 {
+			if got := d.srv.Stats(); got.SlowConsumers.Total() != 1 || b.Stats().Evicted != 1 {
 				t.Errorf("%+v, %+v", got, b.Stats())
 			}
 			d.push("last", "9", "e")
@@ -137,7 +137,7 @@ func TestBudgetHTTP2(t *testing.T) {
 		}
 	}
 	want(t, d.events, "7 has gone")
-	if got := d.srv.Stats(); got.SlowConsumers != 1 {
+	if got := d.srv.Stats(); got.SlowConsumers.Total() != 1 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -163,7 +163,7 @@ func TestBudgetPolling(t *testing.T) {
 	}
 	p.wantEnded(engineio.SlowConsumer)
 	b.Close() // the session hears of its end before the queue has gone
-	if st := r.srv.Stats(); st.SlowConsumers != 1 || b.Stats().Bytes != 3000 || b.Stats().Evicted != 1 {
+	if st := r.srv.Stats(); st.SlowConsumers.Total() != 1 || b.Stats().Bytes != 3000 || b.Stats().Evicted != 1 {
 		t.Errorf("%+v, %+v", st, b.Stats())
 	}
 	if a := p.get(); a.status != http.StatusBadRequest || !strings.Contains(a.body, "Session ID unknown") {

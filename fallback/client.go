@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/io/hub"
@@ -25,6 +26,7 @@ type Client struct {
 	cursor    bool        // it is told where it is beside the messages, not by their ids
 	entered   func()      // told when the client is there no more; nil if nobody wants to know
 	pace      wsconn.Pace // owned by receive
+	lags      atomic.Bool // it was counted as one that reads too slowly
 
 	mu     sync.Mutex
 	data   any
@@ -45,6 +47,8 @@ type line interface {
 	send(p placed, volatile bool) error
 	// kind is the name of the transport.
 	kind() string
+	// queued is how many bytes wait.
+	queued() int
 	// hears reports whether the client can say something.
 	hears() bool
 	// close tells the client why, as far as that can be, and ends.
@@ -118,11 +122,23 @@ func (c *Client) send(p placed, volatile bool) error {
 // taken returns what the hub is told that a line has answered.
 func (c *Client) taken(err error) error {
 	if errors.Is(err, errFull) {
-		c.server.slow.Add(1)
-		c.line.close(TooSlow)
+		c.Drop()
 		return hub.ErrSlow
 	}
 	return err
+}
+
+// Drop ends the client, which is too far behind. It implements [hub.Confirmer].
+func (c *Client) Drop() {
+	c.lag(wsconn.Full, c.line.queued())
+	c.line.close(TooSlow)
+}
+
+// lag counts the client, once, as one that reads too slowly, with the bytes that wait for it.
+func (c *Client) lag(why wsconn.Lag, bytes int) {
+	if c.lags.CompareAndSwap(false, true) {
+		c.server.slow.Add(why, c.line.kind(), bytes)
+	}
 }
 
 // say sends what is no message. Who does not get it has gone.
@@ -253,6 +269,21 @@ func (c *Client) open(a *Admission, q *Request) error {
 	return err
 }
 
+// lost is gone for a connection that has ended with err.
+func (c *Client) lost(err error) {
+	c.stalled(err)
+	c.gone()
+}
+
+// stalled reports whether a connection has ended since nothing of what waited was taken, and counts that.
+func (c *Client) stalled(err error) bool {
+	e, ok := errors.AsType[*wsconn.StalledError](err)
+	if ok {
+		c.lag(wsconn.Stalled, e.Bytes)
+	}
+	return ok
+}
+
 // gone is called by the line when it has ended.
 func (c *Client) gone() {
 	c.mu.Lock()
@@ -274,7 +305,7 @@ func (c *Client) isOpen() bool {
 // evict ends the client since too much waits for all clients together, and most for it.
 func (c *Client) evict() {
 	if c.isOpen() {
-		c.server.slow.Add(1)
+		c.lag(wsconn.Evicted, 0)
 	}
 	c.line.close(TooMuch)
 }

@@ -305,6 +305,12 @@ func (l *comet) Evict() { l.client.evict() }
 
 func (*comet) kind() string { return "comet" }
 
+func (l *comet) queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.box.bytes
+}
+
 func (l *comet) hears() bool { return false }
 
 // begin implements [line].

@@ -159,7 +159,7 @@ func TestCometTimes(t *testing.T) {
 func TestCometFull(t *testing.T) {
 	d := newDesk(t, true, fallback.Options{QueueMessages: 3})
 	p := d.poll("uid=7&wait=0")
-	if slow := d.overflow("7"); slow != 1 || d.srv.Stats().SlowConsumers != 1 {
+	if slow := d.overflow("7"); slow != 1 || d.srv.Stats().SlowConsumers.Total() != 1 {
 		t.Errorf("%d dropped, %+v", slow, d.srv.Stats())
 	}
 	want(t, d.events, "7 has gone")

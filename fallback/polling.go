@@ -103,6 +103,13 @@ func (t *polling) Send(p *engineio.Prepared) error {
 	return nil
 }
 
+// Queued implements [engineio.Transport].
+func (t *polling) Queued() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.bytes
+}
+
 // settleLocked tells the Budget what waits.
 func (t *polling) settleLocked() {
 	if t.debt == nil {

@@ -1,6 +1,7 @@
 package fallback
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -83,7 +84,7 @@ func (c *Client) begin(b hub.Beginning, at position, hello *wire) error {
 		list = append(list, c.placed(c.server.wireOf(m), m.Offset(), at.count+uint64(len(list))+1).own())
 	}
 	if err := c.line.begin(position{c.pid, at.count, cmp.Or(at.offset, b.Offset)}, list); errors.Is(err, errFull) {
-		c.line.close(TooSlow)
+		c.Drop()
 	} else if err != nil {
 		c.server.log.Debug("a client that has come back has gone", "error", err)
 	}
@@ -127,17 +128,18 @@ func (c *Client) Present() bool {
 // request. A stream of events confirms when its client comes back and says what it got last.
 func (c *Client) Confirm(taken func(), arrived func(ok bool)) { c.line.confirm(taken, arrived) }
 
-// Drop implements [hub.Confirmer].
-func (c *Client) Drop() {
-	c.server.slow.Add(1)
-	c.line.close(TooSlow)
-}
-
 // SendBack implements [hub.Returner].
 func (c *Client) SendBack() { c.line.close(sentBack) }
 
-// Tell sends the client a message that is for nobody else and that no push brings.
-func (c *Client) Tell(m *hub.Message) error { return c.send(placed{wire: c.server.wireOf(m)}, false) }
+// Tell sends the client an event that is for nobody else and that no push brings. The arguments are valid JSON, whose memory is
+// the caller's again when it returns.
+func (c *Client) Tell(event string, args []json.RawMessage) error {
+	own := make([]json.RawMessage, len(args))
+	for i, arg := range args {
+		own[i] = bytes.Clone(arg)
+	}
+	return c.send(placed{wire: &wire{event: event, args: own}}, false)
+}
 
 // ended reports whether the client has gone.
 func (c *Client) ended() bool {

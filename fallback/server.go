@@ -110,9 +110,9 @@ type Server struct {
 	wheel   *wsconn.Wheel
 	start   time.Time // zero of the clients' paces
 	pieces  sync.Pool // *[]byte that a message is put together in
+	slow    *wsconn.Laggards
 
 	questions atomic.Uint64
-	slow      atomic.Uint64
 	rests     atomic.Uint64
 
 	mu      sync.Mutex
@@ -126,9 +126,9 @@ type Server struct {
 
 // Stats counts what a server has done.
 type Stats struct {
-	Clients       int    // connected now
-	SlowConsumers uint64 // clients disconnected because they were too far behind
-	Rests         uint64 // times that a client was not read for a while, since it said too much
+	Clients       int              // connected now
+	SlowConsumers wsconn.LagCounts // clients disconnected since they read too slowly
+	Rests         uint64           // times that a client was not read for a while, since it said too much
 }
 
 // New returns a server, which must be closed in the end.
@@ -139,6 +139,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, hub: o.Hub, handler: o.Handler, log: o.Logger,
 		wheel:   wsconn.NewWheel(0, 0),
+		slow:    wsconn.NewLaggards(o.Logger),
 		start:   time.Now(),
 		clients: make(map[*Client]struct{}),
 		comets:  make(map[string]*comet),
@@ -227,7 +228,7 @@ func (c *Client) exit() {
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Load(), Rests: s.rests.Load()}
+	return Stats{Clients: len(s.clients), SlowConsumers: s.slow.Counts(), Rests: s.rests.Load()}
 }
 
 // Census counts the clients that are connected now, by how: sse, comet, ws or sockjs. It looks at each of them.

@@ -258,7 +258,7 @@ func TestSockTimes(t *testing.T) {
 func TestSockFull(t *testing.T) {
 	d := newDesk(t, true, fallback.Options{QueueMessages: 3})
 	wantAnswer(t, d.do(http.MethodPost, "/sockjs/000/s/xhr?uid=7", ""), http.StatusOK, "o\n")
-	if slow := d.overflow("7"); slow != 1 || d.srv.Stats().SlowConsumers != 1 {
+	if slow := d.overflow("7"); slow != 1 || d.srv.Stats().SlowConsumers.Total() != 1 {
 		t.Errorf("%d dropped, %+v", slow, d.srv.Stats())
 	}
 	wantAnswer(t, d.sock("s", "xhr"), http.StatusOK, `c[4429,"`+fallback.TooSlow.Text+`"]`+"\n")

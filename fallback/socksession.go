@@ -1,7 +1,6 @@
 package fallback
 
 import (
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -115,7 +114,7 @@ func (s *Server) serveSockStream(w http.ResponseWriter, r *http.Request, name st
 	l.received()
 	one := &sockReceiver{form: f, once: f.messages == formSockLine}
 	var err error
-	if one.out, err = s.newStream(w, r, func() { l.detach(one) }, func(out stream) { l.evictStream(one, out) }); err != nil {
+	if one.out, err = s.newStream(w, r, func(err error) { l.detach(one, err) }, func(out stream) { l.evictStream(one, out) }); err != nil {
 		s.log.Debug("a stream has not begun", "error", err)
 		return
 	}
@@ -139,25 +138,19 @@ func (l *sockSession) attach(one *sockReceiver, first []byte) {
 	l.settleLocked()
 	l.stream, l.silent = one, !one.once
 	l.armLocked(sockBeat)
-	if full := l.give(one, first, messages); full {
-		l.client.server.slow.Add(1)
-		l.closeLocked(TooSlow)
-		return
-	}
+	l.give(one, first, messages)
 	l.checkLocked(one)
 	if messages > 0 {
 		l.turnLocked()
 	}
 }
 
-// give sends on a stream, and reports whether its queue was too full for that. Any other error shows in its end.
-func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) (full bool) {
+// give sends on a stream for which nothing waits. An error shows in its end.
+func (l *sockSession) give(one *sockReceiver, piece []byte, messages int) {
 	one.sent += len(piece)
-	err := one.out.Send(piece, messages)
-	if err != nil {
+	if err := one.out.Send(piece, messages); err != nil {
 		l.client.server.log.Debug("a stream does not take more", "error", err)
 	}
-	return errors.Is(err, wsconn.ErrQueueFull)
 }
 
 // checkLocked ends a stream that has brought enough; the client begins another.
@@ -169,11 +162,18 @@ func (l *sockSession) checkLocked(one *sockReceiver) {
 	}
 }
 
-// detach is told that a stream has ended.
-func (l *sockSession) detach(one *sockReceiver) {
+// detach is told that a stream has ended, with err. What a client has not taken for too long is lost, which it is told when it
+// comes again.
+func (l *sockSession) detach(one *sockReceiver, err error) {
+	stalled := l.client.stalled(err)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stream == one {
+	switch {
+	case l.stream != one:
+	case stalled:
+		l.stream = nil
+		l.closeLocked(TooSlow)
+	default:
 		l.stream = nil
 		l.armLocked(sockGap)
 	}
@@ -335,6 +335,15 @@ func (l *sockSession) evictStream(one *sockReceiver, out stream) {
 }
 
 func (*sockSession) kind() string { return "sockjs" }
+
+func (l *sockSession) queued() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stream != nil {
+		return l.stream.out.Queued()
+	}
+	return l.box.bytes
+}
 
 func (l *sockSession) hears() bool { return true }
 

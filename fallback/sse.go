@@ -51,7 +51,7 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	eventHeaders(w.Header())
-	if l.out, err = s.newStream(w, r, l.client.gone, l.evict); err != nil {
+	if l.out, err = s.newStream(w, r, l.client.lost, l.evict); err != nil {
 		l.client.exit()
 		s.log.Debug("an event stream has not begun", "error", err)
 		return
@@ -114,6 +114,8 @@ func (l *events) sendAll(pieces []byte, messages int) error {
 func (*events) form() form { return formEvent }
 
 func (*events) kind() string { return "sse" }
+
+func (l *events) queued() int { return l.out.Queued() }
 
 func (l *events) hears() bool { return false }
 

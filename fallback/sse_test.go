@@ -186,7 +186,7 @@ func TestEventsHTTP2(t *testing.T) {
 	for dropped := 0; dropped == 0; {
 		dropped = d.push("m", "9", "e", content).Slow
 	}
-	if n := d.srv.Stats().SlowConsumers; n != 1 {
+	if n := d.srv.Stats().SlowConsumers.Total(); n != 1 {
 		t.Errorf("%d slow consumers", n)
 	}
 	want(t, d.events, "9 has gone")

@@ -14,6 +14,7 @@ type stream interface {
 	Send(piece []byte, messages int) error
 	SendCopy(piece []byte, messages int) error // of a piece that may change after it
 	Writable() bool
+	Queued() int       // bytes that wait
 	Close(last []byte) // with a last piece, if it is not empty, behind what waits already
 	Abort()
 	// Discard drops what waits, and Send takes nothing more: Close is to follow, with a word; where that cannot be, it aborts.
@@ -24,14 +25,14 @@ type stream interface {
 }
 
 // newStream answers a request with the headers of w and a stream. ended is
-// called once, when the client has gone or the stream is at its end; evict, as [wsconn.Evictee] says.
-func (s *Server) newStream(w http.ResponseWriter, r *http.Request, ended func(), evict func(stream)) (stream, error) {
+// called once, with the reason, when the client has gone or the stream is at its end; evict, as [wsconn.Evictee] says.
+func (s *Server) newStream(w http.ResponseWriter, r *http.Request, ended func(error), evict func(stream)) (stream, error) {
 	s.hold()
-	over := func() {
-		ended()
+	over := func(err error) {
+		ended(err)
 		s.release()
 	}
-	taken, err := s.o.Upgrader.Stream(w, func(error) { over() }, func(s *wsconn.Stream) { evict(ownStream{s}) })
+	taken, err := s.o.Upgrader.Stream(w, over, func(s *wsconn.Stream) { evict(ownStream{s}) })
 	switch {
 	case err == nil:
 		return ownStream{taken}, nil

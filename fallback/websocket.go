@@ -163,6 +163,7 @@ func (l *socket) Evict() {
 	l.client.evict()
 }
 
+func (l *socket) queued() int { return l.conn.Queued() }
 func (l *socket) hears() bool { return true }
 func (l *socket) abort()      { l.conn.Abort() }
 
@@ -198,8 +199,8 @@ func (l *socket) Pong(payload []byte) {
 }
 
 // Closed implements [wsconn.Handler].
-func (l *socket) Closed(error) {
-	l.client.gone()
+func (l *socket) Closed(err error) {
+	l.client.lost(err)
 	l.client.server.release()
 }
 

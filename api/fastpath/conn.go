@@ -3,7 +3,6 @@ package fastpath
 import (
 	"net"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -20,9 +19,6 @@ const (
 	// slack is how much longer than its time-out an idle connection may stay, so that its deadline need not be set anew
 	// for each request.
 	slack = time.Second
-	// maxBlank is how many line ends an old client may send behind the body of a POST (RFC 9112, section 2.2). net/http
-	// skips as many.
-	maxBlank = 4
 )
 
 // conn is a connection while the listener has it. All but idle is owned by the connection's goroutine.
@@ -34,8 +30,8 @@ type conn struct {
 	idle     atomic.Bool // it waits for a request
 
 	buf    [bufferSize]byte
-	have   int       // bytes in buf
-	blank  int       // line ends that may be skipped
+	have   int // bytes in buf
+	blank  http1.Blank
 	until  time.Time // the read deadline; zero: unknown
 	now    time.Time // when the latest answer was sent
 	broken bool      // a handler runs, or has not returned
@@ -137,13 +133,8 @@ func (c *conn) bound(limit time.Duration, idle bool) bool {
 
 // skipBlank drops line ends in front of a request.
 func (c *conn) skipBlank() {
-	n := 0
-	for n < c.have && c.blank > 0 && (c.buf[n] == '\r' || c.buf[n] == '\n') {
-		n++
-		c.blank--
-	}
-	if n > 0 {
-		c.have = copy(c.buf[:], c.buf[n:c.have])
+	if rest := c.blank.Skip(c.buf[:c.have]); len(rest) < c.have {
+		c.have = copy(c.buf[:], rest)
 	}
 }
 
@@ -153,10 +144,7 @@ func (c *conn) answer() bool {
 		c.renew()
 	}
 	request := c.reader.Request(c.template, c.remote)
-	c.blank = 0
-	if request.Method == http.MethodPost {
-		c.blank = maxBlank
-	}
+	c.blank.Follow(request)
 	c.response.Reset(request.Close)
 	c.broken = true
 	c.listener.server.Handler.ServeHTTP(&c.response, request)
@@ -217,10 +205,7 @@ func (c *conn) bare() (net.Conn, error) {
 
 // logPanic logs what a handler has panicked with, as net/http does.
 func (c *conn) logPanic(reason any) {
-	if reason == any(http.ErrAbortHandler) {
-		return
+	if stack, logged := http1.PanicStack(reason); logged {
+		c.listener.logf("http: panic serving %v: %v\n%s", c.remote, reason, stack)
 	}
-	stack := make([]byte, 64<<10)
-	stack = stack[:runtime.Stack(stack, false)]
-	c.listener.logf("http: panic serving %v: %v\n%s", c.remote, reason, stack)
 }

@@ -26,7 +26,7 @@ type guest struct {
 	until atomic.Int64 // when it has waited for too long, since Listener.born; leaving: it is being served, or ends
 
 	// owned by Data
-	blank int // line ends that may be skipped
+	blank http1.Blank
 
 	// guarded by the listener's mu
 	prev, next *guest

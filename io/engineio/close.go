@@ -13,16 +13,14 @@ import (
 const closeGrace = time.Second
 
 // hold counts something that Close waits for, until release.
-func (srv *Server) hold() {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	srv.held++
-}
+func (srv *Server) hold() { srv.held.Add(1) }
 
 func (srv *Server) release() {
+	if srv.held.Add(-1) > 0 {
+		return
+	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	srv.held--
 	srv.checkDrainedLocked()
 }
 
@@ -37,7 +35,7 @@ func (srv *Server) spawn(f func()) {
 
 // checkDrainedLocked tells Close that nothing is left to wait for.
 func (srv *Server) checkDrainedLocked() {
-	if srv.drained == nil || len(srv.sessions) > 0 || srv.held > 0 {
+	if srv.drained == nil || len(srv.sessions) > 0 || srv.held.Load() > 0 {
 		return
 	}
 	select {

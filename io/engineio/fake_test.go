@@ -39,6 +39,8 @@ func (f *fakeTransport) Send(p *engineio.Prepared) error {
 
 func (f *fakeTransport) Writable() bool { return false }
 
+func (f *fakeTransport) Queued() int { return 1234 }
+
 func (f *fakeTransport) Close() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

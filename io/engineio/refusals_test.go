@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"crier/io/engineio"
+	"crier/io/wsconn"
 )
 
 // Nor do clients that all read too slowly at once.
@@ -27,8 +28,32 @@ func TestSlowClientsAreLoggedNowAndThen(t *testing.T) {
 		overflow(100)
 		time.Sleep(time.Second)
 		overflow(1)
-		if got := log.String(); strings.Count(got, "reads too slowly") != 2 || !strings.Contains(got, "more_since_last=99") {
+		const line = `transport=polling bytes=1234 reason="its queue is full" settings="limits.queue_bytes, limits.queue_messages"`
+		if got := log.String(); strings.Count(got, "reads too slowly") != 2 || strings.Count(got, line) != 2 || !strings.Contains(got, "more_since_last=99") {
 			t.Error(got)
+		}
+		if got := r.srv.Stats().SlowConsumers; got != (wsconn.LagCounts{Full: 101}) {
+			t.Errorf("counted %+v", got)
+		}
+	})
+}
+
+// Who takes nothing for too long of what waits is counted, and logged, as the like.
+func TestStalledClientsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := newRig(t, false, engineio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil)), PingInterval: time.Hour})
+		conn, _, _ := r.handshake(ws4) // not read any more
+		t.Cleanup(func() { conn.Close() })
+		rc := next(t, r.handler.accepted)
+		want(t, rc.events, "opened")
+		send(t, rc.session, strings.Repeat("x", 10_000))
+		want(t, rc.events, "closed: transport close")
+		if got := log.String(); strings.Count(got, "reads too slowly") != 1 || !strings.Contains(got, `reason="it has taken nothing for too long"`) {
+			t.Error(got)
+		}
+		if got := r.srv.Stats().SlowConsumers; got != (wsconn.LagCounts{Stalled: 1}) {
+			t.Errorf("counted %+v", got)
 		}
 	})
 }

@@ -96,8 +96,8 @@ type Server struct {
 	start    time.Time // zero of the sessions' monotonic times
 	upgrader *wsconn.Upgrader
 	wheel    *wsconn.Wheel
-	refused  *refusals
-	tooSlow  *refusals
+	refused  *wsconn.Notices
+	laggards *wsconn.Laggards
 	poller   *netpoll.Poller
 	ownPoll  bool
 
@@ -107,14 +107,13 @@ type Server struct {
 	lists  sync.Pool // *[]*Session, empty
 	drafts sync.Pool // *[]byte, of Headroom bytes or more
 
-	slow     atomic.Int64
 	rests    atomic.Int64
 	upgrades atomic.Int64
+	held     atomic.Int64 // WebSockets and goroutines that have not ended
 
 	mu       sync.Mutex // may be taken with a session's lock held, not the other way round
 	sessions map[string]*Session
 	leaving  map[*Session]func() // what Options.Enter wants called, of those that are opening or open
-	held     int                 // WebSockets and goroutines that have not ended
 	closed   bool
 	drained  chan struct{} // made by Close; closed when nothing is left
 }
@@ -131,8 +130,8 @@ func New(o Options, h Handler) (*Server, error) {
 		opts:      o,
 		handler:   h,
 		log:       o.Logger,
-		refused:   &refusals{log: o.Logger, message: "refused a client", kinds: make(map[string]refusalKind)},
-		tooSlow:   &refusals{log: o.Logger, message: "closed a client that reads too slowly", kinds: make(map[string]refusalKind)},
+		refused:   wsconn.NewNotices(o.Logger, "refused a client"),
+		laggards:  wsconn.NewLaggards(o.Logger),
 		start:     time.Now(),
 		poller:    o.Poller,
 		ping:      control(Ping, ""),
@@ -172,11 +171,11 @@ func (srv *Server) Options() Options { return srv.opts }
 
 // Stats counts what a server has done.
 type Stats struct {
-	Sessions      int   // open now
-	WebSockets    int64 // open now, those that sessions are to move to included
-	Upgrades      int64 // sessions that moved to WebSocket
-	SlowConsumers int64 // sessions closed because their queue was full, or because most of the Budget was theirs
-	Rests         int64 // times that a session was not read for a while, since it said too much
+	Sessions      int              // open now
+	WebSockets    int64            // open now, those that sessions are to move to included
+	Upgrades      int64            // sessions that moved to WebSocket
+	SlowConsumers wsconn.LagCounts // sessions closed since their clients read too slowly
+	Rests         int64            // times that a session was not read for a while, since it said too much
 }
 
 // Stats returns the server's counts.
@@ -184,7 +183,7 @@ func (srv *Server) Stats() Stats {
 	srv.mu.Lock()
 	n := len(srv.sessions)
 	srv.mu.Unlock()
-	return Stats{Sessions: n, WebSockets: srv.upgrader.Stats().Open, Upgrades: srv.upgrades.Load(), SlowConsumers: srv.slow.Load(), Rests: srv.rests.Load()}
+	return Stats{Sessions: n, WebSockets: srv.upgrader.Stats().Open, Upgrades: srv.upgrades.Load(), SlowConsumers: srv.laggards.Counts(), Rests: srv.rests.Load()}
 }
 
 // now is the monotonic time since the server was made.
@@ -253,15 +252,24 @@ func (srv *Server) noteLeave(s *Session, leave func()) {
 	srv.leaving[s] = leave
 }
 
-// left tells Options.Enter that a session has ended.
+// left tells Options.Enter that a session has not begun after all.
 func (srv *Server) left(s *Session) {
 	srv.mu.Lock()
-	leave := srv.leaving[s]
-	delete(srv.leaving, s)
+	leave := srv.leaveLocked(s)
 	srv.mu.Unlock()
 	if leave != nil {
 		leave()
 	}
+}
+
+// leaveLocked returns what tells Options.Enter that a session has ended, or nil.
+func (srv *Server) leaveLocked(s *Session) func() {
+	if len(srv.leaving) == 0 {
+		return nil
+	}
+	leave := srv.leaving[s]
+	delete(srv.leaving, s)
+	return leave
 }
 
 // verify checks a request in the order in which the Node server does, and
@@ -339,7 +347,7 @@ func (srv *Server) offers(transport string) bool {
 }
 
 func (srv *Server) reject(w http.ResponseWriter, r *http.Request, e *RequestError) {
-	srv.refused.add(e.Code.String(), "remote", r.RemoteAddr, "error", e)
+	srv.refused.Add(e.Code.String(), "remote", r.RemoteAddr, "error", e)
 	if r.ContentLength != 0 { // net/http reads the body before it answers, as long as that takes
 		err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(rejectTimeout))
 		if err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -475,11 +483,14 @@ func (srv *Server) session(id string) *Session {
 // forget takes a session that has ended out of the server's lists.
 func (srv *Server) forget(s *Session) {
 	srv.wheel.Stop(&s.timer)
-	srv.left(s)
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
+	leave := srv.leaveLocked(s)
 	delete(srv.sessions, s.id)
 	srv.checkDrainedLocked()
+	srv.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
 }
 
 // NewID returns an id that nobody can guess: 120 random bits in 24 characters.

@@ -162,9 +162,9 @@ func (s *Session) sent(err error) error {
 func (s *Session) sendFailed(err error) {
 	switch {
 	case errors.Is(err, ErrQueueFull):
+		name, bytes := s.queued()
 		if s.end(nil) {
-			s.server.slow.Add(1)
-			s.server.tooSlow.add(s.Transport(), "transport", s.Transport())
+			s.server.laggards.Add(wsconn.Full, name, bytes)
 			s.tellLater(SlowConsumer)
 		}
 	case !errors.Is(err, ErrClosed):
@@ -172,6 +172,13 @@ func (s *Session) sendFailed(err error) {
 			s.tellLater(TransportError)
 		}
 	}
+}
+
+// queued returns what waits for the client, and its transport.
+func (s *Session) queued() (transport string, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport.Name(), s.transport.Queued()
 }
 
 // tellLater tells the receiver from a goroutine of its own: the caller is a
@@ -271,11 +278,26 @@ func (s *Session) Fail(t Transport, reason Reason) {
 	}
 }
 
+// LogRefusal is for transports: what a client sent is not taken, for the
+// reason that err gives it. Of one kind, which is one of few, not every
+// refusal is logged.
+func (s *Session) LogRefusal(kind, remote string, err error) {
+	s.server.refused.Add(kind, "remote", remote, "error", err)
+}
+
 // Evict is for transports that are a [wsconn.Evictee]: it ends the session if t has it still, and t ends itself.
 func (s *Session) Evict(t Transport) {
 	if s.end(t) {
-		s.server.slow.Add(1)
+		s.server.laggards.Add(wsconn.Evicted, t.Name(), 0)
 		s.tellLater(SlowConsumer)
+	}
+}
+
+// stall is Fail for a client that has taken nothing of so many bytes for too long.
+func (s *Session) stall(t Transport, bytes int) {
+	if s.end(t) {
+		s.server.laggards.Add(wsconn.Stalled, t.Name(), bytes)
+		s.receiver.Closed(TransportClose)
 	}
 }
 
@@ -303,7 +325,9 @@ func (s *Session) SetDeadline(d time.Duration) {
 	s.deadline = 0
 	if d > 0 {
 		s.deadline = s.server.now() + d
-		s.rearmLocked()
+		if s.deadline < s.beat { // the timer is set for that at the latest
+			s.rearmLocked()
+		}
 	}
 }
 

@@ -14,6 +14,8 @@ type Transport interface {
 	Send(p *Prepared) error
 	// Writable reports whether what is sent now leaves now.
 	Writable() bool
+	// Queued is how many bytes wait.
+	Queued() int
 	// Close sends what is queued, tells the peer that the session is over,
 	// and ends. It reports whether that is done as far as the session is
 	// concerned; if not (the peer has no request open), the transport calls

@@ -82,7 +82,8 @@ func (t *webSocket) Close() bool {
 	return true
 }
 
-func (t *webSocket) Abort() { t.conn.Abort() }
+func (t *webSocket) Queued() int { return t.conn.Queued() }
+func (t *webSocket) Abort()      { t.conn.Abort() }
 
 // Cork has what is sent from now on leave in one write, if the session is on a WebSocket: with Uncork, or at the latest when all messages
 // that were read together have been handled. Who may wait before that has to Uncork. Only while a message is handled it does anything. A
@@ -145,13 +146,16 @@ func (t *webSocket) Evict() {
 
 // Closed implements [wsconn.Handler].
 func (t *webSocket) Closed(err error) {
-	var ce *wsconn.CloseError
-	if errors.As(err, &ce) && !ce.Remote && ce.Code == ws.StatusMessageTooBig {
+	if ce, ok := errors.AsType[*wsconn.CloseError](err); ok && !ce.Remote && ce.Code == ws.StatusMessageTooBig {
 		t.session.LogRefusal("message too big", t.conn.RemoteAddr().String(),
 			fmt.Errorf("the message is larger than %d bytes (setting `socketio.max_payload`)", t.session.server.opts.MaxPayload))
 	}
 	t.session.lostCandidate(t)
-	t.session.Fail(t, closeReason(err))
+	if stalled, ok := errors.AsType[*wsconn.StalledError](err); ok {
+		t.session.stall(t, stalled.Bytes)
+	} else {
+		t.session.Fail(t, closeReason(err))
+	}
 	t.session.server.release()
 }
 

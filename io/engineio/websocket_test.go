@@ -293,7 +293,7 @@ func TestQueueFull(t *testing.T) {
 	if err := stalled.session.Send(p); !errors.Is(err, engineio.ErrClosed) {
 		t.Errorf("Send after the end = %v", err)
 	}
-	if st := r.srv.Stats(); st.SlowConsumers != 1 || st.Sessions != 1 {
+	if st := r.srv.Stats(); st.SlowConsumers.Total() != 1 || st.Sessions != 1 {
 		t.Errorf("%+v", st)
 	}
 	send(t, rc.session, "still here")
@@ -332,7 +332,7 @@ func TestEvicted(t *testing.T) {
 		t.Fatalf("Send = %v", err)
 	}
 	want(t, stalled.events, "closed: slow consumer")
-	if st := r.srv.Stats(); st.SlowConsumers != 1 || st.Sessions != 1 || budget.Stats().Evicted != 1 {
+	if st := r.srv.Stats(); st.SlowConsumers.Total() != 1 || st.Sessions != 1 || budget.Stats().Evicted != 1 {
 		t.Errorf("%+v, %+v", st, budget.Stats())
 	}
 	send(t, rc.session, "still here")
@@ -365,7 +365,7 @@ func TestSendVolatile(t *testing.T) {
 	if strings.Join(got[1:], " ") != "4first 4xxxxx 4last" {
 		t.Errorf("got %q", got)
 	}
-	if n := r.srv.Stats().SlowConsumers; n != 0 {
+	if n := r.srv.Stats().SlowConsumers.Total(); n != 0 {
 		t.Errorf("%d slow consumers", n)
 	}
 }

@@ -3,8 +3,6 @@ package httpconn
 import (
 	"errors"
 	"net"
-	"net/http"
-	"runtime"
 	"sync"
 	"time"
 
@@ -13,13 +11,8 @@ import (
 	"crier/io/wsconn"
 )
 
-const (
-	// maxRequest is the most bytes that a request may have, with its body.
-	maxRequest = 8 << 10
-	// maxBlank is how many line ends an old client may send behind the body of a POST (RFC 9112, section 2.2). net/http
-	// skips as many.
-	maxBlank = 4
-)
+// maxRequest is the most bytes that a request may have, with its body.
+const maxRequest = 8 << 10
 
 // conn is a connection that the server has.
 type conn struct {
@@ -29,7 +22,7 @@ type conn struct {
 	remote string
 	timer  wsconn.Timer // closes it when it has been idle for long
 
-	blank int // line ends that may be skipped; owned by the reader
+	blank http1.Blank // owned by the reader
 
 	mu       sync.Mutex    // held while an answer is written, which does not wait
 	busy     bool          // a request has come and not been answered
@@ -41,7 +34,7 @@ type conn struct {
 
 // Data implements [netpoll.Handler].
 func (c *conn) Data(p []byte) error {
-	if p = c.skipBlank(p); len(p) == 0 {
+	if p = c.blank.Skip(p); len(p) == 0 {
 		return nil
 	}
 	if !c.begin() {
@@ -53,25 +46,8 @@ func (c *conn) Data(p []byte) error {
 		return c.handBack(p)
 	}
 	r := x.reader.Request(x.template, c.remote)
-	c.mayBlank(r)
+	c.blank.Follow(r)
 	return x.serve(r)
-}
-
-// mayBlank notes whether line ends may follow a request.
-func (c *conn) mayBlank(r *http.Request) {
-	c.blank = 0
-	if r.Method == http.MethodPost {
-		c.blank = maxBlank
-	}
-}
-
-// skipBlank drops line ends in front of a request.
-func (c *conn) skipBlank(p []byte) []byte {
-	for len(p) > 0 && c.blank > 0 && (p[0] == '\r' || p[0] == '\n') {
-		p = p[1:]
-		c.blank--
-	}
-	return p
 }
 
 // begin notes that a request has come; false means that it can have no answer. If the one before it has none yet, that is waited for:
@@ -191,10 +167,7 @@ func (c *conn) Tick(now time.Time) time.Time {
 
 // logPanic logs what a handler has panicked with, as net/http does.
 func (c *conn) logPanic(reason any) {
-	if reason == any(http.ErrAbortHandler) {
-		return
+	if stack, logged := http1.PanicStack(reason); logged {
+		c.server.log.Error("a request's handler has panicked", "remote", c.remote, "reason", reason, "stack", string(stack))
 	}
-	stack := make([]byte, 64<<10)
-	stack = stack[:runtime.Stack(stack, false)]
-	c.server.log.Error("a request's handler has panicked", "remote", c.remote, "reason", reason, "stack", string(stack))
 }

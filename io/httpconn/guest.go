@@ -46,7 +46,7 @@ func (g *guest) take(nc net.Conn, in *bufio.Reader) error {
 	s := g.server
 	nc = bare(nc)
 	c := &conn{server: s, remote: g.request.RemoteAddr, busy: true, since: s.now()}
-	c.mayBlank(g.request)
+	c.blank.Follow(g.request)
 	g.early = make([]byte, in.Buffered())
 	_, err := io.ReadFull(in, g.early)
 	if err = errors.Join(err, nc.SetDeadline(time.Time{})); err != nil {

@@ -99,7 +99,8 @@ func (b *mailbox) proceed() bool {
 // portion is what was read from an inbox in one go.
 type portion struct {
 	uid     string
-	turn    uint // when it was read, as in mailbox
+	turn    uint  // when it was read, as in mailbox
+	part    uint8 // how small it is, as in portions
 	letters []Letter
 	given   int      // 1 if one of them has been delivered
 	sure    []uint64 // places of those that the client is known to have got
@@ -116,7 +117,8 @@ func (b *mailbox) read() portion {
 		return p
 	}
 	h := b.member.hub
-	letters, err := h.inbox.Next(p.uid, after, h.limit.messages, h.limit.bytes)
+	p.part = h.portions.part(p.uid)
+	letters, err := h.inbox.Next(p.uid, after, max(h.limit.messages>>p.part, 1), max(h.limit.bytes>>p.part, 1))
 	if err != nil {
 		if h.shared == nil || !errors.Is(err, ErrAway) && !errors.Is(err, context.DeadlineExceeded) {
 			h.unread.complain(h.log, err)
@@ -141,6 +143,9 @@ func (b *mailbox) run(p portion) {
 		}
 		switch {
 		case state == lost:
+			if p.given > 0 {
+				b.member.hub.portions.broken(p.uid, p.part)
+			}
 			return
 		case len(places) > 0 && confirms:
 			b.pace(c, &p, places)
@@ -165,13 +170,15 @@ func (b *mailbox) run(p portion) {
 
 // pace goes on when the client has taken what it was given, and confirms it when it has arrived.
 func (b *mailbox) pace(c Confirmer, p *portion, places []uint64) {
-	uid, given := p.uid, p.given
+	uid, part, given, h := p.uid, p.part, p.given, b.member.hub
 	next := sync.OnceFunc(b.goOn)
 	c.Confirm(next, func(ok bool) {
 		if !ok { // it has ended
+			h.portions.broken(uid, part)
 			return
 		}
-		b.member.hub.inbox.Confirm(uid, places)
+		h.inbox.Confirm(uid, places)
+		h.portions.confirmed(uid, part)
 		b.owe(-given)
 		next()
 	})

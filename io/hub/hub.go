@@ -63,13 +63,14 @@ type Hub struct {
 	limit      limit
 	idPrefix   string
 
-	tasks   tasks
-	outbox  outbox
-	drift   drift
-	unread  complaint
-	indexes indexes // each shard has its own lock
-	lane    lane
-	scratch sync.Pool
+	tasks    tasks
+	outbox   outbox
+	drift    drift
+	portions portions
+	unread   complaint
+	indexes  indexes // each shard has its own lock
+	lane     lane
+	scratch  sync.Pool
 
 	closed  atomic.Bool
 	lastID  atomic.Uint64

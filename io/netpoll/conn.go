@@ -191,10 +191,8 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Detach has the poller never close the connection, which Add has added, so that it can be given to
-// somebody else. It is for Data, which must return ErrDetached then; Closed is not called. False means that the
-// connection has been closed.
-func (c *Conn) Detach() bool { return c.state.Or(closed)&closed == 0 }
+// detach has the poller never close the connection. False means that it has been closed.
+func (c *Conn) detach() bool { return c.state.Or(closed)&closed == 0 }
 
 // Handler returns the handler that was added with the connection.
 func (c *Conn) Handler() Handler { return c.h }

@@ -63,8 +63,8 @@ func (p *Poller) UseEpoll() error {
 	return nil
 }
 
-// Adopt is Add; what it has taken is given away by [Conn.Release], not Detach. With UseEpoll, the poller takes the descriptor out of a
-// *net.TCPConn or *net.UnixConn, which is closed, so that nothing is left of that.
+// Adopt is Add. With UseEpoll, the poller takes the descriptor out of a *net.TCPConn or *net.UnixConn, which is closed, so that nothing is
+// left of that.
 func (p *Poller) Adopt(pc *Conn, c net.Conn, h Handler) error {
 	if p.epoll == nil {
 		return p.Add(pc, c, h)

@@ -35,7 +35,7 @@ var (
 	// connection has no non-blocking write at all.
 	ErrWouldBlock = errors.New("write would block")
 	// ErrDetached is what Data returns when the connection is somebody else's: see
-	// Conn.Detach.
+	// Conn.Release.
 	ErrDetached = errors.New("connection was given away")
 	// ErrPollerClosed is returned by Add after Close.
 	ErrPollerClosed = errors.New("poller is closed")

@@ -427,14 +427,14 @@ type giver struct {
 }
 
 func (g *giver) Data(p []byte) error {
-	if err := g.recorder.Data(p); err != nil || !g.conn.Detach() {
+	if err := g.recorder.Data(p); err != nil || g.conn.Release() == nil {
 		return errors.Join(err, net.ErrClosed)
 	}
 	return ErrDetached
 }
 
-// What was detached is whole, and nobody's business here.
-func TestDetach(t *testing.T) {
+// What was released is whole, and nobody's business here.
+func TestReleased(t *testing.T) {
 	p := New(Options{})
 	server, client := tcpPair(t)
 	g := &giver{recorder: newRecorder()}

@@ -226,9 +226,9 @@ func zoneOf(index int) string {
 }
 
 // Release takes the connection from the poller. It is for Data, which must return [ErrDetached] then; nobody else may use
-// the connection meanwhile. For a connection that has been closed, it returns nil.
+// the connection meanwhile, and Closed is not called. For a connection that has been closed, it returns nil.
 func (c *Conn) Release() net.Conn {
-	if !c.Detach() {
+	if !c.detach() {
 		return nil
 	}
 	if c.net != nil {

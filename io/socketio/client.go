@@ -25,6 +25,7 @@ type client struct {
 	mu        sync.Mutex
 	handshake *Handshake // nil once forgotten
 	sockets   []*Socket
+	first     [1]*Socket // room for the one that most clients have
 	closed    bool
 }
 
@@ -256,6 +257,9 @@ func (c *client) add(s *Socket) bool {
 	defer c.mu.Unlock()
 	if c.closed {
 		return false
+	}
+	if c.sockets == nil {
+		c.sockets = c.first[:0]
 	}
 	c.sockets = append(c.sockets, s)
 	return true

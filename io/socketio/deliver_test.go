@@ -123,7 +123,7 @@ func TestDeliverFullQueue(t *testing.T) {
 			for range 5 {
 				other.want(`2["note"]`)
 			}
-			same(t, "slow consumers", h.Engine().Stats().SlowConsumers, 1)
+			same(t, "slow consumers", h.Engine().Stats().SlowConsumers.Full, 1)
 		})
 	}
 }

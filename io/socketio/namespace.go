@@ -108,11 +108,10 @@ func (n *Namespace) route(event []byte) route {
 func (n *Namespace) admit(s *Socket) *ConnectError {
 	for _, m := range gather(n, func(h *handlers) []Middleware { return h.middleware }) {
 		err := m(s)
-		var refused *ConnectError
-		switch {
-		case errors.As(err, &refused):
+		if refused, ok := errors.AsType[*ConnectError](err); ok {
 			return refused
-		case err != nil:
+		}
+		if err != nil {
 			return &ConnectError{Message: err.Error()}
 		}
 	}

@@ -175,12 +175,12 @@ func (s *Socket) Emit(event string, args ...Arg) error {
 	return sendError(s.sendEvent(Packet{}, m, s.client.sayEvent))
 }
 
-// Tell sends an event that is a message already, as Emit does.
-func (s *Socket) Tell(m *hub.Message) error {
-	if reservedName(m.Event) {
+// Tell is Emit with arguments that are valid JSON. Their memory is the caller's again when it returns.
+func (s *Socket) Tell(event string, args []json.RawMessage) error {
+	if reservedName(event) {
 		return ErrReserved
 	}
-	return sendError(s.sendEvent(Packet{}, m, s.client.sayEvent))
+	return sendError(s.sendEvent(Packet{}, &hub.Message{Event: event, Args: args}, s.client.sayEvent))
 }
 
 // EmitVolatile sends an event if it can leave at once, and else drops it; sent

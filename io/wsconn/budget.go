@@ -40,8 +40,8 @@ type BudgetOptions struct {
 
 // Budget counts what waits for all connections that share it, and bounds it: when it is more, those for which most waits are
 // evicted, until an eighth of the bound is free. A frame that waits for several connections counts for each, though it is in
-// memory once. Nothing is counted for a connection to which everything can be written at once. The methods may be called
-// concurrently; those of a nil Budget do nothing.
+// memory once; and as a whole until its last byte is written, since it is in memory until then. Nothing is counted for a connection
+// to which everything can be written at once. The methods may be called concurrently; those of a nil Budget do nothing.
 type Budget struct {
 	// static
 	o     BudgetOptions

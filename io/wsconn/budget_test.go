@@ -308,7 +308,10 @@ func TestBudgetOfConnections(t *testing.T) {
 	b.work.Wait()
 	sum := 0
 	for _, c := range stuck {
-		sum += c.Queued()
+		if c.mu.Lock(); c.out != nil {
+			sum += c.out.kept()
+		}
+		c.mu.Unlock()
 	}
 	if got := b.Stats(); got.Bytes != int64(sum) || got.Bytes > limit || got.Evicted == 0 {
 		t.Errorf("%+v, and %d bytes wait", got, sum)

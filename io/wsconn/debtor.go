@@ -3,7 +3,7 @@ package wsconn
 // settle tells the Budget what waits. mu is held.
 func (o *output) settle() {
 	if o.out != nil {
-		o.up.o.Budget.Charge(&o.out.account, (*debtor)(o), o.out.bytes)
+		o.up.o.Budget.Charge(&o.out.account, (*debtor)(o), o.out.kept())
 	}
 }
 

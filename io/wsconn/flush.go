@@ -3,6 +3,7 @@ package wsconn
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"crier/io/netpoll"
@@ -26,7 +27,7 @@ func (o *output) flush() {
 	for {
 		more, err := step()
 		if err != nil {
-			o.abort(fmt.Errorf("flushing: %w", err))
+			o.abort(fmt.Errorf("flushing: %w", o.stalled(err)))
 			return
 		}
 		if !more {
@@ -107,6 +108,14 @@ func (o *output) written(q *queue, n int) (more bool, err error) {
 	}
 	o.mu.Unlock()
 	return true, nil
+}
+
+// stalled says of an error what it means, if it is that of a deadline before the connection was closing.
+func (o *output) stalled(err error) error {
+	if o.load() == open && errors.Is(err, os.ErrDeadlineExceeded) {
+		return &StalledError{o.Queued()}
+	}
+	return err
 }
 
 // extend gives the peer another WriteTimeout to take some bytes, unless the

@@ -235,11 +235,13 @@ func (o *output) write(frames []byte, messages int, changes bool) error {
 	if !errors.Is(err, netpoll.ErrWouldBlock) {
 		return err
 	}
-	frames = frames[n:]
+	q := o.enqueue()
 	if changes {
-		frames = bytes.Clone(frames)
+		q.push(bytes.Clone(frames[n:]), messages)
+	} else {
+		q.push(frames, messages)
+		q.advance(n)
 	}
-	o.enqueue().push(frames, messages)
 	o.settle()
 	return nil
 }

@@ -33,7 +33,7 @@ type queue struct {
 	pong     []byte
 	hasPong  bool // an item stands for pong
 	hold     hold
-	account  Account // of bytes, once it flows
+	account  Account // of what is kept, once it flows
 	held     []byte  // what waits while hold is not flowing; then there are no items
 }
 
@@ -55,6 +55,9 @@ func (q *queue) push(frames []byte, messages int) {
 	q.bytes += len(frames)
 	q.messages += messages
 }
+
+// kept returns how many bytes are in memory for what waits: a frame is there as a whole until its last byte is written.
+func (q *queue) kept() int { return q.off + q.bytes }
 
 // pushPong puts a pong behind what is queued. While one waits already it only
 // takes over the newer payload (RFC 6455 §5.5.3), so a peer that sends pings

@@ -8,15 +8,19 @@ import (
 )
 
 // sent is one push as the model sees it.
-type sent struct{ left, messages int }
+type sent struct{ left, size, messages int }
 
 // compare checks the counts of q, and that what was written is let go.
 func compare(t *testing.T, q *queue, model []sent) {
 	t.Helper()
-	bytes, messages := 0, 0
+	bytes, kept, messages := 0, 0, 0
 	for _, s := range model {
 		bytes += s.left
+		kept += s.size
 		messages += s.messages
+	}
+	if q.kept() != kept {
+		t.Fatalf("%d bytes are kept, want %d", q.kept(), kept)
 	}
 	if q.bytes != bytes || q.messages != messages || q.empty() != (len(model) == 0) {
 		t.Fatalf("%d bytes, %d messages, empty %v; want %d, %d, %v", q.bytes, q.messages, q.empty(), bytes, messages, len(model) == 0)
@@ -42,7 +46,7 @@ func TestQueueAgainstModel(t *testing.T) {
 			frames := bytes.Repeat([]byte{byte(step)}, n)
 			in = append(in, frames...)
 			q.push(frames, n%3)
-			model = append(model, sent{n, n % 3})
+			model = append(model, sent{n, n, n % 3})
 		case !q.empty():
 			p := q.join(make([]byte, 0, capacity))
 			if len(p) < min(capacity, q.bytes) || len(p) > max(capacity, len(q.first())) {
