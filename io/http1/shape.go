@@ -2,8 +2,11 @@ package http1
 
 import "net/http"
 
-// maxShape is how many fields the header of an answer may have that is kept.
-const maxShape = 8
+// maxShape is how many fields the header of an answer may have that is kept, and maxShapeText how many bytes.
+const (
+	maxShape     = 8
+	maxShapeText = 1 << 10
+)
 
 // shape is how an answer begins, to the end of the handler's fields: most begin as the one before.
 type shape struct {
@@ -31,7 +34,7 @@ func (s *shape) fits(status int, h http.Header) bool {
 // fields that are not there once.
 func (s *shape) keep(status int, h http.Header, text []byte) {
 	s.status = 0
-	if len(h) > maxShape || len(text) > maxKept {
+	if len(h) > maxShape || len(text) > maxShapeText {
 		return
 	}
 	s.count = 0

@@ -17,7 +17,8 @@ import (
 // their name; and a Poller takes their descriptor as it is. It is a [net.Listener], or a Poller accepts for it ([Poller.Serve]).
 type Listener struct {
 	// static
-	addr net.Addr
+	addr   net.Addr
+	shared bool // other processes have the port, too, and may make it a blocking one
 
 	closed atomic.Bool
 
@@ -31,9 +32,10 @@ type Listener struct {
 	turn sync.Mutex // held by who accepts
 }
 
-// NewListener takes a port over, whose connections inherit from now on that they send without delay, as Go has it.
-func NewListener(port *net.TCPListener) (*Listener, error) {
-	l, err := newListener(port)
+// NewListener takes a port over, whose connections inherit from now on that they send without delay, as Go has it. With shared, other
+// processes have it as well: as one of them may make it a blocking one at any time, a goroutine accepts then.
+func NewListener(port *net.TCPListener, shared bool) (*Listener, error) {
+	l, err := newListener(port, shared)
 	if err = errors.Join(err, port.Close()); err != nil {
 		return nil, fmt.Errorf("taking a port over: %w", err)
 	}
@@ -41,7 +43,7 @@ func NewListener(port *net.TCPListener) (*Listener, error) {
 }
 
 // newListener makes a Listener with a descriptor of its own: that of a [net.TCPListener] cannot be waited for.
-func newListener(port *net.TCPListener) (*Listener, error) {
+func newListener(port *net.TCPListener, shared bool) (*Listener, error) {
 	of, err := port.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -55,7 +57,13 @@ func newListener(port *net.TCPListener) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{addr: port.Addr(), fd: fd}, nil
+	l := &Listener{addr: port.Addr(), shared: shared, fd: fd}
+	if shared {
+		if _, err := l.waitable(); err != nil { // now, while it is not blocking
+			return nil, errors.Join(err, l.shut())
+		}
+	}
+	return l, nil
 }
 
 // Accept implements [net.Listener]. What it returns is a *Socket.
@@ -105,7 +113,7 @@ func (l *Listener) waitable() (syscall.RawConn, error) {
 // acceptLocked accepts a connection from fd, the port. The error is ErrWouldBlock if nobody has connected. It is the caller's turn.
 func (l *Listener) acceptLocked(fd int) (*Socket, error) {
 	for {
-		conn, peer, err := acceptNow(fd)
+		conn, peer, err := acceptNow(fd, l.shared)
 		switch {
 		case err == nil:
 			return &Socket{fd: conn, peer: peer}, nil
@@ -185,7 +193,7 @@ func (settings) Write(func(fd uintptr) bool) error { return errors.ErrUnsupporte
 // wait. It returns the first error, as Accept does, and may be called again then. With UseEpoll no goroutine has to be woken for a
 // connection, other than that which deals with what it says.
 func (p *Poller) Serve(l *Listener, take func(*Socket)) error {
-	if p.epoll == nil {
+	if p.epoll == nil || l.shared {
 		return serve(l, take)
 	}
 	e, err := l.open(p)

@@ -3,6 +3,7 @@ package netpoll
 import (
 	"errors"
 	"net"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -17,9 +18,9 @@ type served struct {
 	ended chan error  // of Serve
 }
 
-func newServed(t *testing.T, port net.Listener) *served {
+func newServed(t *testing.T, port net.Listener, shared bool) *served {
 	t.Helper()
-	l, err := NewListener(port.(*net.TCPListener))
+	l, err := NewListener(port.(*net.TCPListener), shared)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,9 +83,14 @@ func dial(t *testing.T, addr net.Addr) net.Conn {
 }
 
 func TestServe(t *testing.T) {
-	for name, p := range map[string]*Poller{"with an epoll": newEpoll(t, Options{}), "without": newPoller(t, Options{})} {
+	for name, c := range map[string]struct {
+		poller *Poller
+		shared bool
+	}{
+		"with an epoll": {newEpoll(t, Options{}), false}, "without": {newPoller(t, Options{}), false}, "shared": {newEpoll(t, Options{}), true},
+	} {
 		t.Run(name, func(t *testing.T) {
-			s := newServed(t, listenHere(t))
+			p, s := c.poller, newServed(t, listenHere(t), c.shared)
 			first := dial(t, s.port.Addr()) // is there before anybody accepts
 			s.serve(p)
 			s.expect(t, first)
@@ -115,7 +121,7 @@ func TestServe(t *testing.T) {
 // The end of the poller is that of Serve.
 func TestServeUntilPollerCloses(t *testing.T) {
 	p := newEpoll(t, Options{})
-	s := newServed(t, listenHere(t))
+	s := newServed(t, listenHere(t), false)
 	s.serve(p)
 	s.expect(t, dial(t, s.port.Addr()))
 	closePoller(t, p)
@@ -134,7 +140,7 @@ func TestServeUntilPollerCloses(t *testing.T) {
 // Who connects while there are no descriptors is accepted when there are some, although nothing tells of it any more.
 func TestServeAgain(t *testing.T) {
 	p := newEpoll(t, Options{})
-	s := newServed(t, listenHere(t))
+	s := newServed(t, listenHere(t), false)
 	s.serve(p)
 	s.expect(t, dial(t, s.port.Addr())) // and all descriptors but one are there that this takes
 	limit := new(unix.Rlimit)
@@ -180,25 +186,40 @@ func TestServeAgain(t *testing.T) {
 	}
 }
 
-// A port that somebody else has too stays that one's.
+// A port that somebody else has too stays that one's, who may make it a blocking one meanwhile: that holds up nobody who does not
+// accept.
 func TestServeOfAnother(t *testing.T) {
 	port := listenHere(t)
 	file, err := port.(*net.TCPListener).File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := net.FileListener(file)
-	if err = errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
+	defer file.Close()
+	s := newServed(t, port, true)
+	blocking := func(is bool) {
+		if err := unix.SetNonblock(int(file.Fd()), !is); err != nil {
+			t.Fatal(err)
+		}
 	}
-	defer other.Close()
-	p := newEpoll(t, Options{})
-	s := newServed(t, port)
-	s.serve(p)
-	s.expect(t, dial(t, s.port.Addr()))
+	blocking(true)
+	s.serve(newEpoll(t, Options{}))
+	for range 3 {
+		s.expect(t, dial(t, s.port.Addr()))
+		runtime.GC() // which whoever waits in a system call that Go knows nothing of would hold up
+	}
+	blocking(false)
+	s.expect(t, dial(t, s.port.Addr())) // who waited in the call does not any more
 	if err := s.port.Close(); err != nil {
 		t.Error(err)
 	}
+	if err := s.end(t); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	other, err := net.FileListener(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
 	client := dial(t, other.Addr())
 	c, err := other.Accept()
 	if err != nil {
@@ -207,8 +228,5 @@ func TestServeOfAnother(t *testing.T) {
 	defer c.Close()
 	if c.RemoteAddr().String() != client.LocalAddr().String() {
 		t.Errorf("%v was accepted", c.RemoteAddr())
-	}
-	if err := s.end(t); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Serve: %v", err)
 	}
 }

@@ -17,7 +17,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 // NewListener returns the Listener of a port.
-func NewListener(port *net.TCPListener) (*Listener, error) { return &Listener{port}, nil }
+func NewListener(port *net.TCPListener, _ bool) (*Listener, error) { return &Listener{port}, nil }
 
 // Serve accepts on l and has take called with each connection, one at a time; take must not wait. It returns the first error, that
 // of Accept.
