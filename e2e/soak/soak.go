@@ -39,12 +39,13 @@ type soak struct {
 
 // perform makes a run.
 func (o options) perform(ctx context.Context) (result *result, err error) {
-	told, err := newReceiver()
+	told := &receiver{}
+	calls, err := rig.Receive(told)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, told.close()) }()
-	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings(told.url())})
+	defer func() { err = errors.Join(err, calls.Close()) }()
+	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings(calls.URL())})
 	if err != nil {
 		return nil, err
 	}

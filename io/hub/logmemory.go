@@ -101,6 +101,19 @@ func (l *memoryLog) evict(before time.Time) {
 	}
 }
 
+// outdate drops what is too old, and tells how long the oldest of the rest has left, if there is one.
+func (l *memoryLog) outdate(now time.Time) (left time.Duration, some bool) {
+	l.evict(now.Add(-l.keep))
+	if len(l.records) == 0 {
+		l.clear()
+		return 0, false
+	}
+	return l.records[0].time.Add(l.keep).Sub(now) + 1, true // at that age it is kept
+}
+
+// clear lets go of what the messages were filed in. None is there.
+func (l *memoryLog) clear() { l.records, l.index = nil, make(map[address][]Position) }
+
 // drop forgets the oldest message.
 func (l *memoryLog) drop() {
 	r := l.records[0]
@@ -126,7 +139,7 @@ func (l *memoryLog) Forget(until Position) {
 	}
 	l.lost = max(l.lost, until)
 	if len(l.records) == 0 {
-		l.records, l.index = nil, make(map[address][]Position)
+		l.clear()
 	}
 }
 

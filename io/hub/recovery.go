@@ -68,6 +68,7 @@ type recovery struct {
 	begun  atomic.Uint64 // written by the baton's holder, as are those that follow
 	ended  atomic.Uint64
 	oldest atomic.Uint64 // of the log
+	aging  bool          // outdate will be called
 
 	expected atomic.Bool   // [Member.WillTrack] has been called
 	tracked  atomic.Int64  // trails there are, those of clients that are away included
@@ -78,6 +79,7 @@ type recovery struct {
 	here   map[string]*Member // by pid, those with a trail
 	away   absentees
 	timer  *time.Timer // for the first of away; nil until there was one
+	ager   *time.Timer // for the oldest message; likewise
 }
 
 func newRecovery(o Recovery) *recovery {
@@ -160,6 +162,33 @@ func (r *recovery) tend() {
 	})
 }
 
+// age has outdate called in a while.
+func (r *recovery) age(in time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed:
+	case r.ager == nil:
+		r.ager = time.AfterFunc(in, r.outdate)
+	default:
+		r.ager.Reset(in)
+	}
+}
+
+// outdate forgets the messages that nobody can come back for any more, as the next one would, which may be long in coming.
+func (r *recovery) outdate() {
+	r.baton.with(func() {
+		var left time.Duration
+		left, r.aging = r.memory.outdate(time.Now())
+		if !r.aging {
+			r.oldest.Store(r.begun.Load())
+			return
+		}
+		r.oldest.Store(uint64(r.memory.records[0].At))
+		r.age(left)
+	})
+}
+
 // HasAway tells whether there are clients that can still come back.
 func (h *Hub) HasAway() bool {
 	r := h.recovery
@@ -179,8 +208,10 @@ func (r *recovery) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	if r.timer != nil {
-		r.timer.Stop()
+	for _, timer := range []*time.Timer{r.timer, r.ager} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 }
 

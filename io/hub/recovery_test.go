@@ -209,6 +209,62 @@ func TestRecoveryWindow(t *testing.T) {
 	}
 }
 
+// Messages that are too old go by themselves while clients are there: 20 of 100 KB to a user, and none behind them, were kept for as
+// long as nobody was pushed to.
+func TestOldMessagesGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := recoveryOptions()
+		o.Notice = 20 * time.Second
+		o.MaxBytes = 10 << 20
+		h := newHub(t, Options{Recovery: o})
+		m, c, b := track(t, h, "c", "42")
+		for range 2 { // also when all have gone before
+			for n := range 20 {
+				if n == 10 {
+					time.Sleep(time.Second)
+				}
+				msg := message("m")
+				msg.Args = []json.RawMessage{json.RawMessage(`"` + strings.Repeat("x", 100_000) + `"`)}
+				if _, err := h.Push(t.Context(), Push{To: Audience{Users: []string{"42"}}, Message: msg}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			checkLogged(t, h, 20)
+			time.Sleep(o.Window + o.Notice - time.Second + 1)
+			checkLogged(t, h, 10)
+			time.Sleep(time.Second)
+			checkLogged(t, h, 0)
+		}
+
+		push(t, h, "saved", Audience{Users: []string{"42"}})
+		m.Away(nil)
+		o.Restore = func(fn func([]byte) error) error { return h.SaveRecovery(fn) }
+		next := newHub(t, Options{Recovery: o})
+		got := c.cut(0)
+		p := next.Claim(b.PID, got[len(got)-1].offset)
+		if p == nil {
+			t.Fatal("lost")
+		}
+		if err := connect(t, next, &lineConn{id: "c"}).Recover(p, func(Beginning) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		checkLogged(t, next, 1)
+		time.Sleep(o.Window + o.Notice + 1)
+		checkLogged(t, next, 0)
+	})
+}
+
+// checkLogged checks how many messages are kept for who comes back.
+func checkLogged(t *testing.T, h *Hub, want int) {
+	t.Helper()
+	synctest.Wait()
+	var n, bytes int
+	h.recovery.baton.with(func() { n, bytes = len(h.recovery.memory.records), h.recovery.memory.bytes })
+	if n != want || (bytes == 0) != (want == 0) {
+		t.Errorf("%d messages of %d bytes, want %d", n, bytes, want)
+	}
+}
+
 // Only one can claim what a client has left; it waits again when that has come to nothing.
 func TestClaimIsExclusive(t *testing.T) {
 	h := newHub(t, Options{Recovery: recoveryOptions()})

@@ -145,6 +145,7 @@ func (r *recovery) restore() error {
 	if next, some := r.away.next(); some {
 		r.wake(next.Sub(now))
 	}
+	r.outdate()
 	return nil
 }
 

@@ -88,6 +88,10 @@ func (r *recovery) keep(p *Push, at Position, tracked []*Member) {
 		return
 	}
 	r.oldest.Store(uint64(r.log.Append(at, m, &p.To)))
+	if !r.aging {
+		r.aging = true
+		r.age(r.memory.keep)
+	}
 	for _, one := range tracked {
 		if t := one.trail(); t != nil {
 			t.last.Store(uint64(at))

@@ -26,6 +26,25 @@ func (a *Attacker) target(w Way) (string, error) {
 	}
 }
 
+// sample is a body that the way takes, and its media type.
+func (w Way) sample() (media, body string) {
+	const nobody = `{"to":{"users":["nobody"]},"data":1}`
+	switch {
+	case w.Revision == 4:
+		return "text/plain", `42["x"]`
+	case w.Revision == 3:
+		return "text/plain", `7:42["x"]`
+	case w == sockXHR:
+		return "text/plain", `["ping"]`
+	case w == form:
+		return "application/x-www-form-urlencoded", "type=publish&to=nobody&content=x"
+	case w == batch:
+		return "application/json", "[" + nobody + "]"
+	default:
+		return "application/json", nobody
+	}
+}
+
 // begin sends text, in which PATH stands for where the way takes a body, on a new connection.
 func (a *Attacker) begin(w Way, text string) (*conn, error) {
 	path, err := a.target(w)
@@ -118,6 +137,18 @@ func bodies() []Family {
 				}
 			}
 			return nil
+		}),
+		one("POSTs in a row, whose answers nobody reads", "unanswered POSTs; HTTP pipelining", posts, func(a *Attacker, w Way) error {
+			media, body := w.sample()
+			path, err := a.target(w)
+			if err != nil {
+				return err
+			}
+			c, err := a.dial(w)
+			if err != nil {
+				return err
+			}
+			return c.flood([]byte(head("POST", path, "Content-Type: "+media, fmt.Sprintf("Content-Length: %d", len(body)))+body), a.count(2000, 200_000))
 		}),
 		{"bodies over the limit", "engine.io CVE-2020-36048", posts, []Input{
 			carries("17 MB of nothing", isRefused, "text/plain", strings.Repeat("x", 17<<20)),

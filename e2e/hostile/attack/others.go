@@ -3,6 +3,7 @@ package attack
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -48,7 +49,10 @@ func inert(r answer) error {
 // others are attacks by clients without Socket.IO.
 func others() []Family {
 	deep := strings.Repeat("[", 100_000)
-	var callbacks, positions []Input
+	var callbacks, positions, events []Input
+	for _, name := range hostileNames {
+		events = append(events, tells(name[:min(len(name), 30)], false, `{"event":"`+name+`","args":["`+name+`"],"ack":"`+name+`"}`, `{"event":"login","args":["`+name+`"]}`, `{"event":"subscribe","args":["`+name+`"]}`))
+	}
 	for _, name := range []string{"alert(1)//", "<script>alert(1)</script>", "a;b", "a.b.", ".a", "a..b", "a[0]", "%00", "а", "a%0d%0ab", "eval", strings.Repeat("a", 10_000), "f%E2%80%A8g"} {
 		callbacks = append(callbacks, queries(name[:min(len(name), 30)], inert, "callback="+name))
 	}
@@ -62,6 +66,7 @@ func others() []Family {
 			tells("a long acknowledgement", true, `{"event":"x","ack":"`+strings.Repeat("a", 500_000)+`"}`), tells("names twice", false, `{"event":"x","event":"login","args":[1],"args":[]}`), tells("__proto__", false, `{"event":"__proto__","args":["__proto__"],"ack":"__proto__"}`),
 			tells("an answer that nobody asked for", false, `{"ack":1,"args":["x"]}`, `{"ack":"x","args":[]}`), tells("binary data that is none", false, `{"event":"x","args":[{"$binary":"!!!"}],"ack":1}`), tells("lone surrogates", false, `{"event":"\ud800","args":["\udfff"],"ack":1}`),
 		}},
+		{"names of those", "prototype pollution; injection", []Way{plain, sock}, events},
 		{"events of those", "event flood", []Way{plain, sock}, []Input{
 			floodsText("pings", "ping"), floodsText("events", `{"event":"x","ack":1}`), floodsText("logins", `{"event":"login","args":["x"],"ack":1}`), floodsText("rooms", `{"event":"subscribe","args":["x"],"ack":1}`),
 		}},
@@ -84,24 +89,13 @@ func others() []Family {
 		}},
 		{"positions", "HTML, Last-Event-ID", plains, positions},
 		{"callbacks", "JSONP, Rosetta Flash CVE-2014-4671", []Way{comet, jsonp}, callbacks},
-		{"names in addresses", "", plains, []Input{
+		{"names in addresses", "prototype pollution; injection", plains, append(addressed(), []Input{
 			queries("no uid", isSoundStream, "uid="), queries("a long uid", isSoundStream, "uid="+strings.Repeat("u", 10_000)), queries("a uid with a NUL", isSoundStream, "uid=a%00b"), queries("a uid that is no UTF-8", isSoundStream, "uid=%ff"),
 			queries("20,000 rooms", isSoundStream, "rooms="+strings.Repeat("r,", 20_000)), queries("a token that is none", isSoundStream, "token="+strings.Repeat("a.", 20_000)), queries("waiting for ever", isSoundStream, "wait=-1"), queries("waiting 10¹⁸ seconds", isSoundStream, "wait=1000000000000000000&wait=0"),
-		}},
-		one("streams that nobody reads", "slow consumer", []Way{sse, plain}, func(a *Attacker, w Way) error {
+		}...)},
+		one("streams that nobody reads", "slow consumer", append([]Way{sse, plain, sock}, engines...), func(a *Attacker, w Way) error {
 			for range a.count(50, 1000) {
-				c, err := a.dial(w)
-				if err != nil {
-					return err
-				}
-				request := head("GET", w.Path)
-				if w.Socket {
-					request = upgrade(w.Path)
-				}
-				if err := c.say(request); err != nil {
-					return err
-				}
-				if _, err := c.in.Peek(1); err != nil {
+				if err := a.listen(w); err != nil {
 					return err
 				}
 			}
@@ -115,6 +109,50 @@ func others() []Family {
 			return nil
 		}),
 	}
+}
+
+// listen has a client that is logged in as mallory, and reads no more from then on.
+func (a *Attacker) listen(w Way) error {
+	if w.Revision > 0 {
+		s, err := a.join(w)
+		if err == nil {
+			err = s.lives()
+		}
+		if err != nil || w.Socket {
+			return err
+		}
+		c, err := a.dial(w)
+		if err != nil {
+			return err
+		}
+		return c.say(head("GET", s.address()))
+	}
+	c, err := a.dial(w)
+	if err != nil {
+		return err
+	}
+	request := head("GET", w.Path)
+	if w.Socket {
+		request = upgrade(w.Path)
+	}
+	if err := c.say(request); err != nil {
+		return err
+	}
+	if w == sock {
+		return errors.Join(c.switched(), c.write(frame(finText, "["+quoted(`{"event":"login","args":["mallory"],"ack":1}`)+"]")), c.await("ack"))
+	}
+	_, err = c.in.Peek(1)
+	return err
+}
+
+// addressed are inputs: each name of a meaning, as that of a user and of a room.
+func addressed() []Input {
+	var all []Input
+	for _, name := range hostileNames {
+		escaped := url.QueryEscape(name)
+		all = append(all, queries(name[:min(len(name), 30)], isSoundStream, "uid="+escaped+"&rooms="+escaped+"&event="+escaped))
+	}
+	return all
 }
 
 // isSoundStream is isSound for an answer that may go on.

@@ -30,6 +30,7 @@ func attaches(name, packet string, times int, become func(*session) error) Input
 // packets are attacks by packets of Socket.IO (Socket.IO protocol, "Encoding").
 func packets() []Family {
 	const held = `{"_placeholder":true,"num":0}`
+	digits := strings.Repeat("9", maxPayload-100) // a message has no room for more
 	deep := func(open, shut string) string { return strings.Repeat(open, 100_000) + strings.Repeat(shut, 100_000) }
 	return []Family{
 		{"attachments that never come", "socketioxide GHSA-55mf-67qm-4wpg", engines, []Input{
@@ -38,7 +39,7 @@ func packets() []Family {
 			says("an end in their place", either, `451-["x",`+held+`]`, "41"),
 		}},
 		{"attachments without number", "socket.io-parser CVE-2026-33151", engines, []Input{
-			says("10⁹", (*session).gone, "45999999999-[\"x\"]"), says("2⁶⁴", (*session).gone, "4518446744073709551616-[\"x\"]"), says("100,000 digits", (*session).gone, "45"+strings.Repeat("9", 100_000)+"-[\"x\"]"),
+			says("10⁹", (*session).gone, "45999999999-[\"x\"]"), says("2⁶⁴", (*session).gone, "4518446744073709551616-[\"x\"]"), says("a million digits", (*session).gone, "45"+digits+"-[\"x\"]"),
 			says("negative", (*session).gone, "45-1-[\"x\"]"), says("none told", (*session).gone, "45-[\"x\"]"), says("a fraction", (*session).gone, "451.5-[\"x\"]"), says("no dash", (*session).gone, "451"), says("of an acknowledgement", (*session).gone, "4699999999-1[]"),
 		}},
 		{"binary data that nobody announced", "socket.io-parser GHSA-2m8v-j782-fhvr", engines, []Input{
@@ -49,7 +50,7 @@ func packets() []Family {
 				if err != nil {
 					return err
 				}
-				return s.attach("data")
+				return errors.Join(s.attach("data"), s.gone())
 			}},
 		}},
 		{"placeholders", "socket.io-parser CVE-2022-2421", engines, []Input{
@@ -63,7 +64,7 @@ func packets() []Family {
 			says("true", (*session).gone, `42[true]`), says("none", (*session).gone, `42[]`), says("no list", (*session).gone, `42{"0":"login"}`), says("text", (*session).gone, `42"login"`), says("nothing", (*session).gone, `42`), says("a number", (*session).lives, `42[7,"x"]`),
 		}},
 		{"ids of acknowledgements", "socket.io-parser", engines, []Input{
-			says("100,000 digits", (*session).gone, "42"+strings.Repeat("9", 100_000)+`["login","x"]`), says("over 2⁵³", (*session).gone, `429007199254740993["login","x"]`),
+			says("a million digits", (*session).gone, "42"+digits+`["login","x"]`), says("over 2⁵³", (*session).gone, `429007199254740993["login","x"]`),
 			says("negative", (*session).gone, `42-1["login","x"]`), says("zeros in front", either, `42`+strings.Repeat("0", 1000)+`7["login","x"]`),
 			says("of what nobody asked", (*session).lives, `431234["x"]`, `431234["x"]`, `430[]`), says("without an id", either, `43["x"]`), says("with no list", either, `431{"a":1}`),
 		}},

@@ -31,10 +31,14 @@ func pushes() []Family {
 		}
 		names = append(names, calls("a membership of "+name[:min(len(name), 20)], "PUT", "/v1/rooms/"+name+"/users/"+name, "", unsplit))
 	}
+	var receivers []Input
+	for _, name := range hostileNames {
+		receivers = append(receivers, carries(name[:min(len(name), 30)], isSound, object, `{"to":{"users":["`+name+`"],"rooms":["`+name+`"]},"event":"`+name+`","data":"`+name+`"}`))
+	}
 	return []Family{
 		{"fields of a form", "PHP max_input_vars, hash collisions CVE-2011-4885", []Way{form}, []Input{
 			fields("300,000", strings.Repeat("a=1&", 300_000)), fields("300,000 receivers", "type=publish&content=x"+strings.Repeat("&to[]=nobody", 300_000)), fields("only separators", strings.Repeat("&", 1_000_000)), fields("only equal signs", strings.Repeat("=", 1_000_000)),
-			fields("a name of a megabyte", strings.Repeat("a", 1<<20)+"=1"), fields("no receiver that is text", "type=publish&to[a][b]=1&content=x"), fields("__proto__", "__proto__[type]=publish&type=publish&to=__proto__&content=x"),
+			fields("a name of a megabyte", strings.Repeat("a", 1<<20)+"=1"), fields("no receiver that is text", "type=publish&to[a][b]=1&content=x"), fields("__proto__", "__proto__[type]=publish&type=publish&to=__proto__&content=x"), fields("constructor", "constructor[prototype][to]=x&type=publish&to=constructor&content=constructor"),
 		}},
 		{"brackets of a form", "PHP max_input_nesting_level", []Way{form}, []Input{
 			fields("100,000 that open", "type=publish&to"+strings.Repeat("[", 100_000)+"=x&content=x"), fields("100,000 that open and close", "type=publish&to"+strings.Repeat("[]", 100_000)+"=x&content=x"), fields("one that never closes", "type=publish&to[0=x&content=x"),
@@ -61,6 +65,7 @@ func pushes() []Family {
 			body("names that nobody knows", `{"to":{"users":["nobody"]},"data":1,"__proto__":{"ack":"1s"}}`), body("a message over the limit", `{"to":{"users":["nobody"]},"data":"`+strings.Repeat("x", 1_000_001)+`"}`),
 			carries("numbers without end", isSound, object, `{"to":{"users":["nobody"]},"data":[1e999,`+strings.Repeat("9", 500_000)+`]}`), carries("lone surrogates", isSound, object, `{"to":{"users":["nobody"]},"data":"\ud800"}`), carries("names twice", isSound, object, `{"to":{"users":["nobody"]},"to":{"users":["nobody"]},"data":1,"data":2}`),
 		}},
+		{"names of receivers", "prototype pollution; injection", []Way{push}, receivers},
 		{"audiences", "", []Way{push}, []Input{
 			carries("100,000 users", isSound, object, `{"to":{"users":["nobody"`+strings.Repeat(`,"nobody"`, 100_000)+`]},"data":1}`), carries("exceptions of 100,000", isSound, object, `{"to":{"users":["nobody"],"except":{"rooms":["r"`+strings.Repeat(`,"r"`, 100_000)+`]}},"data":1}`),
 			carries("exceptions in exceptions", isSound, object, `{"to":{"users":["nobody"],"except":{"except":{"except":{}}}},"data":1}`), carries("nobody at all", isSound, object, `{"to":{},"data":1}`),

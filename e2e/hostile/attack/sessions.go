@@ -3,6 +3,7 @@ package attack
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -50,6 +51,15 @@ func (s *session) refusedFor(path string) error {
 // socketFor opens a WebSocket for a session that polls.
 func (s *session) socketFor(path string) (*conn, error) {
 	return s.a.webSocketAt(s.w, strings.Replace(path, "polling", "websocket", 1))
+}
+
+// noSocketFor checks that nobody gets a WebSocket by an address.
+func (s *session) noSocketFor(path string) error {
+	r, err := s.a.ask(s.w, upgrade(strings.Replace(path, "polling", "websocket", 1)))
+	if err == nil && r.status == http.StatusSwitchingProtocols {
+		err = errors.New("a WebSocket was opened")
+	}
+	return errors.Join(err, r.refused())
 }
 
 // sessions are attacks on sessions of Engine.IO.
@@ -190,7 +200,8 @@ func sessions() []Family {
 		}},
 	}
 	for _, id := range []string{"__proto__", "constructor", "", "%00", "..%2f..", strings.Repeat("a", 20_000), "a&sid=b", "%ff%fe"} {
-		all[1].Inputs = append(all[1].Inputs, meets("a session called "+id[:min(len(id), 20)], func(s *session) error { return s.refusedFor(s.under(s.id, id+"x")) }))
+		all[1].Inputs = append(all[1].Inputs, meets("a session called "+id[:min(len(id), 20)], func(s *session) error { return s.refusedFor(s.under(s.id, id+"x")) }),
+			meets("a WebSocket for a session called "+id[:min(len(id), 20)], func(s *session) error { return s.noSocketFor(s.under(s.id, id+"x")) }))
 	}
 	for _, name := range []string{"constructor", "__proto__", "toString", "webtransport", "flashsocket", "", "polling%00"} {
 		all[2].Inputs = append(all[2].Inputs, Input{name, func(a *Attacker, w Way) error {
@@ -223,22 +234,22 @@ func posted(name, payload string) Input {
 
 // payloads are attacks by what is posted (Engine.IO protocol, "Encoding").
 func payloads() []Family {
-	long := strings.Repeat("9", 1_000_00)
+	digits := strings.Repeat("9", maxPayload-10) // a body has no room for more
 	bytes := func(name, body string) Input {
 		return carries(name, isSound, "application/octet-stream", body)
 	}
 	return []Family{
 		{"separators", "engine.io-parser; 10⁶ packets in a payload", polls, []Input{
-			posted("only separators", strings.Repeat("\x1e", 900_000)), posted("pongs", strings.Repeat("3\x1e", 400_000)+"3"),
+			posted("only separators", strings.Repeat("\x1e", maxPayload)), posted("pongs", strings.Repeat("3\x1e", 400_000)+"3"),
 			posted("messages of nothing", strings.Repeat("4\x1e", 400_000)+"4"), posted("packets of length 0", strings.Repeat("0:", 400_000)), posted("packets of length 1", strings.Repeat("1:3", 300_000)),
 		}},
 		{"lengths in text", "engine.io-parser CVE-2020-36048", []Way{poll3, jsonp}, []Input{
-			posted("no number", "x:4hello"), posted("negative", "-1:4hello"), posted("with a sign", "+5:4hell"), posted("100,000 digits", long+":4"), posted("100,000 digits without a colon", long),
+			posted("no number", "x:4hello"), posted("negative", "-1:4hello"), posted("with a sign", "+5:4hell"), posted("a million digits", digits+":4"), posted("a million digits without a colon", digits),
 			posted("zeros in front", strings.Repeat("0", 100_000)+"2:40"), posted("a fraction", "1.5:40"), posted("an exponent", "1e1:40"), posted("more than there is", "100:40"), posted("less than there is", "1:40"),
 			posted("a pair of surrogates, cut", "2:4😀"), posted("hexadecimal", "0x2:40"), posted("over 64 bits", "18446744073709551618:40"), posted("white space", " 2 :40"),
 		}},
 		{"lengths in bytes", "engine.io-parser CVE-2020-36048", []Way{poll3}, []Input{
-			bytes("digits without end", "\x00"+strings.Repeat("\x09", 500_000)), bytes("more digits than a number has", "\x00"+strings.Repeat("\x09", 310)+"\xff4"),
+			bytes("a million digits", "\x00"+strings.Repeat("\x09", maxPayload-10)), bytes("more digits than a number has", "\x00"+strings.Repeat("\x09", 310)+"\xff4"),
 			bytes("no digit", "\x00\xff4"), bytes("a digit over 9", "\x00\x0a\xff4"), bytes("more than there is", "\x01\x09\x09\xff4"), bytes("a kind that nobody knows", "\x02\x01\xff4"),
 			bytes("half a header", "\x00\x01"), bytes("text that is none", "\x00\x03\xff4\xff\xfe"), bytes("many of nothing", strings.Repeat("\x00\x00\xff", 300_000)),
 		}},

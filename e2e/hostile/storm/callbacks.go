@@ -2,20 +2,13 @@ package storm
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 )
 
 // callbacks are what the business is told of users who come and go.
 type callbacks struct {
-	listener net.Listener
-	server   *http.Server
-	running  sync.WaitGroup
-	failed   error // of the server; read after close
-
 	mu    sync.Mutex
 	ids   map[string]bool // that have come
 	users map[string]*told
@@ -29,26 +22,8 @@ type told struct {
 	version uint64
 }
 
-func newCallbacks() (*callbacks, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("opening a port for callbacks: %w", err)
-	}
-	c := &callbacks{listener: l, ids: map[string]bool{}, users: map[string]*told{}}
-	c.server = &http.Server{Handler: c}
-	c.running.Go(func() { c.failed = c.server.Serve(l) })
-	return c, nil
-}
-
-func (c *callbacks) url() string { return "http://" + c.listener.Addr().String() + "/" }
-
-func (c *callbacks) close() error {
-	err := c.server.Close()
-	c.running.Wait()
-	if !errors.Is(c.failed, http.ErrServerClosed) {
-		err = errors.Join(err, c.failed)
-	}
-	return err
+func newCallbacks() *callbacks {
+	return &callbacks{ids: map[string]bool{}, users: map[string]*told{}}
 }
 
 // event is one of a batch.

@@ -70,12 +70,13 @@ func settings(told string) map[string]string {
 
 // Run makes a storm.
 func Run(ctx context.Context, o Options) (res *Result, err error) {
-	told, err := newCallbacks()
+	told := newCallbacks()
+	calls, err := rig.Receive(told)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, told.close()) }()
-	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings(told.url())})
+	defer func() { err = errors.Join(err, calls.Close()) }()
+	server, err := rig.New(rig.Options{Binary: o.Binary, Dir: o.Dir, Settings: settings(calls.URL())})
 	if err != nil {
 		return nil, err
 	}

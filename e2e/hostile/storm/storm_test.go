@@ -66,7 +66,7 @@ func TestTold(t *testing.T) {
 		{"an older version", []event{change("1", "online", 2), change("2", "offline", 1)}, "was told"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			told := &callbacks{ids: map[string]bool{}, users: map[string]*told{}}
+			told := newCallbacks()
 			for _, e := range c.events {
 				told.note(e)
 			}
