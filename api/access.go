@@ -134,7 +134,15 @@ func (r *rules) credentials(keys ...string) shown {
 
 // inHeader returns the keys in q's header, empty where there is none.
 func inHeader(q *http.Request) (authorization, apiKey string) {
-	return bearer(q.Header.Get("Authorization")), q.Header.Get("X-Api-Key")
+	return bearer(first(q.Header["Authorization"])), first(q.Header["X-Api-Key"])
+}
+
+// first returns what [http.Header.Get] does of a field, whose name need not be made the usual one here.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // judge says why the keys that q showed do not count: they are wrong, or too many were. No key is no reason.
@@ -209,7 +217,7 @@ func forwardedBy(h http.Header) string {
 // fromBrowser guards a caller without a key against being a browser that somebody else's page drives: the page could
 // have rebound its own name to our address, post a form, or load an image.
 func fromBrowser(q *http.Request, hosts map[string]struct{}) *problem {
-	if refused := fromElsewhere(q, hosts); refused != nil || !strings.HasPrefix(q.Header.Get("User-Agent"), "Mozilla/") {
+	if refused := fromElsewhere(q, hosts); refused != nil || !strings.HasPrefix(first(q.Header["User-Agent"]), "Mozilla/") {
 		return refused
 	}
 	return fromSite(q.Header.Get("Sec-Fetch-Site"))

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -178,6 +179,7 @@ type Server struct {
 	limits     func() LimitFigures                  // may be nil
 	maxLine    int
 	mux        *http.ServeMux // of the JSON form
+	pushes     http.Handler   // of the path of it that is called most, which need not be looked up
 	passed     *http.ServeMux // of calls in it that another server has passed on
 	dashed     *http.ServeMux // of those that pages of the dashboard make
 	leader     Leader         // may be nil
@@ -254,6 +256,7 @@ func New(o Options) (*Server, error) {
 		repeats:     newRepeats(maxRepeats),
 	}
 	s.mux, s.passed, s.dashed = s.newMux(s.authorize), s.newMux(vouched), s.newMux(s.admit)
+	s.pushes, _ = s.mux.Handler(&http.Request{Method: http.MethodPost, URL: &url.URL{Path: pushPath}})
 	s.works.New = func() any { return new(work) }
 	s.parcels.New = func() any { return new(parcel) }
 	s.scratch.New = func() any { return new(scratch) }
@@ -322,12 +325,19 @@ func (s *Server) SetAccess(a Access) error {
 // Frequent says whether a request is one of those that back ends make most: a push in the JSON form or, to the path that
 // web-msg-sender had, in the legacy form. Their handlers read the body, answer as a whole, and keep nothing of either.
 func Frequent(method, path string) bool {
-	return method == http.MethodPost && (path == "/v1/push" || path == "/") || method == http.MethodGet && path == "/"
+	return method == http.MethodPost && (path == pushPath || path == "/") || method == http.MethodGet && path == "/"
 }
 
 // ServeHTTP answers one request of the push port.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
+	case pushPath:
+		if r.URL.RawPath != "" { // has escapes, which the mux looks at
+			s.mux.ServeHTTP(w, r)
+			return
+		}
+		r.Pattern = pushPath // as the mux says
+		s.pushes.ServeHTTP(w, r)
 	case "/healthz":
 		s.health(w, r, nil, s.ok)
 	case "/readyz":

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// pushPath is the path of the call that is made most.
+const pushPath = "/v1/push"
+
 // stopRetry is when to call again after a server that stops.
 const stopRetry = time.Second
 
@@ -24,7 +27,7 @@ type route struct {
 // routes are the calls of /v1. A path is a pattern of http.ServeMux.
 func (s *Server) routes() []route {
 	return []route{
-		{http.MethodPost, "/v1/push", RightPush, s.push},
+		{http.MethodPost, pushPath, RightPush, s.push},
 		{http.MethodPost, "/v1/push/batch", RightPush, s.batch},
 		{http.MethodGet, "/v1/stream", RightPush, s.stream},
 		{http.MethodGet, "/v1/messages/{id}", RightRead, s.receipt},

@@ -14,7 +14,7 @@ const turnAwayAnswer = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\
 const turnAwayQuiet = time.Minute
 
 // doorkeeper is a port that turns connections away when the process is about to run out of descriptors: they would be those of
-// the push port, of callbacks and of the store.
+// the push port, of callbacks and of the store. It is a [net.Listener], or is asked of each connection.
 type doorkeeper struct {
 	net.Listener
 	open  func() int64 // connections of the port
@@ -23,18 +23,26 @@ type doorkeeper struct {
 	log   *slog.Logger
 
 	turned atomic.Uint64
-	said   time.Time // owned by Accept
+	said   time.Time // owned by who accepts
 }
 
 // Accept implements [net.Listener].
 func (d *doorkeeper) Accept() (net.Conn, error) {
 	for {
 		conn, err := d.Listener.Accept()
-		if err != nil || d.open() < d.most.Load() {
+		if err != nil || d.admit(conn) {
 			return conn, err
 		}
-		d.turnAway(conn)
 	}
+}
+
+// admit says whether there is room for a connection that has just been accepted, and turns it away otherwise.
+func (d *doorkeeper) admit(conn net.Conn) bool {
+	if d.open() < d.most.Load() {
+		return true
+	}
+	d.turnAway(conn)
+	return false
 }
 
 // turnAway ends a connection that has just been accepted.

@@ -118,7 +118,7 @@ func (a *App) bind() (err error) {
 	if a.files > 0 {
 		d := &doorkeeper{Listener: a.public.listener, open: a.openConnections, plain: a.cfg.TLS.Cert == "", log: a.log}
 		d.most.Store(int64(a.files - reserve(a.files)/2))
-		a.public.listener, a.public.door = d, d
+		a.public.door = d
 	}
 	if a.cfg.OnePort() {
 		return nil
@@ -140,7 +140,7 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 		a.log.Warn("systemd opened another port than the setting says, which does not count", "port", name, "setting", setting, "value", addr)
 	}
 	var err error
-	if l, err = a.quicken(name, l); err != nil {
+	if l, err = a.quicken(name, l, inherited); err != nil {
 		return nil, err
 	}
 	fresh := &newcomers{}
@@ -154,8 +154,8 @@ func (a *App) listen(name, setting, addr string, left inherited) (*endpoint, err
 }
 
 // quicken has the connections of a port accepted in such a way that the poller can have them as they are, if it uses epoll. With TLS
-// there is nothing to gain.
-func (a *App) quicken(name string, l net.Listener) (net.Listener, error) {
+// there is nothing to gain. What is inherited, somebody else has, too.
+func (a *App) quicken(name string, l net.Listener, inherited bool) (net.Listener, error) {
 	port, tcp := l.(*net.TCPListener)
 	if !tcp || !a.epolls || name == "public" && a.cfg.TLS.Cert != "" {
 		return l, nil
@@ -163,7 +163,7 @@ func (a *App) quicken(name string, l net.Listener) (net.Listener, error) {
 	if err := probe(port); err != nil { // systemd has not
 		return nil, errors.Join(err, l.Close())
 	}
-	return netpoll.NewListener(port)
+	return netpoll.NewListener(port, inherited)
 }
 
 // ListenError says what to do about the address of a setting that err keeps from being listened on.
@@ -184,10 +184,19 @@ func ListenError(setting, addr string, err error) error {
 
 // shorten gives the port's most frequent requests, which o names, a shorter way to its handler. With TLS there is none.
 func (e *endpoint) shorten(o fastpath.Options) error {
-	if e == nil || e.certificate != nil {
+	switch {
+	case e == nil:
+		return nil
+	case e.certificate != nil:
+		if e.door != nil {
+			e.listener = e.door
+		}
 		return nil
 	}
 	o.Listener, o.Server = e.listener, e.server
+	if e.door != nil {
+		o.Admit = e.door.admit
+	}
 	fast, err := fastpath.New(o)
 	if err != nil {
 		return err

@@ -72,42 +72,65 @@ func (s *guests) remove(g *guest) {
 // idle returns those that have waited for a request until now or before; they will not be served any more.
 func (s *guests) idle(now int64) (list []*guest) {
 	for g := s.first; g != nil; g = g.next {
-		if until := g.until.Load(); until != leaving && until <= now && g.until.CompareAndSwap(until, leaving) {
+		if g.leave(now) {
 			list = append(list, g)
 		}
 	}
 	return list
 }
 
+// leave has the guest not be served any more, and reports whether it has waited for a request until now or before.
+func (g *guest) leave(now int64) bool {
+	until := g.until.Load()
+	return until != leaving && until <= now && g.until.CompareAndSwap(until, leaving)
+}
+
 // invite has the poller watch a connection that has just been accepted.
 func (l *Listener) invite(s *netpoll.Socket) {
+	if !l.admit(s) {
+		return
+	}
 	g := &guest{listener: l, remote: s.RemoteText()}
-	g.wait(l.server.ReadHeaderTimeout)
-	l.mu.Lock()
-	l.guests.add(g)
-	l.mu.Unlock()
+	g.until.Store(leaving) // nobody can send it home yet
+	l.welcome(g)
 	if err := l.poller.Adopt(&g.nc, s, g); err != nil {
 		g.Closed(err)
 		l.logf("http: serving the connection of %v: %v", g.remote, errors.Join(err, s.Close()))
 		return
 	}
+	g.wait(time.Now(), l.server.ReadHeaderTimeout)
 	g.nc.Start(nil)
+	if l.stopping.Load() && g.leave(math.MaxInt64) { // Close has come too early for it
+		l.sendHome([]*guest{g})
+	}
 }
 
-// wait notes that the guest waits for a request, for so long. 0: for ever.
-func (g *guest) wait(limit time.Duration) {
+// wait notes that the guest waits for a request from now on, for so long. 0: for ever.
+func (g *guest) wait(now time.Time, limit time.Duration) {
 	until := int64(math.MaxInt64)
 	if limit > 0 {
-		until = int64(time.Since(g.listener.born) + limit + slack)
+		until = int64(now.Sub(g.listener.born) + limit + slack)
 	}
 	g.until.Store(until)
 }
 
-// sweep ends those that wait for too long.
+// sweep ends those that wait for too long. While nobody waits it does nothing.
 func (l *Listener) sweep() {
+	for {
+		select {
+		case <-l.came:
+		case <-l.closing:
+			return
+		}
+		l.sweepOut()
+	}
+}
+
+// sweepOut sweeps until there are no guests any more.
+func (l *Listener) sweepOut() {
 	ticker := time.NewTicker(slack / 2)
 	defer ticker.Stop()
-	for {
+	for some := true; some; {
 		select {
 		case <-ticker.C:
 		case <-l.closing:
@@ -115,8 +138,23 @@ func (l *Listener) sweep() {
 		}
 		l.mu.Lock()
 		late := l.guests.idle(int64(time.Since(l.born)))
+		some = l.guests.count > 0
 		l.mu.Unlock()
 		l.sendHome(late)
+	}
+}
+
+// welcome puts a guest on the list, and has the sweep begin with the first.
+func (l *Listener) welcome(g *guest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guests.add(g)
+	if l.guests.count > 1 {
+		return
+	}
+	select {
+	case l.came <- struct{}{}:
+	default: // it has been told
 	}
 }
 
@@ -196,6 +234,7 @@ func (c *conn) attend(g *guest, p []byte) (f fate) {
 	c.have = n
 	c.skipBlank()
 	if c.have == 0 {
+		c.now = time.Now()
 		return c.keep(l.server.ReadHeaderTimeout)
 	}
 	v := c.reader.Parse(c.buf[:c.have], len(c.buf))
@@ -225,7 +264,7 @@ func (c *conn) keep(limit time.Duration) fate {
 		return ends
 	}
 	c.guest.blank = c.blank
-	c.guest.wait(limit)
+	c.guest.wait(c.now, limit)
 	c.nc, c.guest = nil, nil
 	return stays
 }

@@ -34,6 +34,10 @@ type Options struct {
 	// to less than 8 KB. Required.
 	Server *http.Server
 
+	// Admit says whether a connection that has just been accepted is to be served; otherwise it has been closed. It is asked of one after
+	// the other. Nil: each is.
+	Admit func(nc net.Conn) bool
+
 	// Takes says which requests are taken that ask for no WebSocket. Nil: none.
 	Takes func(method, path string) bool
 
@@ -50,6 +54,7 @@ type Listener struct {
 	// static
 	inner    net.Listener
 	server   *http.Server
+	admit    func(nc net.Conn) bool
 	takes    func(method, path string) bool
 	upgrades func(path, query string) bool
 	poller   *netpoll.Poller
@@ -58,6 +63,7 @@ type Listener struct {
 	failed   chan error
 	closing  chan struct{} // closed by Close
 
+	came     chan struct{} // has a token when there is a guest, and was none
 	work     chan net.Conn // to a goroutine that waits for its next connection
 	born     time.Time     // the zero of guest.until
 	stopping atomic.Bool
@@ -88,6 +94,7 @@ func New(o Options) (*Listener, error) {
 		born:   time.Now(),
 		inner:  o.Listener,
 		server: o.Server,
+		admit:  o.Admit,
 		takes:  o.Takes,
 
 		upgrades: o.Upgrades,
@@ -96,10 +103,14 @@ func New(o Options) (*Listener, error) {
 		handed:  make(chan net.Conn),
 		failed:  make(chan error),
 		closing: make(chan struct{}),
+		came:    make(chan struct{}, 1),
 		work:    make(chan net.Conn),
 		open:    make(map[*conn]net.Conn),
 	}
 	l.conns.New = func() any { return newConn(l) }
+	if l.admit == nil {
+		l.admit = func(net.Conn) bool { return true }
+	}
 	return l, nil
 }
 
@@ -137,11 +148,7 @@ func (l *Listener) begin() {
 // accept accepts until the port is closed. An error goes to the server, which waits a little before it asks again, or ends.
 func (l *Listener) accept() {
 	for {
-		nc, err := l.inner.Accept()
-		if err == nil {
-			l.start(nc)
-			continue
-		}
+		err := l.serveAll()
 		if l.deaf.Load() {
 			return
 		}
@@ -153,12 +160,24 @@ func (l *Listener) accept() {
 	}
 }
 
-// start has a connection served: without a goroutine, if it can be, or by one that waits if there is one.
-func (l *Listener) start(nc net.Conn) {
-	if s, ok := nc.(*netpoll.Socket); ok && l.poller != nil {
-		l.invite(s)
-		return
+// serveAll has those served who connect, until accepting fails: without a goroutine, if they can be.
+func (l *Listener) serveAll() error {
+	if port, ok := l.inner.(*netpoll.Listener); ok && l.poller != nil {
+		return l.poller.Serve(port, l.invite)
 	}
+	for {
+		nc, err := l.inner.Accept()
+		if err != nil {
+			return err
+		}
+		if l.admit(nc) {
+			l.start(nc)
+		}
+	}
+}
+
+// start has a connection served by a goroutine, one that waits if there is one.
+func (l *Listener) start(nc net.Conn) {
 	l.coming.Add(1)
 	select {
 	case l.work <- nc:

@@ -66,7 +66,7 @@ func polled(t testing.TB) (net.Listener, *netpoll.Poller) {
 			t.Errorf("closing the poller: %v", err)
 		}
 	})
-	l, err := netpoll.NewListener(listen(t))
+	l, err := netpoll.NewListener(listen(t), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ type Response struct {
 	close    bool         // the connection ends with this answer
 	stopping *atomic.Bool // so does every connection
 	said     bool         // out has Connection: close already
+	last     shape        // of the answer before
 	lengthAt int          // where in out the Content-Length belongs; -1: behind the handler's fields
 
 	date   []byte // an HTTP date
@@ -58,6 +59,16 @@ func (w *Response) WriteHeader(status int) {
 	}
 	w.status = status
 	w.close = w.close || w.stopping.Load()
+	if w.last.fits(status, w.header) {
+		w.out = append(w.out, w.last.text...)
+		return
+	}
+	w.begin(status)
+	w.last.keep(status, w.header, w.out)
+}
+
+// begin appends the status line and the handler's fields.
+func (w *Response) begin(status int) {
 	w.out = append(w.out, "HTTP/1.1 "...)
 	w.out = strconv.AppendInt(w.out, int64(status), 10)
 	w.out = append(w.out, ' ')

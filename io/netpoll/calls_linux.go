@@ -34,12 +34,17 @@ func controlNow(epoll, op, fd int, events uint32) error {
 }
 
 // acceptNow is accept4(2) of a port that is not blocking, for a connection that is not either. The peer's address is not valid if it has
-// a zone or is none of IP: who wants that asks for it.
-func acceptNow(port int) (fd int, peer netip.AddrPort, err error) {
+// a zone or is none of IP: who wants that asks for it. Whether a port is blocking is up to all processes that have it: if there are others,
+// shared, it may wait after all, and the scheduler is told.
+func acceptNow(port int, shared bool) (fd int, peer netip.AddrPort, err error) {
+	const flags = syscall.SOCK_NONBLOCK | syscall.SOCK_CLOEXEC
 	var a syscall.RawSockaddrAny
 	size := uint32(syscall.SizeofSockaddrAny)
-	fd, err = result(syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)),
-		syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0, 0))
+	if shared {
+		fd, err = result(syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
+	} else {
+		fd, err = result(syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
+	}
 	if err == nil {
 		peer = addrPort(&a)
 	}

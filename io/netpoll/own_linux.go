@@ -140,6 +140,9 @@ func (c *Conn) rest() bool {
 // known: what has come since makes an event of its own. So after a read that did not fill the buffer there is no use in
 // another one, unless the peer had ended its side by then: that may be behind what was read, and makes no other event.
 func (c *Conn) attend(initial []byte, state uint32) error {
+	if e, ok := c.h.(*entrance); ok {
+		return e.attend()
+	}
 	if len(initial) > 0 {
 		if err := c.h.Data(initial); err != nil {
 			return err

@@ -146,7 +146,22 @@ func bare(c net.Conn) net.Conn {
 	return c
 }
 
-// Len returns the number of connections whose Closed has not returned yet.
+// serve is Serve without an epoll.
+func serve(l *Listener, take func(*Socket)) error {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		s, ok := c.(*Socket)
+		if !ok {
+			panic("netpoll: a Listener accepts Sockets")
+		}
+		take(s)
+	}
+}
+
+// Len returns the number of connections whose Closed has not returned yet, a port that Serve accepts on among them.
 func (p *Poller) Len() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -154,7 +154,7 @@ func acceptedPair(t *testing.T) (server, client net.Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := NewListener(port.(*net.TCPListener))
+	l, err := NewListener(port.(*net.TCPListener), false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,106 +7,9 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
-
-// Listener accepts connections as Sockets. What they inherit from the port need not be set on each, and nobody asks them for
-// their name; and a Poller takes their descriptor as it is.
-type Listener struct {
-	// static
-	addr   net.Addr
-	file   *os.File
-	raw    syscall.RawConn
-	accept func(fd uintptr) bool
-
-	closed atomic.Bool
-
-	mu   sync.Mutex // held by who accepts
-	fd   int        // what has been accepted
-	peer netip.AddrPort
-	err  error
-}
-
-// NewListener takes a port over, whose connections inherit from now on that they send without delay, as Go has it.
-func NewListener(port *net.TCPListener) (*Listener, error) {
-	l, err := newListener(port)
-	if err = errors.Join(err, port.Close()); err != nil {
-		return nil, fmt.Errorf("taking a port over: %w", err)
-	}
-	return l, nil
-}
-
-// newListener makes a Listener with a descriptor of its own: that of a [net.TCPListener] cannot be waited for.
-func newListener(port *net.TCPListener) (*Listener, error) {
-	of, err := port.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var set error
-	err = of.Control(func(fd uintptr) { set = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1) })
-	if err = errors.Join(err, os.NewSyscallError("setsockopt", set)); err != nil {
-		return nil, err
-	}
-	fd, err := duplicate(of)
-	if err != nil {
-		return nil, err
-	}
-	l := &Listener{addr: port.Addr(), file: os.NewFile(uintptr(fd), "port")}
-	l.accept = l.try
-	if l.raw, err = l.file.SyscallConn(); err != nil {
-		return nil, errors.Join(err, l.file.Close())
-	}
-	return l, nil
-}
-
-// try accepts a connection, and reports whether there was one, or an error.
-func (l *Listener) try(fd uintptr) bool {
-	for {
-		l.fd, l.peer, l.err = acceptNow(int(fd))
-		switch {
-		case errors.Is(l.err, syscall.EINTR), errors.Is(l.err, syscall.ECONNABORTED):
-		default:
-			return !errors.Is(l.err, syscall.EAGAIN)
-		}
-	}
-}
-
-// Accept implements [net.Listener]. What it returns is a *Socket.
-func (l *Listener) Accept() (net.Conn, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.raw.Read(l.accept)
-	switch {
-	case err != nil && l.closed.Load(): // which the error of a RawConn does not say
-		err = net.ErrClosed
-	case err == nil && l.err != nil:
-		err = os.NewSyscallError("accept4", l.err)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: err}
-	}
-	return &Socket{fd: l.fd, peer: l.peer}, nil
-}
-
-// Close implements [net.Listener].
-func (l *Listener) Close() error {
-	err := net.ErrClosed
-	if !l.closed.Swap(true) {
-		err = l.file.Close()
-	}
-	if err != nil {
-		return &net.OpError{Op: "close", Net: l.addr.Network(), Addr: l.addr, Err: err}
-	}
-	return nil
-}
-
-// SyscallConn implements [syscall.Conn], for options that connections inherit.
-func (l *Listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
-
-// Addr implements [net.Listener].
-func (l *Listener) Addr() net.Addr { return l.addr }
 
 // Socket is a connection that nobody waits for: a descriptor. A Poller that adopts it has that; for everybody else it becomes
 // a connection of the net package with the first call that needs one.
@@ -350,15 +253,24 @@ func (p *Poller) adoptSocket(pc *Conn, s *Socket, h Handler) error {
 		s.from, s.fd = nil, -1
 		return nil
 	}
+	if err := p.watch(pc, interest); err != nil {
+		return fmt.Errorf("adopting connection: %w", err)
+	}
+	s.fd = -1
+	return nil
+}
+
+// watch has the poller hear of pc, whose descriptor is the poller's then: also where that has been closed meanwhile, and pc with it. After
+// an error it is not.
+func (p *Poller) watch(pc *Conn, events uint32) error {
 	if !p.enlist(pc) {
 		return ErrPollerClosed
 	}
-	err := p.epoll.control(pc, syscall.EPOLL_CTL_ADD, interest)
+	err := p.epoll.control(pc, syscall.EPOLL_CTL_ADD, events)
 	if err != nil && pc.state.Or(closed)&closed == 0 {
 		p.disown(pc)
-		return fmt.Errorf("adopting connection: %w", err)
+		return err
 	}
-	s.fd = -1 // also where the poller has been closed meanwhile, and the connection with it
 	return nil
 }
 

@@ -17,7 +17,7 @@ func TestListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := port.Addr().String()
-	l, err := NewListener(port.(*net.TCPListener))
+	l, err := NewListener(port.(*net.TCPListener), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestRemote(t *testing.T) {
 			if err != nil {
 				t.Skipf("there is no such address here: %v", err)
 			}
-			l, err := NewListener(port.(*net.TCPListener))
+			l, err := NewListener(port.(*net.TCPListener), false)
 			if err != nil {
 				t.Fatal(err)
 			}

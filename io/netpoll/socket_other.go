@@ -4,11 +4,24 @@ package netpoll
 
 import "net"
 
-// Listener accepts connections.
+// Listener accepts connections as Sockets.
 type Listener struct{ *net.TCPListener }
 
+// Accept implements [net.Listener]. What it returns is a *Socket.
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := l.TCPListener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &Socket{c}, nil
+}
+
 // NewListener returns the Listener of a port.
-func NewListener(port *net.TCPListener) (*Listener, error) { return &Listener{port}, nil }
+func NewListener(port *net.TCPListener, _ bool) (*Listener, error) { return &Listener{port}, nil }
+
+// Serve accepts on l and has take called with each connection, one at a time; take must not wait. It returns the first error, that
+// of Accept.
+func (p *Poller) Serve(l *Listener, take func(*Socket)) error { return serve(l, take) }
 
 // Socket is a connection that nobody waits for. Here, none is.
 type Socket struct{ net.Conn }
