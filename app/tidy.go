@@ -9,7 +9,7 @@ const (
 	// tidyEvery is how often it is looked how many clients there are, and tidyRest that while none comes or goes: each look of an
 	// idle server wakes it up.
 	tidyEvery = time.Second
-	tidyRest  = 5 * time.Second
+	tidyRest  = 2 * time.Second
 	// tidyFrom is how many must have come or gone; and a quarter of all.
 	tidyFrom = 1000
 )
