@@ -146,10 +146,7 @@ func (s *stage) restart(ctx context.Context, n int) error {
 	defer cancel()
 	s.book.restarts.Add(1)
 	if n%ways == overlap {
-		if err := s.overlap(ctx); err != nil {
-			return err
-		}
-		return s.server.Ready(ctx)
+		return s.overlap(ctx)
 	}
 	if err := s.server.Stop(ctx); err != nil {
 		return err
@@ -163,7 +160,7 @@ func (s *stage) restart(ctx context.Context, n int) error {
 	return s.server.Start(ctx)
 }
 
-// overlap tells the process to stop and starts the next one at once, again and again until it stays.
+// overlap tells the process to stop and starts the next one at once, again and again until it stays, and is ready.
 func (s *stage) overlap(ctx context.Context) error {
 	former, err := s.server.Term()
 	if err != nil {
@@ -176,11 +173,22 @@ func (s *stage) overlap(ctx context.Context) error {
 		}
 		select {
 		case <-former.Gone(): // so the next one gets the store
-			return former.Ended(ctx)
+			return errors.Join(former.Ended(ctx), s.succeed(ctx, next))
 		case <-next.Gone(): // it did not wait for so long; systemd would start it again
 			next.Excuse()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// succeed waits until the process that was begun while there was another one is ready. If it gave the store up in the moment in which
+// that one let go of it, it is started once more.
+func (s *stage) succeed(ctx context.Context, next *rig.Life) error {
+	err := s.server.Ready(ctx)
+	if !errors.Is(err, rig.ErrEnded) {
+		return err
+	}
+	next.Excuse()
+	return s.server.Start(ctx)
 }

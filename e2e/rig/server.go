@@ -134,16 +134,20 @@ func (s *Server) Start(ctx context.Context) error {
 	return s.Ready(ctx)
 }
 
-// Ready waits until the push port answers that the server is ready. Who asks before it is there waits in the port.
+// ErrEnded says that the process has ended by itself before it was ready.
+var ErrEnded = errors.New("it has ended")
+
+// Ready waits until the push port answers that the server is ready. Who asks before it is there waits in the port. The error wraps
+// ErrEnded if that is why.
 func (s *Server) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, fail := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
-	defer cancel()
+	defer fail(nil)
 	watch.Go(func() {
 		select {
 		case <-s.life().exited:
-			cancel()
+			fail(ErrEnded)
 		case <-ctx.Done():
 		}
 	})
@@ -153,7 +157,7 @@ func (s *Server) Ready(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("the server does not get ready: %w\n%s", err, s.Tail())
+			return fmt.Errorf("the server does not get ready: %w: %w\n%s", context.Cause(ctx), err, s.Tail())
 		}
 		select { // the one before has answered that it stops, or has ended with the question
 		case <-time.After(10 * time.Millisecond):
