@@ -41,9 +41,9 @@ func acceptNow(port int, shared bool) (fd int, peer netip.AddrPort, err error) {
 	var a syscall.RawSockaddrAny
 	size := uint32(syscall.SizeofSockaddrAny)
 	if shared {
-		fd, err = result(syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
+		fd, err = result(syscall.Syscall6(unix.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
 	} else {
-		fd, err = result(syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
+		fd, err = result(syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(port), uintptr(unsafe.Pointer(&a)), uintptr(unsafe.Pointer(&size)), flags, 0, 0))
 	}
 	if err == nil {
 		peer = addrPort(&a)
