@@ -154,6 +154,9 @@ func TestSessionSize(t *testing.T) {
 	if n := unsafe.Sizeof(Session{}); n > 160 { // with its webSocket
 		t.Errorf("a Session has %d bytes", n)
 	}
+	if n := unsafe.Sizeof(webSocket{}); n > 16 {
+		t.Errorf("a webSocket has %d bytes", n)
+	}
 }
 
 // TestJoin compares with what the parts are on the wire, one behind the other.

@@ -132,13 +132,16 @@ func (r *recovery) release(n int) {
 }
 
 // wake has tend called in a while, unless it will be earlier. Called with mu held.
-func (r *recovery) wake(in time.Duration) {
+func (r *recovery) wake(in time.Duration) { r.set(&r.timer, in, r.tend) }
+
+// set has f called in a while by a timer of its own. Called with mu held.
+func (r *recovery) set(timer **time.Timer, in time.Duration, f func()) {
 	switch {
 	case r.closed:
-	case r.timer == nil:
-		r.timer = time.AfterFunc(in, r.tend)
+	case *timer == nil:
+		*timer = time.AfterFunc(in, f)
 	default:
-		r.timer.Reset(in)
+		(*timer).Reset(in)
 	}
 }
 
@@ -166,13 +169,7 @@ func (r *recovery) tend() {
 func (r *recovery) age(in time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-	case r.ager == nil:
-		r.ager = time.AfterFunc(in, r.outdate)
-	default:
-		r.ager.Reset(in)
-	}
+	r.set(&r.ager, in, r.outdate)
 }
 
 // outdate forgets the messages that nobody can come back for any more, as the next one would, which may be long in coming.
