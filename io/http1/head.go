@@ -192,15 +192,15 @@ func newField(line string) field {
 		}
 	case "Connection":
 		switch {
-		case strings.EqualFold(value, "close"):
+		case isWord(value, "close"):
 			f.kind = closeField
-		case strings.EqualFold(value, "keep-alive"):
+		case isWord(value, "keep-alive"):
 			f.kind = keepAliveField
-		case strings.EqualFold(value, "upgrade"), strings.EqualFold(value, "keep-alive, upgrade"):
+		case isWord(value, "upgrade"), isWord(value, "keep-alive, upgrade"):
 			f.kind = upgradesField
 		}
 	case "Upgrade":
-		if strings.EqualFold(value, "websocket") {
+		if isWord(value, "websocket") {
 			f.kind = upgradeField
 		}
 	case "Transfer-Encoding", "Trailer", "Expect":
@@ -289,6 +289,21 @@ func isHost(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// isWord reports whether s is an ASCII word, whatever its case: no other letter stands for one of its own, as ſ would for s.
+func isWord(s, word string) bool {
+	return len(s) == len(word) && strings.EqualFold(s, word)
+}
+
+// hasWord reports whether an ASCII word stands in a list (RFC 9110, section 5.6.1), however it is separated, as net/http looks for it.
+func hasWord(list, word string) bool {
+	for s := range strings.FieldsFuncSeq(list, func(c rune) bool { return c == ' ' || c == ',' || c == '\t' }) {
+		if isWord(s, word) {
+			return true
+		}
+	}
+	return false
 }
 
 // isNumber reports whether s is a number of few digits.

@@ -102,7 +102,10 @@ func (w *Response) appendFields(key string) {
 	case key == "Connection" && len(values) > 0 && values[0] == "close":
 		w.close, w.said = true, true
 	case key == "Connection" && w.close:
-		return
+		if len(values) == 0 || !hasWord(values[0], "close") {
+			return
+		}
+		w.said = true
 	}
 	for _, value := range values {
 		w.out = append(append(w.out, key...), ": "...)
