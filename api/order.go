@@ -80,14 +80,15 @@ const (
 	hasExcept
 )
 
-// parse reads one push. It keeps nothing of line.
-func (s *Server) parse(line []byte) (o order, bad *fault) {
+// parse reads one push into o. It keeps nothing of line.
+func (s *Server) parse(line []byte, o *order) (bad *fault) {
+	*o = order{}
 	line = trimSpace(line)
 	if !rawjson.Valid(line) {
-		return o, &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
+		return &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
 	}
 	if line[0] != '{' {
-		return o, invalid("The push", "has to be a JSON object")
+		return invalid("The push", "has to be a JSON object")
 	}
 	o.parcel = s.newParcel()
 	var data, args []byte
@@ -148,20 +149,20 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 			bad = invalid(string(field), "is there twice")
 		}
 		if bad != nil {
-			return o, bad
+			return bad
 		}
 		o.given |= bit
 	}
 	if bad := o.check(args != nil); bad != nil {
-		return o, bad
+		return bad
 	}
-	if bad := s.checkKeep(&o); bad != nil {
-		return o, bad
+	if bad := s.checkKeep(o); bad != nil {
+		return bad
 	}
 	if o.receipt && s.receipts == nil {
-		return o, receiptFault(errNoReceipts)
+		return receiptFault(errNoReceipts)
 	}
-	return o, s.pack(&o, data, args)
+	return s.pack(o, data, args)
 }
 
 // check finds what is missing, or too much.

@@ -6,6 +6,13 @@ import "bytes"
 // returns. Where the frame can be made in buf and written from there, nothing is allocated.
 func (s *Session) SendText(buf []byte, jsonAt int) error { return s.sendOnce(Message, buf, jsonAt) }
 
+// Warm reads what SendText will, and does nothing.
+func (s *Session) Warm() {
+	if t := &s.first; t.conn != nil && !s.dialect.twice {
+		t.conn.Warm()
+	}
+}
+
 // sendOnce sends the packet whose text is buf[Headroom:], which is JSON from jsonAt on.
 func (s *Session) sendOnce(kind PacketType, buf []byte, jsonAt int) error {
 	s.mu.Lock()

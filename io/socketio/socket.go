@@ -225,6 +225,13 @@ func (s *Socket) Borrow(m *hub.Message) (ok bool, err error) {
 	return true, hubError(s.client.sayEvent(p, m.Event, argsOf(m), nil))
 }
 
+// Warm implements [hub.Warmer].
+func (s *Socket) Warm() {
+	if s.now() == joined {
+		s.client.session.Warm()
+	}
+}
+
 // DeliverAll implements [hub.Taker]. What a client that can recover is given has an offset in each.
 func (s *Socket) DeliverAll(r *hub.Run) (done bool, err error) {
 	if !s.present() {

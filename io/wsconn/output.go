@@ -69,6 +69,13 @@ func (o *output) SendCopy(frames []byte, messages int) error {
 	return o.send(frames, messages, true)
 }
 
+// Warm reads what SendCopy will, and does nothing.
+func (o *output) Warm() {
+	if o.load() == open {
+		o.nc.Warm()
+	}
+}
+
 func (o *output) send(frames []byte, messages int, changes bool) error {
 	o.mu.Lock()
 	if o.load() != open || o.discarded {
