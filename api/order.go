@@ -60,7 +60,7 @@ func (s *Server) reuse(o *order) {
 	}
 }
 
-// The bits of order.given, and of the fields of an audience.
+// The bits of order.given, and how many fields a push can have.
 const (
 	hasID = 1 << iota
 	hasTo
@@ -73,7 +73,12 @@ const (
 	hasTTL
 	hasStore
 	hasReceipt
-	hasUsers
+	maxFields = iota
+)
+
+// The same of an audience.
+const (
+	hasUsers = 1 << iota
 	hasRooms
 	hasConnections
 	hasAll
@@ -83,17 +88,19 @@ const (
 // parse reads one push into o. It keeps nothing of line.
 func (s *Server) parse(line []byte, o *order) (bad *fault) {
 	*o = order{}
-	line = trimSpace(line)
-	if !rawjson.Valid(line) {
-		return &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
-	}
-	if line[0] != '{' {
+	var room [maxFields + 1]rawjson.Member // if there are more, two are the same or one is unknown
+	list, ok := rawjson.AppendMembers(room[:0], line)
+	switch {
+	case ok:
+	case rawjson.Valid(line):
 		return invalid("The push", "has to be a JSON object")
+	default:
+		return &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
 	}
 	o.parcel = s.newParcel()
 	var data, args []byte
-	for name, value := range members(line) {
-		field, bit := unquoted(name), uint32(0)
+	for _, member := range list {
+		field, value, bit := unquoted(member.Name), member.Value, uint32(0)
 		null := string(value) == "null"
 		switch string(field) {
 		case "id":
