@@ -222,8 +222,11 @@ func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
 			})
 		case err != nil:
 			return errors.Is(err, io.EOF) || ctx.Err() != nil // or it is us who end it
-		case (!blank(line) && l.add(line) || !d.in.atHand()) && l.take(ctx) != nil:
-			return true
+		default:
+			due := !blank(line) && l.add(line)
+			if (due || !d.in.atHand()) && l.take(ctx) != nil {
+				return true
+			}
 		}
 	}
 	l.take(ctx) // nobody is told, but what has arrived is pushed

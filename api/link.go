@@ -138,7 +138,9 @@ func (l *link) take(ctx context.Context) *fault {
 		l.warm(list)
 	}
 	for i := range list {
-		if bad := l.takeOne(ctx, &list[i]); bad != nil {
+		bad := l.takeOne(ctx, &list[i])
+		list[i] = parsed{} // a link may be idle for long
+		if bad != nil {
 			return bad
 		}
 	}

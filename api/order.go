@@ -85,9 +85,8 @@ const (
 	hasExcept
 )
 
-// parse reads one push into o. It keeps nothing of line.
+// parse reads one push into o, which is empty. It keeps nothing of line.
 func (s *Server) parse(line []byte, o *order) (bad *fault) {
-	*o = order{}
 	var room [maxFields + 1]rawjson.Member // if there are more, two are the same or one is unknown
 	list, ok := rawjson.AppendMembers(room[:0], line)
 	switch {

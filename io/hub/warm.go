@@ -10,8 +10,8 @@ type Warmer interface {
 const abreast = 16
 
 // Warm has the processor fetch what pushes to these users will need, for several at once: of many users' memory little is in a cache,
-// and a push would wait for one line of it after the other. Of a user with several connections it is the first. It is worth a twentieth
-// of a line of many, and nothing of a single push.
+// and a push would wait for one line of it after the other. Of a user with several connections it is the first. It is worth a
+// twentieth to a tenth of a line of many (docs/BENCHMARKS.md), and nothing of a single push.
 func (h *Hub) Warm(uids []string) {
 	var list [abreast]*Member
 	for len(uids) > 0 {
