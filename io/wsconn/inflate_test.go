@@ -53,7 +53,7 @@ func codes(got []string) []string {
 }
 
 func TestGoldenDeflated(t *testing.T) {
-	d := inflating(100)
+	d := inflating(2000)
 	for _, g := range goldens(t, "deflated.txt") {
 		t.Run(g.name, func(t *testing.T) {
 			if got := codes(decode(d, g.frame)); !slices.Equal(got, g.want) {
@@ -195,7 +195,9 @@ func byTheBook(p []byte, limit int64) ([]byte, error) {
 // FuzzInflate: what comes out is what compress/flate makes of it, and never more than the limit.
 func FuzzInflate(f *testing.F) {
 	for _, g := range goldens(f, "deflated.txt") {
-		f.Add(g.frame[6:], uint16(100))
+		if len(g.frame) < 100 { // the captured ones are masked, and more of the same
+			f.Add(g.frame[6:], uint16(100))
+		}
 	}
 	f.Add(pressed(f, bytes.Repeat([]byte("abc"), 1000), 9), uint16(3000))
 	f.Add(pressed(f, []byte("some text, and some text"), 1), uint16(24))
