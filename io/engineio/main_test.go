@@ -161,7 +161,7 @@ func closeServer(t testing.TB, srv *engineio.Server) {
 type socket struct {
 	t    testing.TB
 	conn net.Conn
-	got  chan string // text as it is, "binary …", "close" or "close 1002"; closed at the end
+	got  chan string // text as it is, "binary …", "close" or "close 1002", behind a "~" what was compressed; closed at the end
 }
 
 func handshakeRequest(query string, header ...string) string {
@@ -220,11 +220,16 @@ func (s *socket) read(br *bufio.Reader) {
 		if err != nil {
 			return
 		}
+		mark := ""
+		if f.Header.Rsv != 0 {
+			mark = "~"
+			f.Payload = inflated(s.t, f)
+		}
 		switch f.Header.OpCode {
 		case ws.OpText:
-			s.got <- string(f.Payload)
+			s.got <- mark + string(f.Payload)
 		case ws.OpBinary:
-			s.got <- fmt.Sprintf("binary %x", f.Payload)
+			s.got <- fmt.Sprintf("%sbinary %x", mark, f.Payload)
 		case ws.OpPing:
 			s.got <- fmt.Sprintf("ping %x", f.Payload)
 		case ws.OpClose:

@@ -32,7 +32,17 @@ type webSocket struct {
 func (t *webSocket) Name() string { return "websocket" }
 
 func (t *webSocket) Send(p *Prepared) error {
-	return t.send(p.frames(t.session.rev, t.session.dialect), p.Packets())
+	return t.send(t.frames(p), p.Packets())
+}
+
+// frames returns p as this client takes it, shared.
+func (t *webSocket) frames(p *Prepared) []byte {
+	if p.large() {
+		if z := t.conn.Deflater(); z != nil {
+			return p.deflate(p.frameForm(t.session.rev, t.session.dialect), z)
+		}
+	}
+	return p.frames(t.session.rev, t.session.dialect)
 }
 
 // sendAll sends all that another transport has left, and the pings behind it,
@@ -44,7 +54,7 @@ func (t *webSocket) sendAll(list []*Prepared, pings []byte) error {
 	var joined []byte
 	packets := 0
 	for _, p := range list {
-		joined = append(joined, p.frames(t.session.rev, t.session.dialect)...)
+		joined = append(joined, t.frames(p)...)
 		packets += p.Packets()
 	}
 	return t.send(append(joined, pings...), packets)

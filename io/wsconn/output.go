@@ -32,6 +32,9 @@ type output struct {
 	// owned as Conn.in is
 	told bool // Handler.Closed was called
 
+	// set by Upgrade, before there is a handler; here since there is room
+	deflates bool // messages may be compressed, in both directions
+
 	// guarded by mu, also where it is before it
 	started   bool
 	dead      bool // the socket of a Conn ended before that had a handler
