@@ -291,9 +291,13 @@ func FuzzSame(f *testing.F) {
 			t.Fatalf("%s %v %s %v, and by net/http %s %v %s %v", q.Method, q.URL, q.Host, q.Header, r.Method, *r.URL, r.Host, r.Header)
 		}
 		if len(raw) > 500 || len(behind) > 0 && len(behind) < 4 {
-			return // net/http could send the answer in chunks, and says nothing to less than four bytes behind a request
+			return // what nobody reads could reset the connection, and net/http says nothing to less than four bytes behind a request
 		}
-		if got, want := ours.exchange(t, string(raw)), theirs.exchange(t, string(raw)); got != want {
+		got, want := ours.exchange(t, string(raw)), theirs.exchange(t, string(raw))
+		if _, answer, _ := strings.Cut(got, "\r\n\r\n"); len(answer) > 2048 && strings.Contains(want, "\r\nTransfer-Encoding: chunked\r\n") {
+			return // net/http sends in chunks what its buffer does not hold
+		}
+		if got != want {
 			t.Errorf("a caller gets\n%s\nand from net/http\n%s", got, want)
 		}
 	})

@@ -92,6 +92,8 @@ func (c *comparison) once(ctx context.Context, p peer, j job, clients int) (r *b
 		}
 	}
 	switch {
+	case s.pid.Ended():
+		return nil, fmt.Errorf("%s, %s: the server ended while it was measured", p.name, j.name)
 	case r == nil || !r.Complete:
 		return nil, fmt.Errorf("%s, %s: %w: %s", p.name, j.name, waitErr, bytes.TrimSpace(errs.Bytes()))
 	case !r.Faultless():

@@ -4,6 +4,7 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -31,6 +32,16 @@ func (p Process) Worker() (Process, error) {
 		return 0, fmt.Errorf("listing the children of process %d: %w", p, err)
 	}
 	return Process(youngest).Worker()
+}
+
+// Ended reports whether there is no such process any more, or only what its parent has not asked for yet.
+func (p Process) Ended() bool {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
+	if err != nil {
+		return errors.Is(err, os.ErrNotExist)
+	}
+	state := bytes.TrimSpace(data[bytes.LastIndexByte(data, ')')+1:]) // it is behind the program's name, which is in brackets
+	return len(state) > 0 && (state[0] == 'Z' || state[0] == 'X')
 }
 
 // Resident is how many bytes of the process are in memory.

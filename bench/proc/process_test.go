@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestProcess(t *testing.T) {
@@ -29,6 +31,27 @@ func TestProcess(t *testing.T) {
 	}
 	if _, err := Process(1 << 30).CPU(); err == nil {
 		t.Error("a process that there is not has processor time")
+	}
+}
+
+// A process has ended before its parent has asked how, and after that.
+func TestEnded(t *testing.T) {
+	if Process(os.Getpid()).Ended() {
+		t.Error("this process has ended")
+	}
+	cmd := exec.Command("sh", "-c", "exit 3")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := Process(cmd.Process.Pid)
+	if err := unix.Waitid(unix.P_PID, int(p), nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !p.Ended() {
+		t.Error("a process has ended, and nobody has asked how: it is said to run")
+	}
+	if err := cmd.Wait(); err == nil || !p.Ended() {
+		t.Errorf("a process is gone (%v), and said to run", err)
 	}
 }
 

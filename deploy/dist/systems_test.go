@@ -13,10 +13,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// listed is a package, as go list prints it.
+// listed is a package, as go list prints it: one with its tests is named "path [path.test]".
 type listed struct {
 	ImportPath, Dir string
 	GoFiles         []string
@@ -24,46 +25,52 @@ type listed struct {
 	Module          *struct{ Main bool }
 }
 
-// TestSystems checks the types of the program for every system that it is given away for: in seconds what building for them finds in
-// minutes, but for the linker. make dist builds.
+// TestSystems checks the types of the program for every system that it is given away for, and those of all programs and tests for
+// one of each kind: in seconds what building for them finds in minutes, but for the linker. make dist builds.
 func TestSystems(t *testing.T) {
 	for _, target := range targets() {
-		t.Run(target.os+" "+target.arch, func(t *testing.T) {
-			cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Dir,GoFiles,ImportMap,Module", ".")
-			cmd.Dir = "../.."
-			cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			checked, ours := map[string]*types.Package{"unsafe": types.Unsafe}, 0
-			for d := json.NewDecoder(out); ; {
-				var p listed
-				if err := d.Decode(&p); errors.Is(err, io.EOF) {
-					break
-				} else if err != nil {
-					t.Fatal(err)
-				}
-				if p.ImportPath == "unsafe" {
-					continue
-				}
-				own := p.Module != nil && p.Module.Main
-				if own {
-					ours++
-				}
-				checked[p.ImportPath] = check(t, p, own, target, checked)
-			}
-			if err := cmd.Wait(); err != nil {
-				t.Fatalf("listing the packages: %v", err)
-			}
-			if ours < 20 {
-				t.Errorf("only %d packages of ours", ours)
-			}
-		})
+		t.Run(target.os+" "+target.arch, func(t *testing.T) { systems(t, target, 20, ".") })
+	}
+	for _, target := range []target{{"linux", "arm"}, {"freebsd", "amd64"}, {"windows", "amd64"}} { // of 32 bits, of another Unix, of none
+		t.Run("everything, "+target.os+" "+target.arch, func(t *testing.T) { systems(t, target, 90, "-test", "./...") })
+	}
+}
+
+// systems checks the types of what go list lists, which has to be so many packages of ours.
+func systems(t *testing.T, target target, least int, args ...string) {
+	cmd := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Dir,GoFiles,ImportMap,Module"}, args...)...)
+	cmd.Dir = "../.."
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+target.os, "GOARCH="+target.arch)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	checked, ours := map[string]*types.Package{"unsafe": types.Unsafe}, 0
+	for d := json.NewDecoder(out); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if p.ImportPath == "unsafe" || strings.HasSuffix(p.ImportPath, ".test") { // which is the program of the tests
+			continue
+		}
+		own := p.Module != nil && p.Module.Main
+		if own {
+			ours++
+		}
+		checked[p.ImportPath] = check(t, p, own, target, checked)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("listing the packages: %v", err)
+	}
+	if ours < least {
+		t.Errorf("only %d packages of ours", ours)
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Hostile attacks Crier, and the official Socket.IO server beside it, with everything that package attack has, and tells what
 // became of each: whether the process lived, its other clients went on getting pushes, and how soon, and whether memory, descriptors
 // and goroutines came back to where they were.

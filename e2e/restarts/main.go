@@ -1,3 +1,5 @@
+//go:build linux
+
 // Restarts stops Crier and starts it again, many times, on ports that somebody else keeps open, while business servers push and
 // clients of every way come and go. Nobody may be refused a connection, no push may fail that is tried twice, and what was stored
 // has to arrive.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package rig runs Crier as a process that is ended and started again, on ports that stay open meanwhile, as systemd runs it
 // with sockets (sd_listen_fds(3)), and looks at what it holds.
 package rig

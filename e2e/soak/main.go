@@ -1,3 +1,5 @@
+//go:build linux
+
 // Soak has very many clients come, log in, be pushed to and leave, in every way that there is, and looks whether anything of them
 // stays behind in the server: memory, goroutines, descriptors, sessions, stored messages, callbacks.
 //

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -125,9 +124,7 @@ func TestClientComesAndGoes(t *testing.T) {
 			t.Errorf("%q, %v", got, err)
 		}
 		// Redis is silent: what is under way is in doubt, what waits behind it has not been made.
-		if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-			t.Fatal(err)
-		}
+		server.Suspend(t)
 		if _, err := c.Command(ctx, "PING"); !errors.Is(err, ErrAway) || !errors.Is(err, ErrInDoubt) {
 			t.Errorf("from a silent Redis: %v", err)
 		}
@@ -147,9 +144,7 @@ func TestClientGivesUp(t *testing.T) {
 	server := startRedis(t)
 	c := newClient(t, server)
 	await(t, "Redis is there", c.Up)
-	if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	server.Suspend(t)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	if _, err := c.Command(ctx, "PING"); !errors.Is(err, ErrInDoubt) || !errors.Is(err, context.DeadlineExceeded) {

@@ -337,6 +337,19 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// A read that the end of the term cuts short is no trouble to be told of.
+func TestFollowToTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, startRedis(t), "a").begin(t)
+	term := reign(t, w.Node)
+	term.cancel()
+	q := NewQueue(term)
+	if err := q.Each(nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a read after the end: %v", err)
+	}
+	q.Follow(t.Context(), nil, func(err error) { t.Errorf("told of %v", err) })
+}
+
 func TestSchedulesAreKept(t *testing.T) {
 	t.Parallel()
 	server := startRedis(t)

@@ -210,7 +210,8 @@ func (q *Queue) Follow(ctx context.Context, take func(jobs.Job), failed func(err
 			return nil
 		})
 		known := errors.Is(err, ErrAway) || errors.Is(err, ErrFenced) || errors.Is(err, ErrDeposed)
-		if err != nil && ctx.Err() == nil && !known && time.Since(said) >= awayInterval {
+		over := ctx.Err() != nil || q.ctx.Err() != nil // which may have cut it short
+		if err != nil && !over && !known && time.Since(said) >= awayInterval {
 			said = time.Now()
 			failed(err)
 		}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -412,15 +411,11 @@ func TestRelayHangs(t *testing.T) {
 	if got := a.pushes(t, "1", hub.Audience{Users: []string{"u"}}); got != "1/2" {
 		t.Errorf("matched %s", got)
 	}
-	if err := server.Cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	server.Suspend(t)
 	if got := a.pushes(t, "2", hub.Audience{Users: []string{"u"}}); got != "1/1?" {
 		t.Errorf("matched %s", got)
 	}
-	if err := server.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	server.Resume(t)
 	await(t, "Redis is there", func() bool { return a.pushes(t, "x", hub.Audience{Users: []string{"none"}}) == "0/0" })
 	await(t, "Redis is there", func() bool { return a.pushes(t, "3", hub.Audience{Users: []string{"u"}}) == "1/2" || t.Failed() })
 	near.wants(t, "1 2 3")

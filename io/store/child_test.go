@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"crier/io/hub"
@@ -136,10 +135,8 @@ func killed(t *testing.T, path string, want map[uint64]bool) (last uint64) {
 // fillDisk has the file hit a limit of its size, which is as when the disk is full, and lifts it again.
 func fillDisk(s *Store, q *Jobs) error {
 	const room = 1 << 20
-	limit := func(n uint64) error {
-		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: ^uint64(0)})
-	}
-	if err := limit(room); err != nil {
+	lift, err := limitFiles(room)
+	if err != nil {
 		return err
 	}
 	payload := []byte(strings.Repeat("x", 100_000))
@@ -155,7 +152,7 @@ func fillDisk(s *Store, q *Jobs) error {
 	if kept == 0 || failed == 0 || st.Failures != uint64(failed) || st.LastError == "" {
 		return fmt.Errorf("with a full disk: %d jobs taken, %d refused, %+v", kept, failed, st)
 	}
-	if err := limit(^uint64(0)); err != nil {
+	if err := lift(); err != nil {
 		return err
 	}
 	if err := q.Add([]jobs.Job{{Payload: payload}}); err != nil {

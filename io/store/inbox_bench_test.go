@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -74,13 +73,6 @@ func putInTurn(b *testing.B, q *Inbox, n int) {
 			b.Error(d.Err)
 		}
 	}
-}
-
-// processorTime is what the process has used of all processors, in the kernel too.
-func processorTime() (time.Duration, error) {
-	var used syscall.Rusage
-	err := syscall.Getrusage(syscall.RUSAGE_SELF, &used)
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
 }
 
 // BenchmarkFsync is how often a second the disk takes 4 KiB for good: what BenchmarkPut is compared with.

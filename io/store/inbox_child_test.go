@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -151,10 +150,8 @@ func killedPoster(t *testing.T, path string, stored, confirmed map[string]bool) 
 // fillInboxDisk has the files hit a limit of their size, which is as when the disk is full, and lifts it again.
 func fillInboxDisk(q *Inbox) error {
 	const fullAt, letterBytes = 1 << 20, 100_000
-	limit := func(n uint64) error {
-		return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: ^uint64(0)})
-	}
-	if err := limit(fullAt); err != nil {
+	lift, err := limitFiles(fullAt)
+	if err != nil {
 		return err
 	}
 	keep := func(id string) error {
@@ -179,7 +176,7 @@ func fillInboxDisk(q *Inbox) error {
 	if len(kept) == 0 || failed == 0 || q.store.Stats().LastError == "" {
 		return fmt.Errorf("with a full disk: %d messages taken, %d refused, %+v", len(kept), failed, q.store.Stats())
 	}
-	if err := limit(^uint64(0)); err != nil {
+	if err := lift(); err != nil {
 		return err
 	}
 	if err := keep("last"); err != nil {

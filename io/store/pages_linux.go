@@ -19,5 +19,5 @@ func letGo(db *bolt.DB, size int64) {
 
 // readAhead has the system begin to read a part of a file. It is advice: when it fails, the part is read when it is needed.
 func readAhead(f *os.File, from, size int64) {
-	unix.Syscall6(unix.SYS_FADVISE64, f.Fd(), uintptr(from), uintptr(size), unix.FADV_WILLNEED, 0, 0)
+	unix.Fadvise(int(f.Fd()), from, size, unix.FADV_WILLNEED)
 }

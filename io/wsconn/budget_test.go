@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -214,8 +215,8 @@ func TestBudgetSparesWhoHasRead(t *testing.T) {
 func TestBudgetWithoutLimit(t *testing.T) {
 	b := newBudget(t, BudgetOptions{})
 	o := &owner{budget: b, told: func(int) { t.Error("evicted") }}
-	o.set(1 << 40)
-	if got := b.Stats().Bytes; got != 1<<40 {
+	o.set(math.MaxInt)
+	if got := b.Stats().Bytes; got != math.MaxInt {
 		t.Errorf("%d bytes", got)
 	}
 	o.set(0)

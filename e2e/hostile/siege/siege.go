@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package siege has many clients of a server that never read, beside others that do, and floods all of them: what becomes of those
 // that read, and of the server's memory?
 package siege

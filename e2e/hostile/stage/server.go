@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package stage has what stands around an attack: the server that is attacked, its vital signs, and clients that have nothing to
 // do with it and go on getting messages.
 package stage

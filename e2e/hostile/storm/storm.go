@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package storm has very many clients of a server come back at the same moment, after it was killed, and clients of one address come
 // faster than that may: who is let in, how soon, and what becomes of what was stored for them?
 package storm
