@@ -114,7 +114,8 @@ func (s *Session) Uncork() {
 }
 
 // own is the transport if the session has begun on a WebSocket, and nil if it has not. There is none to move to from that, so it is
-// used without the session's lock: its connection knows itself when it has ended. That lock and [Session.simple] were a tenth of an event.
+// used without the session's lock: its connection knows itself when it has ended. With [Session.simple] that is four of an event's eight
+// atomic operations (docs/BENCHMARKS.md).
 func (s *Session) own() *webSocket {
 	if s.first.conn != nil {
 		return &s.first

@@ -295,7 +295,8 @@ func (c *client) remove(s *Socket) {
 	}
 	var next *Socket
 	if len(c.others) > 0 {
-		next, c.others = c.others[0], c.others[1:]
+		next = c.others[0]
+		c.others = slices.Delete(c.others, 0, 1)
 	}
 	c.first.Store(next)
 }

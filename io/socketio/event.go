@@ -23,7 +23,7 @@ type received struct {
 	room [4]json.RawMessage
 }
 
-// reset takes out what the event was. What is in room is overwritten before it is looked at.
+// reset takes out what the event was. What is in room is overwritten before it is looked at: to clear it was 3 % of an event.
 func (r *received) reset() {
 	r.Socket, r.Args = nil, Args{}
 	r.wants = false

@@ -11,7 +11,7 @@ const shortHeader = 6
 
 // short returns the length of the frame that p begins with if that is all of a short text (RFC 6455 §5.2: FIN, masked, of up to 125
 // bytes), as nearly all is that clients say, and 0 if it is anything else. To look at no more than two bytes of its header, and at its
-// payload once, is a seventh of the time of an event of many in one read.
+// payload once, saves a tenth of what an event takes besides system calls.
 func short(p []byte, longest int64) int {
 	if len(p) < shortHeader || p[0] != finText || p[1] < 0x80 || p[1] > 0x80|125 {
 		return 0
