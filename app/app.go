@@ -284,6 +284,7 @@ func (a *App) buildSockets() error {
 		MessagesPerSecond: a.cfg.Limits.EventsPerSecond,
 		Enter:             a.crowd.enterEngine,
 		RefuseRevision3:   !c.AllowEIO3,
+		PerMessageDeflate: c.PerMessageDeflate,
 		NoWebSocket:       !slices.Contains(c.Transports, "websocket"),
 		Origins:           origins,
 		Poller:            a.poller,

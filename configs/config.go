@@ -61,16 +61,17 @@ type APIKey struct {
 
 // SocketIO is what the Socket.IO server offers its clients.
 type SocketIO struct {
-	Path           string // begins and ends with a slash
-	PingInterval   time.Duration
-	PingTimeout    time.Duration
-	UpgradeTimeout time.Duration
-	ConnectTimeout time.Duration
-	MaxPayload     int64    // bytes of one WebSocket message or one POST body
-	Transports     []string // of "polling" and "websocket", at least one
-	AllowEIO3      bool     // Socket.IO 1.x and 2.x clients
-	Namespaces     []string // besides "/"; each begins with a slash
-	Poller         string   // how idle connections are waited for: "auto", "epoll" or "goroutine"
+	Path              string // begins and ends with a slash
+	PingInterval      time.Duration
+	PingTimeout       time.Duration
+	UpgradeTimeout    time.Duration
+	ConnectTimeout    time.Duration
+	MaxPayload        int64    // bytes of one WebSocket message, inflated, or one POST body
+	Transports        []string // of "polling" and "websocket", at least one
+	AllowEIO3         bool     // Socket.IO 1.x and 2.x clients
+	PerMessageDeflate bool     // WebSocket messages may be compressed
+	Namespaces        []string // besides "/"; each begins with a slash
+	Poller            string   // how idle connections are waited for: "auto", "epoll" or "goroutine"
 }
 
 // Auth is how clients prove who they are.

@@ -138,6 +138,7 @@ func TestMistakesOfValues(t *testing.T) {
 		{"socketio.transports", []string{","}, "must name at least one"},
 		{"socketio.transports", []string{"polling,polling"}, "is given twice"},
 		{"socketio.allow_eio3", []string{"maybe", "2"}, "must be true or false"},
+		{"socketio.per_message_deflate", []string{"maybe", "2"}, "must be true or false"},
 		{"socketio.namespaces", []string{"chat", "/", "/a?b", "/a\x01"}, "must be a namespace that begins with a slash"},
 		{"origins", []string{
 			"shop.example.com", "https://h/", "https://h/p", "https://h?", "https://u@h", "https://*.h", "https://", "https://h:", "https://é",

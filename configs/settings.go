@@ -95,7 +95,7 @@ func socketIOSettings() []setting {
 			at: func(c *Config) value { return durationValue{&c.SocketIO.ConnectTimeout, least, day} },
 		},
 		{
-			key: "socketio.max_payload", doc: "bytes of one WebSocket message or one POST body",
+			key: "socketio.max_payload", doc: "bytes of one WebSocket message, inflated, or one POST body",
 			at: func(c *Config) value { return sizeValue{&c.SocketIO.MaxPayload, 1, oneGiB} },
 		},
 		{
@@ -105,6 +105,10 @@ func socketIOSettings() []setting {
 		{
 			key: "socketio.allow_eio3", doc: "let in Socket.IO 1.x and 2.x clients",
 			at: func(c *Config) value { return boolValue{&c.SocketIO.AllowEIO3} },
+		},
+		{
+			key: "socketio.per_message_deflate", doc: "compress WebSocket messages of clients that offer it: less traffic for more processor time",
+			at: func(c *Config) value { return boolValue{&c.SocketIO.PerMessageDeflate} },
 		},
 		{
 			key: "socketio.namespaces", doc: "namespaces besides / that may be joined",

@@ -6,6 +6,7 @@ import "testing"
 type front struct {
 	settings settings                  // that Crier needs behind it
 	options  map[string]any            // that clients need before it
+	echo     []string                  // arguments of the echo server behind it
 	open     func(*testing.T, *server) // puts itself before a server
 }
 
@@ -23,10 +24,11 @@ func (d *driver) startCrier(t *testing.T, more settings) *server {
 // startEcho starts the echo server, for clients that come as the driver's do.
 func (d *driver) startEcho(t *testing.T) *server {
 	t.Helper()
-	s := startEcho(t)
-	if d.front != nil {
-		d.front.open(t, s)
+	if d.front == nil {
+		return startEcho(t)
 	}
+	s := startEcho(t, d.front.echo...)
+	d.front.open(t, s)
 	return s
 }
 

@@ -72,9 +72,9 @@ func startCrier(t *testing.T, more settings) *server {
 }
 
 // startEcho starts the echo server; the test's end stops it.
-func startEcho(t *testing.T) *server {
+func startEcho(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := launch(t, os.Getenv(echoVariable), nil, "127.0.0.1:0")
+	s := launch(t, os.Getenv(echoVariable), nil, append([]string{"127.0.0.1:0"}, args...)...)
 	s.public = s.address(t, "public")
 	s.base = "http://" + s.public
 	return s

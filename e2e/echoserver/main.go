@@ -1,6 +1,6 @@
 // Echoserver is a Socket.IO server for the interop tests, built on crier/io/socketio as any program
-// would: it serves the namespaces "/" and "/custom" at the address given as its only argument, until
-// SIGTERM.
+// would: it serves the namespaces "/" and "/custom" at the address given as its first argument, until
+// SIGTERM. With "deflate" behind that it compresses messages.
 //
 //   - echo, args…: acknowledged with the same arguments
 //   - emit-back, args…: answered by the event back with the same arguments
@@ -44,12 +44,13 @@ func main() {
 }
 
 func run(log *slog.Logger) error {
-	if len(os.Args) != 2 {
-		return fmt.Errorf("want one argument, host:port; got %q", os.Args[1:])
+	deflate := len(os.Args) == 3 && os.Args[2] == "deflate"
+	if len(os.Args) != 2 && !deflate {
+		return fmt.Errorf("want host:port, and maybe deflate behind it; got %q", os.Args[1:])
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	sockets, err := newServer(log)
+	sockets, err := newServer(log, deflate)
 	if err != nil {
 		return err
 	}
@@ -79,10 +80,10 @@ func run(log *slog.Logger) error {
 }
 
 // newServer returns the Socket.IO server with its events.
-func newServer(log *slog.Logger) (*socketio.Server, error) {
+func newServer(log *slog.Logger, deflate bool) (*socketio.Server, error) {
 	server, err := socketio.New(socketio.Options{
 		Engine: engineio.Options{
-			MaxPayload: maxPayload, QueueBytes: queueBytes, QueueMessages: queueMessages,
+			MaxPayload: maxPayload, QueueBytes: queueBytes, QueueMessages: queueMessages, PerMessageDeflate: deflate,
 			Polling: fallback.Polling(maxPayload, queueBytes, queueMessages, nil),
 			Logger:  log,
 		},

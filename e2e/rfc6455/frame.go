@@ -104,8 +104,9 @@ var errServerFrame = errors.New("the server sent a frame that it must not send")
 // maxFrame is more than any server has to send back.
 const maxFrame = 4 << 20
 
-// readFrame reads a frame of a server that negotiated no extension, and holds it to RFC 6455 §5.1 and §5.2.
-func readFrame(r *bufio.Reader) (received, error) {
+// readFrame reads a frame of a server, and holds it to RFC 6455 §5.1 and §5.2: without an extension, or if deflates with compressed messages
+// (RFC 7692 §6).
+func readFrame(r *bufio.Reader, deflates bool) (received, error) {
 	var head [2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return received{}, err
@@ -127,7 +128,7 @@ func readFrame(r *bufio.Reader) (received, error) {
 		}
 	}
 	switch {
-	case head[0]&0x70 != 0:
+	case head[0]&0x70 != 0 && !(deflates && head[0]&0x70 == rsv1 && op < opClose):
 		return received{}, fmt.Errorf("%w: reserved bits in %#x", errServerFrame, head[0])
 	case head[0]&0x80 == 0 || op == opMore:
 		return received{}, fmt.Errorf("%w: a fragment, where every message is short", errServerFrame)
@@ -143,6 +144,14 @@ func readFrame(r *bufio.Reader) (received, error) {
 		return received{}, fmt.Errorf("%w: %d bytes", errServerFrame, length)
 	}
 	payload := make([]byte, length)
-	_, err := io.ReadFull(r, payload)
-	return received{op, payload}, err
+	if _, err := io.ReadFull(r, payload); err != nil {
+		return received{}, err
+	}
+	if head[0]&rsv1 != 0 {
+		var err error
+		if payload, err = unpress(payload); err != nil {
+			return received{}, fmt.Errorf("%w: inflating it: %w", errServerFrame, err)
+		}
+	}
+	return received{op, payload}, nil
 }

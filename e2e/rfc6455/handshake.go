@@ -20,8 +20,18 @@ type Handshake struct {
 	Opens   bool
 	Refused []int
 
+	offered offered
 	request request
 }
+
+// offered is what has to become of an offer of compression.
+type offered int
+
+const (
+	declined offered = iota // nothing is taken, as without an offer
+	taken
+	either // at the server's will
+)
 
 // request is what a client asks.
 type request struct {
@@ -139,6 +149,11 @@ func RunHandshake(ctx context.Context, t Target, h Handshake, pieces bool) (err 
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	s := &script{wrap: t.Wrap}
 	t.greet(s)
+	if h.offered == taken {
+		s.deflates = true
+		payload := s.sized(opText, 5000)
+		s.pressEcho(opText, payload, press(payload, 6))
+	}
 	s.finish()
 	if s.unfit {
 		return ErrUnfit
@@ -157,6 +172,7 @@ func RunHandshake(ctx context.Context, t Target, h Handshake, pieces bool) (err 
 	if err := h.opened(in); err != nil {
 		return err
 	}
+	s.deflates = h.offered != declined
 	if !h.request.behind {
 		if _, err := conn.Write(s.out); err != nil {
 			return fmt.Errorf("writing: %w", err)
@@ -187,14 +203,49 @@ func (h Handshake) opened(in *bufio.Reader) error {
 	if !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") || !strings.EqualFold(resp.Header.Get("Connection"), "upgrade") {
 		err = errors.Join(err, fmt.Errorf("the header Upgrade is %q, Connection %q", resp.Header.Get("Upgrade"), resp.Header.Get("Connection")))
 	}
-	if got := resp.Header.Get("Sec-WebSocket-Extensions"); got != "" {
-		err = errors.Join(err, fmt.Errorf("an extension, %q", got))
-	}
+	err = errors.Join(err, h.accepted(resp.Header.Values("Sec-WebSocket-Extensions")))
 	offered := strings.Join(h.request.header, "\n")
 	if got := resp.Header.Get("Sec-WebSocket-Protocol"); got != "" && !strings.Contains(offered, got) {
 		err = errors.Join(err, fmt.Errorf("the subprotocol %q, which was not offered", got))
 	}
 	return errors.Join(err, resp.Body.Close())
+}
+
+// accepted checks what is answered to an offer (RFC 7692 §7.1): one extension, with each parameter once, of those that a server may name.
+func (h Handshake) accepted(fields []string) error {
+	if len(fields) == 0 && h.offered != taken {
+		return nil
+	}
+	if len(fields) != 1 || h.offered == declined {
+		return fmt.Errorf("the extensions %q", fields)
+	}
+	offer := strings.Join(h.request.header, "\n")
+	name, params, _ := strings.Cut(fields[0], ";")
+	if name != "permessage-deflate" {
+		return fmt.Errorf("the extension %q", name)
+	}
+	seen := map[string]bool{}
+	for param := range strings.SplitSeq(params, ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(param), "=")
+		good := !seen[key]
+		seen[key] = true
+		switch key {
+		case "", "server_no_context_takeover", "client_no_context_takeover":
+			good = good && value == ""
+		case "server_max_window_bits", "client_max_window_bits":
+			good = good && slices.Contains([]string{"8", "9", "10", "11", "12", "13", "14", "15"}, value)
+			good = good && (key[0] == 's' || strings.Contains(offer, key))
+		default:
+			good = false
+		}
+		if !good {
+			return fmt.Errorf("the parameter %q", param)
+		}
+	}
+	if strings.Contains(offer, "server_no_context_takeover") && !seen["server_no_context_takeover"] { // §7.1.1.1: who takes the offer names it
+		return fmt.Errorf("%q has no server_no_context_takeover", fields[0])
+	}
+	return nil
 }
 
 // refused checks that there is no WebSocket.

@@ -20,6 +20,8 @@ type Target struct {
 	// Hello are texts that a client says first, and Welcome is how many messages it is told before it is answered.
 	Hello   []string
 	Welcome int
+	// Offer is the extension that clients offer, and the server has to take; "" for none.
+	Offer string
 }
 
 // greet begins a script with what comes before its messages.
@@ -38,7 +40,7 @@ var ErrUnfit = errors.New("the messages of this case do not fit the server's env
 // Run performs a case. It is given up when ctx ends. In pieces, what the client sends arrives byte by
 // byte; what is long is left out then.
 func Run(ctx context.Context, t Target, c Case, pieces bool) error {
-	s := &script{wrap: t.Wrap}
+	s := &script{wrap: t.Wrap, deflates: t.Offer != ""}
 	t.greet(s)
 	c.build(s)
 	s.finish()
@@ -88,7 +90,11 @@ func (t Target) perform(ctx context.Context, s *script, pieces bool) (err error)
 
 // shakeHands opens the WebSocket.
 func shakeHands(conn net.Conn, in *bufio.Reader, t Target) error {
-	if _, err := io.WriteString(conn, usual().text(t)); err != nil {
+	request := usual()
+	if t.Offer != "" {
+		request = request.but("Sec-WebSocket-Extensions: " + t.Offer)
+	}
+	if _, err := io.WriteString(conn, request.text(t)); err != nil {
 		return fmt.Errorf("shaking hands: %w", err)
 	}
 	resp, err := http.ReadResponse(in, nil)
@@ -97,6 +103,9 @@ func shakeHands(conn net.Conn, in *bufio.Reader, t Target) error {
 	}
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return errors.Join(fmt.Errorf("shaking hands: status %s", resp.Status), resp.Body.Close())
+	}
+	if got := resp.Header.Get("Sec-WebSocket-Extensions"); (got != "") != (t.Offer != "") {
+		return fmt.Errorf("shaking hands: the extension %q was taken of the offer %q", got, t.Offer)
 	}
 	return nil
 }
@@ -125,9 +134,9 @@ func write(conn net.Conn, s *script, pieces bool) error {
 // compare reads until the end. Pings may come at any time.
 func (s *script) compare(in *bufio.Reader) error {
 	for _, w := range s.want {
-		r, err := readFrame(in)
+		r, err := readFrame(in, s.deflates)
 		for err == nil && r.op == opPing {
-			r, err = readFrame(in)
+			r, err = readFrame(in, s.deflates)
 		}
 		if s.eof && errors.Is(err, io.EOF) {
 			return nil // nobody is there to be told

@@ -33,6 +33,8 @@ type script struct {
 	unfit   bool // the server under test takes no message like these
 	closing bool // the last of want is a close
 	eof     bool // the client ends its side behind what it sends, without a close frame
+
+	deflates bool // the server may compress
 }
 
 // wanted is a frame that has to come.

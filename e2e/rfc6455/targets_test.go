@@ -60,10 +60,11 @@ func (e inside) Answered(n int, _ []byte, _ bool, answer []byte, answerBinary bo
 	return !answerBinary && strings.HasPrefix(string(answer), fmt.Sprintf(e.answer, n))
 }
 
-// crier is a server of this tree, and what of it speaks WebSocket.
-func crier(t *testing.T) map[string]Target {
+// crier is a server of this tree, and what of it speaks WebSocket. If it compresses, only what of it does.
+func crier(t *testing.T, deflates bool) map[string]Target {
 	t.Helper()
 	cfg := configs.Default()
+	cfg.SocketIO.PerMessageDeflate = deflates
 	cfg.Listen, cfg.API.Listen = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Presence.CountEvent, cfg.Store.Path = "off", ""
 	a, err := app.New(cfg, slog.New(slog.DiscardHandler))
@@ -81,15 +82,18 @@ func crier(t *testing.T) map[string]Target {
 		t.Fatal(err)
 	}
 	event := inside{`42%d["login","`, `"]`, `43%d[`, false}
-	return map[string]Target{
-		"ws":         {Addr: a.Addr(), Path: "/ws", Wrap: inside{`{"ack":%d,"event":"x","args":["`, `"]}`, `{"ack":%d,`, true}},
+	targets := map[string]Target{
 		"socketio":   {Addr: a.Addr(), Path: "/socket.io/?EIO=4&transport=websocket", Wrap: event, Hello: []string{"40"}, Welcome: 2},
 		"socketio-3": {Addr: a.Addr(), Path: "/socket.io/?EIO=3&transport=websocket", Wrap: event, Welcome: 2},
 	}
+	if !deflates {
+		targets["ws"] = Target{Addr: a.Addr(), Path: "/ws", Wrap: inside{`{"ack":%d,"event":"x","args":["`, `"]}`, `{"ack":%d,`, true}}
+	}
+	return targets
 }
 
 // npmWS is a server of npm's ws that sends back what it gets.
-func npmWS(t *testing.T) Target {
+func npmWS(t *testing.T, args ...string) Target {
 	t.Helper()
 	missing := func(what string) {
 		if os.Getenv("CI") == "true" {
@@ -104,7 +108,7 @@ func npmWS(t *testing.T) Target {
 	if _, err := os.Stat(filepath.Join("..", "node_modules", "ws")); err != nil {
 		missing("the npm packages are missing: run npm ci in e2e/")
 	}
-	cmd := exec.Command(node, "mirror.mjs")
+	cmd := exec.Command(node, append([]string{"mirror.mjs"}, args...)...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe() // it ends with this
 	if err != nil {

@@ -15,9 +15,15 @@ func (s *Session) Warm() {
 
 // sendOnce sends the packet whose text is buf[Headroom:], which is JSON from jsonAt on.
 func (s *Session) sendOnce(kind PacketType, buf []byte, jsonAt int) error {
+	if t := s.own(); t != nil && !s.dialect.twice {
+		if s.load() != stateOpen {
+			return ErrClosed
+		}
+		return s.sent(t.sendCopy(frameText(kind, buf)))
+	}
 	s.mu.Lock()
 	err := ErrClosed
-	if s.state == stateOpen {
+	if s.load() == stateOpen {
 		if t, ok := s.transport.(*webSocket); ok && !s.dialect.twice {
 			err = t.sendCopy(frameText(kind, buf))
 		} else {

@@ -20,8 +20,12 @@ type Prepared struct {
 	counted int         // how many packets queues count, if it was joined
 	frame   []byte      // forms[formFrames4], if PrepareText has made it
 
-	forms [formCount]atomic.Pointer[[]byte]
+	forms    [formCount]atomic.Pointer[[]byte]
+	deflated atomic.Pointer[deflated] // nil until a client wants it
 }
+
+// deflated are the frames of a large message by their form, compressed.
+type deflated [formPayload4]atomic.Pointer[[]byte]
 
 // A form is one of the ways a message can look on the wire.
 type form int
@@ -148,19 +152,52 @@ func (p *Prepared) Payload(f Framing) []byte {
 }
 
 // frames returns the message as WebSocket frames, shared.
-func (p *Prepared) frames(rev Revision, d dialect) []byte {
+func (p *Prepared) frames(rev Revision, d dialect) []byte { return p.form(p.frameForm(rev, d)) }
+
+// frameForm is the form of the frames for a session.
+func (p *Prepared) frameForm(rev Revision, d dialect) form {
 	switch {
 	case rev == Revision3 && d.twice && d.b64:
-		return p.form(formFrames2b64)
+		return formFrames2b64
 	case rev == Revision3 && d.twice:
-		return p.form(formFrames2)
+		return formFrames2
 	case rev == Revision4 || !p.binary:
-		return p.form(formFrames4)
+		return formFrames4
 	case d.b64:
-		return p.form(formFrames3b64)
+		return formFrames3b64
 	default:
-		return p.form(formFrames3)
+		return formFrames3
 	}
+}
+
+// large reports whether there can be a frame in the message that is worth compressing.
+func (p *Prepared) large() bool { return 1+p.size >= wsconn.DeflateFrom }
+
+// deflate returns the frames of a form compressed, as far as that makes them smaller, shared.
+func (p *Prepared) deflate(f form, z *wsconn.Deflater) []byte {
+	if !p.large() {
+		return p.form(f)
+	}
+	made := p.deflated.Load()
+	if made == nil {
+		p.deflated.CompareAndSwap(nil, new(deflated))
+		made = p.deflated.Load()
+	}
+	if b := made[f].Load(); b != nil {
+		return *b
+	}
+	var b []byte // two callers may both make it, as in form
+	for _, part := range p.parts {
+		b = append(b, part.deflate(f, z)...)
+	}
+	if p.parts == nil {
+		frames := p.form(f)
+		if b = z.Append(nil, frames); len(b) == len(frames) {
+			b = frames
+		}
+	}
+	made[f].Store(&b)
+	return b
 }
 
 // form returns the encoding f, shared.

@@ -2,11 +2,15 @@ package engineio
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"unsafe"
+
+	"crier/io/wsconn"
 )
 
 var formNames = [formCount]string{"frames 4", "frames 3", "frames 3 b64", "frames 2", "frames 2 b64", "payload 4", "payload 3 text", "payload 3 binary"}
@@ -127,6 +131,54 @@ func TestPreparedChoosesTheForm(t *testing.T) {
 		if want := c.p.form(c.want); unsafe.SliceData(c.got) != unsafe.SliceData(want) {
 			t.Errorf("got %q, want the bytes of %s", c.got, formNames[c.want])
 		}
+	}
+}
+
+// A large message is compressed once for each form, and a bundle is made of what its parts have been compressed to.
+func TestPreparedDeflates(t *testing.T) {
+	var z wsconn.Deflater
+	noise := make([]byte, 2000)
+	rand.Read(noise) // never fails
+	long := strings.Repeat(`"中文",`, 500)
+	large := PrepareText(append(make([]byte, Headroom), "2["+long+"1]"...), 1)
+	attached := Prepare([]byte(`51-["e",{"_placeholder":true,"num":0}]`), 3, bytes.Repeat([]byte("x"), 5000))
+	least := Prepare([]byte("2"+strings.Repeat("x", wsconn.DeflateFrom-2)), 1)
+	for f := range formPayload4 {
+		for name, p := range map[string]*Prepared{"text": large, "attachment": attached, "least": least} {
+			got := p.deflate(f, &z)
+			if again := p.deflate(f, &z); unsafe.SliceData(again) != unsafe.SliceData(got) {
+				t.Errorf("%s, %s: compressed again", name, formNames[f])
+			}
+			if 2*len(got) > len(p.form(f)) || !bytes.Equal(got, z.Append(nil, p.form(f))) {
+				t.Errorf("%s, %s: %d bytes of %d", name, formNames[f], len(got), len(p.form(f)))
+			}
+		}
+		for name, p := range map[string]*Prepared{
+			"small":                        Prepare([]byte("2"+strings.Repeat("x", wsconn.DeflateFrom-3)), 1),
+			"large in all, and each small": Prepare([]byte(`2[]`), 1, noise[:1000], noise[1000:2000]),
+		} {
+			if got := p.deflate(f, &z); unsafe.SliceData(got) != unsafe.SliceData(p.form(f)) && f != formFrames3b64 && f != formFrames2b64 { // base64 makes it larger
+				t.Errorf("%s, %s: is not what it was", name, formNames[f])
+			}
+		}
+		small := Prepare([]byte(`2["small"]`), 1)
+		bundle := Bundle(small, large, attached)
+		want := slices.Concat(small.form(f), large.deflate(f, &z), attached.deflate(f, &z))
+		if got := bundle.deflate(f, &z); !bytes.Equal(got, want) {
+			t.Errorf("%s of a bundle: %d bytes, want %d", formNames[f], len(got), len(want))
+		}
+	}
+}
+
+// What a message costs that nobody wants compressed: no more than the runtime takes for it without that.
+func TestPreparedSize(t *testing.T) {
+	if n := unsafe.Sizeof(Prepared{}); n > 208 { // the size that is allocated for anything above 192
+		t.Errorf("a Prepared has %d bytes", n)
+	}
+	p := Prepare([]byte(`2["small"]`), 1)
+	p.deflate(formFrames4, new(wsconn.Deflater))
+	if p.deflated.Load() != nil {
+		t.Error("a small message has room for compressed forms")
 	}
 }
 

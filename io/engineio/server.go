@@ -34,6 +34,9 @@ type Options struct {
 	RefuseRevision3 bool
 	// NoWebSocket leaves the WebSocket transport out.
 	NoWebSocket bool
+	// PerMessageDeflate has WebSocket messages compressed, in both directions, where a client offers it (RFC 7692): those of
+	// 1,024 bytes or more on the way out. MaxPayload is the limit of what they are inflated to.
+	PerMessageDeflate bool
 	// Tag begins the id of every session, so that several servers can tell whose it is. Letters and digits.
 	Tag string
 	// Enter is asked before a session is opened, and refuses it with an error. leave, unless nil, is called once when the
@@ -158,6 +161,7 @@ func New(o Options, h Handler) (*Server, error) {
 		QueueBytes:    o.QueueBytes,
 		QueueMessages: o.QueueMessages,
 		Budget:        o.Budget,
+		Deflate:       o.PerMessageDeflate,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up websocket: %w", err)
@@ -402,7 +406,7 @@ func (srv *Server) open(s *Session, t Transport, r *http.Request) {
 
 	s.mu.Lock()
 	s.receiver = receiver
-	s.state = stateOpen
+	s.state.Store(uint32(stateOpen))
 	s.beat = s.nextBeat()
 	late := !srv.remember(s)
 	s.rearmLocked()

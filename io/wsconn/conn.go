@@ -77,6 +77,14 @@ func (c *Conn) Start() {
 	c.nc.Start(early)
 }
 
+// decoder is that of what the client may send.
+func (c *Conn) decoder() *decoder {
+	if c.deflates {
+		return &c.up.inflating
+	}
+	return &c.up.dec
+}
+
 // Close starts the closing handshake (RFC 6455 §7.1.2): a close frame is sent
 // behind what waits already, input is ignored from now on, and the socket is
 // closed once the peer has ended its side, at the latest after CloseTimeout.

@@ -24,6 +24,7 @@ type partial struct {
 
 	// The data message that is arriving, and a control frame within it.
 	op   ws.OpCode // OpContinuation (0): none
+	defl bool      // it is compressed
 	msg  []byte    // unmasked, all fragments so far
 	nctl int
 	ctl  [ws.MaxControlFramePayloadSize]byte
@@ -42,6 +43,10 @@ type decoder struct {
 	max  int64     // bytes in a message
 	keep int       // bytes of the largest message buffer that a pooled partial keeps
 	pool sync.Pool // *partial
+
+	inflates  bool      // messages may be compressed (RFC 7692)
+	inflaters sync.Pool // *inflater
+	inflated  sync.Pool // *[]byte for what comes out
 }
 
 // feed decodes p, which it overwrites, given the state in *st, which is nil
@@ -49,7 +54,17 @@ type decoder struct {
 // sink, and *CloseError for what breaks the protocol.
 func (d *decoder) feed(st **partial, p []byte, s sink) error {
 	for len(p) > 0 {
-		if in := *st; in != nil && in.inFrame {
+		in := *st
+		if in == nil {
+			if n := short(p, d.max); n > 0 {
+				if err := emitShort(s, p[:n]); err != nil {
+					return err
+				}
+				p = p[n:]
+				continue
+			}
+		}
+		if in != nil && in.inFrame {
 			n, err := d.payload(st, p, s)
 			if err != nil {
 				return err
@@ -108,7 +123,8 @@ func (d *decoder) header(st **partial, p []byte) (h ws.Header, n int, ok bool, e
 // p what belongs to it: n bytes.
 func (d *decoder) begin(st **partial, h ws.Header, p []byte, s sink) (n int, err error) {
 	in := *st
-	if err := d.check(in, h); err != nil {
+	defl := h.Rsv != 0 && d.takeDeflated(&h)
+	if err := d.check(in, h, defl); err != nil {
 		return 0, err
 	}
 	alone := h.OpCode.IsControl() || h.Fin && h.OpCode != ws.OpContinuation
@@ -118,28 +134,32 @@ func (d *decoder) begin(st **partial, h ws.Header, p []byte, s sink) (n int, err
 		if in != nil && in.op == 0 {
 			d.release(st) // it held a cut header only
 		}
+		if defl {
+			return n, d.emitInflated(s, h.OpCode, p[:n])
+		}
 		return n, emit(s, h.OpCode, p[:n])
 	}
 	in = d.partial(st)
 	in.inFrame, in.hdr, in.got, in.nctl = true, h, 0, 0
 	if h.OpCode == ws.OpText || h.OpCode == ws.OpBinary {
-		in.op = h.OpCode
+		in.op, in.defl = h.OpCode, defl
 	}
 	return d.payload(st, p, s)
 }
 
 // check applies the rules for a header (RFC 6455 §5.1 to §5.5) and the limit,
 // before anything is allocated for the payload.
-func (d *decoder) check(in *partial, h ws.Header) error {
+func (d *decoder) check(in *partial, h ws.Header, defl bool) error {
 	state, have := ws.StateServerSide, int64(0)
 	if in != nil && in.op != 0 {
 		state = state.Set(ws.StateFragmented)
 		have = int64(len(in.msg))
+		defl = in.defl
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		return violation(ws.StatusProtocolError, err.Error())
 	}
-	if h.OpCode.IsData() && h.Length > d.max-have {
+	if h.OpCode.IsData() && h.Length > d.most(defl)-have {
 		return violation(ws.StatusMessageTooBig, "message too big")
 	}
 	return nil
@@ -153,7 +173,7 @@ func (d *decoder) payload(st **partial, p []byte, s sink) (n int, err error) {
 	if in.hdr.OpCode.IsControl() {
 		in.nctl += copy(in.ctl[in.nctl:], p[:n])
 	} else {
-		in.grow(n, d.max)
+		in.grow(n, d.most(in.defl))
 		in.msg = append(in.msg, p[:n]...)
 	}
 	in.got += int64(n)
@@ -164,6 +184,9 @@ func (d *decoder) payload(st **partial, p []byte, s sink) (n int, err error) {
 	switch {
 	case in.hdr.OpCode.IsControl():
 		err = emit(s, in.hdr.OpCode, in.ctl[:in.nctl])
+	case in.hdr.Fin && in.defl:
+		err = d.emitInflated(s, in.op, in.msg)
+		in.op, in.defl = 0, false
 	case in.hdr.Fin:
 		err = emit(s, in.op, in.msg)
 		in.op = 0
@@ -221,6 +244,6 @@ func (d *decoder) release(st **partial) {
 	if cap(msg) > d.keep {
 		msg = nil
 	}
-	in.early, in.nhead, in.inFrame, in.op, in.msg = nil, 0, false, 0, msg
+	in.early, in.nhead, in.inFrame, in.op, in.defl, in.msg = nil, 0, false, 0, false, msg
 	d.pool.Put(in)
 }

@@ -52,10 +52,10 @@ type golden struct {
 	want  []string
 }
 
-// goldens reads testdata/frames.txt.
-func goldens(t testing.TB) []golden {
+// goldens reads a file of testdata.
+func goldens(t testing.TB, name string) []golden {
 	t.Helper()
-	f, err := os.Open("testdata/frames.txt")
+	f, err := os.Open("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func goldens(t testing.TB) []golden {
 
 func TestGoldenFrames(t *testing.T) {
 	d := &decoder{max: 100}
-	for _, g := range goldens(t) {
+	for _, g := range goldens(t, "frames.txt") {
 		t.Run(g.name, func(t *testing.T) {
 			if got := decode(d, g.frame); !slices.Equal(got, g.want) {
 				t.Errorf("whole: got %q, want %q", got, g.want)
@@ -319,7 +319,7 @@ func TestDecoderKeeps(t *testing.T) {
 // FuzzDecoder: the messages do not depend on how the bytes are split, and
 // encoded again as one frame each they are the same messages.
 func FuzzDecoder(f *testing.F) {
-	for _, g := range goldens(f) {
+	for _, g := range goldens(f, "frames.txt") {
 		f.Add(g.frame, uint64(1))
 	}
 	f.Add(clientFrame(ws.OpText, false, make([]byte, 200)), uint64(2))

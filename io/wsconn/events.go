@@ -19,7 +19,7 @@ func (e *events) Data(p []byte) error {
 	if !c.beginReading() {
 		return nil
 	}
-	err := c.up.dec.feed(&c.in, p, e)
+	err := c.decoder().feed(&c.in, p, e)
 	if h, ok := c.h.(PauseHandler); ok {
 		h.Pause()
 	}

@@ -32,6 +32,9 @@ type output struct {
 	// owned as Conn.in is
 	told bool // Handler.Closed was called
 
+	// set by Upgrade, before there is a handler; here since there is room
+	deflates bool // messages may be compressed, in both directions
+
 	// guarded by mu, also where it is before it
 	started   bool
 	dead      bool // the socket of a Conn ended before that had a handler
@@ -88,7 +91,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		err = o.write(frames, messages, changes)
 	case q.hold == flowing:
 		defer o.mu.Unlock()
-		if !q.empty() && q.exceeds(o.up.o, len(frames), messages) {
+		if !q.empty() && q.exceeds(&o.up.o, len(frames), messages) {
 			o.up.queueFull.Add(1)
 			return ErrQueueFull
 		}
@@ -98,7 +101,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		q.push(frames, messages)
 		o.settle()
 		return nil
-	case q.hold == forUncork && !q.exceeds(o.up.o, len(frames), messages):
+	case q.hold == forUncork && !q.exceeds(&o.up.o, len(frames), messages):
 		q.keep(frames, messages)
 	default:
 		err = o.release(frames, messages)

@@ -48,6 +48,9 @@ type Options struct {
 	// written unacknowledged, where ours can tell (Linux): a client that answers
 	// nothing is known to be gone by that alone. Zero means 45 s.
 	Silence time.Duration
+	// Deflate says that permessage-deflate (RFC 7692) is taken where a client offers it. Nothing is kept between two messages, so
+	// MaxPayload is the limit of what a message is inflated to, too. Who sends by Send, compresses: see Deflater.
+	Deflate bool
 	// Logger gets debug messages. Nil means none.
 	Logger *slog.Logger
 }
@@ -60,6 +63,8 @@ type Upgrader struct {
 
 	// shared by all connections
 	dec       decoder
+	inflating decoder   // of those that may compress
+	deflater  *Deflater // nil without Options.Deflate
 	queues    sync.Pool // *queue
 	joins     sync.Pool // *[]byte of joinSize
 	records   sync.Pool // *[]byte of recordSize
@@ -94,6 +99,10 @@ func NewUpgrader(o Options) (*Upgrader, error) {
 	}
 	u := &Upgrader{o: o}
 	u.dec.max, u.dec.keep = o.MaxPayload, o.KeepPayload
+	if o.Deflate {
+		u.inflating.max, u.inflating.keep, u.inflating.inflates = o.MaxPayload, o.KeepPayload, true
+		u.deflater = new(Deflater)
+	}
 	u.joins.New = func() any {
 		b := make([]byte, 0, joinSize)
 		return &b
@@ -155,16 +164,21 @@ func (u *Upgrader) Upgrade(w http.ResponseWriter, r *http.Request, header http.H
 	if err := refuse(w, r); err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
+	extension, err := u.extension(w, r)
+	if err != nil {
+		return nil, fmt.Errorf("upgrading to websocket: %w", err)
+	}
 	conn, in, err := takeOver(w)
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", err)
 	}
 	var room [256]byte
-	answer, err := appendAnswer(room[:0], r, header)
+	answer, err := appendAnswer(room[:0], r, extension, header)
 	if err != nil {
 		return nil, fmt.Errorf("upgrading to websocket: %w", errors.Join(err, conn.Close()))
 	}
 	c, err := u.attach(conn, in, func(c *Conn) Handler {
+		c.deflates = extension != ""
 		c.begin(answer)
 		return h(c)
 	})
@@ -226,12 +240,15 @@ const (
 )
 
 // appendAnswer appends the answer to a handshake that is not refused.
-func appendAnswer(answer []byte, r *http.Request, header http.Header) ([]byte, error) {
+func appendAnswer(answer []byte, r *http.Request, extension string, header http.Header) ([]byte, error) {
 	var room [keyLength + len(keyGUID)]byte
 	sum := sha1.Sum(append(append(room[:0], r.Header.Get(keyField)...), keyGUID...))
 	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
 	answer = append(answer, "\r\n"...)
+	if extension != "" {
+		answer = append(append(append(answer, "Sec-WebSocket-Extensions: "...), extension...), "\r\n"...)
+	}
 	if len(header) > 0 {
 		var more bytes.Buffer
 		if err := header.Write(&more); err != nil {
@@ -240,6 +257,18 @@ func appendAnswer(answer []byte, r *http.Request, header http.Header) ([]byte, e
 		answer = append(answer, more.Bytes()...)
 	}
 	return append(answer, "\r\n"...), nil
+}
+
+// extension returns what takes the client's offer of an extension, or "". If that fails the handshake, it has been answered.
+func (u *Upgrader) extension(w http.ResponseWriter, r *http.Request) (string, error) {
+	if !u.o.Deflate {
+		return "", nil
+	}
+	answer, err := negotiate(r.Header[extensionsField])
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	}
+	return answer, err
 }
 
 // attach makes a Conn of a connection.

@@ -31,7 +31,7 @@ func (e *echo) Message(op ws.OpCode, p []byte) error {
 	if op == ws.OpText {
 		frame = AppendText(nil, p)
 	}
-	return e.c.Send(frame, 1)
+	return e.c.SendCopy(frame, 1) // which compresses, if the client has agreed
 }
 
 // serve starts a server that upgrades to echo.

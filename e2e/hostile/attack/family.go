@@ -61,7 +61,7 @@ var (
 // Families are all of them.
 func Families() []Family {
 	var all []Family
-	for _, chapter := range [][]Family{frames(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines()} {
+	for _, chapter := range [][]Family{frames(), bombs(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines()} {
 		all = append(all, chapter...)
 	}
 	return all

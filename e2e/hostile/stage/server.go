@@ -49,7 +49,7 @@ func Crier(ctx context.Context, binary, dir string, settings ...string) (*Server
 		"CRIER_LISTEN=127.0.0.1:0", "CRIER_API_LISTEN=127.0.0.1:0", "CRIER_STORE_PATH=memory", "CRIER_PRESENCE_COUNT_EVENT=off",
 		fmt.Sprint("CRIER_SOCKETIO_PING_INTERVAL=", pingInterval), fmt.Sprint("CRIER_SOCKETIO_PING_TIMEOUT=", pingTimeout),
 		fmt.Sprint("CRIER_SOCKETIO_CONNECT_TIMEOUT=", connectTimeout), fmt.Sprint("CRIER_SOCKETIO_UPGRADE_TIMEOUT=", upgradeTimeout),
-		"CRIER_LIMITS_CONNECTIONS=0", "CRIER_RECOVERY_WINDOW=2s", "CRIER_ROOMS_CLIENT_JOIN=allow",
+		"CRIER_LIMITS_CONNECTIONS=0", "CRIER_SOCKETIO_PER_MESSAGE_DEFLATE=true", "CRIER_RECOVERY_WINDOW=2s", "CRIER_ROOMS_CLIENT_JOIN=allow",
 	)
 	if err := s.start(dir, append(env, settings...), binary); err != nil {
 		return nil, err
@@ -64,10 +64,10 @@ func Crier(ctx context.Context, binary, dir string, settings ...string) (*Server
 	return s, nil
 }
 
-// Node starts the official server, which is in the given folder, with its defaults but for what has attackers end.
+// Node starts the official server, which is in the given folder, with its defaults but for what has attackers end, and compression.
 func Node(ctx context.Context, folder string) (*Server, error) {
 	s := &Server{Name: "Node"}
-	options := fmt.Sprintf(`{"allowEIO3":true,"pingInterval":%d,"pingTimeout":%d,"connectTimeout":%d,"upgradeTimeout":%d}`,
+	options := fmt.Sprintf(`{"allowEIO3":true,"perMessageDeflate":true,"pingInterval":%d,"pingTimeout":%d,"connectTimeout":%d,"upgradeTimeout":%d}`,
 		pingInterval.Milliseconds(), pingTimeout.Milliseconds(), connectTimeout.Milliseconds(), upgradeTimeout.Milliseconds())
 	if err := s.start(folder, os.Environ(), "node", "--expose-gc", "server.mjs", "--port", "0", "--push-port", "0", "--options", options); err != nil {
 		return nil, err
