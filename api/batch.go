@@ -211,6 +211,9 @@ func (d *duplex) end() {
 func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
 	for !d.dead.Load() {
 		line, err := d.in.next()
+		if err != nil && l.take(ctx) != nil {
+			return true
+		}
 		switch {
 		case errors.Is(err, errLineTooLong):
 			l.skip(&fault{
@@ -219,10 +222,14 @@ func (d *duplex) run(ctx context.Context, l *link) (wanted bool) {
 			})
 		case err != nil:
 			return errors.Is(err, io.EOF) || ctx.Err() != nil // or it is us who end it
-		case !blank(line) && l.take(ctx, line) != nil:
-			return true
+		default:
+			due := !blank(line) && l.add(line)
+			if (due || !d.in.atHand()) && l.take(ctx) != nil {
+				return true
+			}
 		}
 	}
+	l.take(ctx) // nobody is told, but what has arrived is pushed
 	return false
 }
 

@@ -339,12 +339,28 @@ func TestLineReader(t *testing.T) {
 	}
 }
 
+// counted counts what is read of a source.
+type counted struct {
+	io.Reader
+	reads int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	c.reads++
+	return c.Reader.Read(p)
+}
+
 // readLines returns the lines of src, each with a | behind it.
 func readLines(src io.Reader, limit int) string {
-	l := lineReader{src: src, max: limit}
+	c := &counted{Reader: src}
+	l := lineReader{src: c, max: limit}
 	var b strings.Builder
 	for {
+		atHand, reads := l.atHand(), c.reads
 		line, err := l.next()
+		if atHand && c.reads > reads {
+			return "a line that was said to be at hand had to be read"
+		}
 		switch {
 		case err == nil:
 			b.Write(line)

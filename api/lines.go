@@ -31,6 +31,7 @@ type lineReader struct {
 	max        int // bytes of a line, its end not counted
 	buf        []byte
 	start, end int   // buf[start:end] has been read and not yet returned
+	searched   int   // there is no line end in buf[start:searched]
 	skip       bool  // what comes up to the next line end belongs to a line too long
 	err        error // of src
 }
@@ -39,13 +40,14 @@ type lineReader struct {
 // errLineTooLong, io.EOF, or that of the source, and then what there is of a line is dropped.
 func (l *lineReader) next() ([]byte, error) {
 	if l.start == l.end && len(l.buf) > maxScratch {
-		l.buf, l.start, l.end = nil, 0, 0 // a link may be idle for long
+		l.buf = nil // a link may be idle for long
+		l.drop()
 	}
-	for searched := l.start; ; {
-		if i := bytes.IndexByte(l.buf[searched:l.end], '\n'); i >= 0 {
-			line := l.buf[l.start : searched+i]
-			l.start = searched + i + 1
-			searched = l.start
+	for {
+		if l.atHand() {
+			line := l.buf[l.start:l.searched]
+			l.start = l.searched + 1
+			l.searched = l.start
 			if l.skip {
 				l.skip = false
 				continue
@@ -53,24 +55,37 @@ func (l *lineReader) next() ([]byte, error) {
 			return l.check(line)
 		}
 		if l.skip {
-			l.start, l.end = 0, 0
+			l.drop()
 		} else if l.end-l.start > l.max {
-			l.start, l.end, l.skip = 0, 0, true
+			l.drop()
+			l.skip = true
 			return nil, errLineTooLong
 		}
 		if l.err != nil {
 			line := l.buf[l.start:l.end]
-			l.start, l.end = 0, 0
+			l.drop()
 			if len(line) == 0 || !errors.Is(l.err, io.EOF) {
 				return nil, l.err
 			}
 			return l.check(line)
 		}
-		searched = l.end - l.start // what has been searched stays searched
 		l.read()
-		searched += l.start
 	}
 }
+
+// atHand reports whether the next line has been read as a whole: then next does not wait.
+func (l *lineReader) atHand() bool {
+	i := bytes.IndexByte(l.buf[l.searched:l.end], '\n')
+	if i < 0 {
+		l.searched = l.end
+		return false
+	}
+	l.searched += i
+	return true
+}
+
+// drop forgets what has been read.
+func (l *lineReader) drop() { l.start, l.searched, l.end = 0, 0, 0 }
 
 // check returns the line unless it is too long.
 func (l *lineReader) check(line []byte) ([]byte, error) {
@@ -87,6 +102,7 @@ func (l *lineReader) read() {
 		if l.start < len(l.buf)/2 || len(l.buf) == 0 {
 			l.buf = make([]byte, min(max(2*len(l.buf), firstLine), l.max+firstLine))
 		}
+		l.searched -= l.start // what has been searched stays searched
 		l.start, l.end = 0, copy(l.buf, old)
 	}
 	var n int

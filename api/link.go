@@ -16,6 +16,9 @@ type links struct {
 	open   map[*link]struct{}
 }
 
+// handful is how many lines are parsed, at most, before the first of them is pushed.
+const handful = 16
+
 // aheadOf is how many lines may be pushed while one before them waits for acknowledgements or the disk.
 const aheadOf = 256
 
@@ -32,12 +35,20 @@ type link struct {
 	// owned by the goroutine that reads
 	access *rules // under which who was let in
 	who    *caller
+	parsed []parsed // lines that have not been taken yet, at most a handful
+	users  []string // of those, for Warm
 	text   []byte
 	turns  turns
 	queue  chan reply // nil until an answer has to wait
 
 	answering sync.WaitGroup
 	due       atomic.Int32 // lines that have been taken and whose answers have not been put
+}
+
+// parsed is a line that has been read, or why it cannot be pushed.
+type parsed struct {
+	order order
+	bad   *fault
 }
 
 // outlet sends answers. Its methods are called by one goroutine at a time.
@@ -62,7 +73,7 @@ func errStopping() *fault {
 func (s *Server) newLink(gone context.Context, r *http.Request, who *caller, out outlet, end func()) *link {
 	l := &link{
 		s: s, end: end, r: r, out: out, gone: gone, push: context.WithoutCancel(gone),
-		access: s.rules.Load(), who: who,
+		access: s.rules.Load(), who: who, parsed: make([]parsed, 0, handful),
 	}
 	s.links.mu.Lock()
 	defer s.links.mu.Unlock()
@@ -111,8 +122,44 @@ func (l *link) turn(ctx context.Context) *fault {
 	return nil
 }
 
-// take does what one line says. It is answered now, or in its turn. The error says that the link may not go on.
-func (l *link) take(ctx context.Context, line []byte) *fault {
+// add parses a line, which take is to take: at once if add returns true, otherwise before anything is waited for.
+func (l *link) add(line []byte) (due bool) {
+	l.parsed = l.parsed[:len(l.parsed)+1]
+	p := &l.parsed[len(l.parsed)-1]
+	p.bad = l.s.parse(line, &p.order)
+	return len(l.parsed) == cap(l.parsed)
+}
+
+// take does what the lines say that have been added. The error says that the link may not go on.
+func (l *link) take(ctx context.Context) *fault {
+	list := l.parsed
+	l.parsed = list[:0]
+	if l.s.warmer != nil && len(list) > 1 {
+		l.warm(list)
+	}
+	for i := range list {
+		bad := l.takeOne(ctx, &list[i])
+		list[i] = parsed{} // a link may be idle for long
+		if bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// warm has the memory of those users fetched whom the lines are for.
+func (l *link) warm(list []parsed) {
+	l.users = l.users[:0]
+	for i := range list {
+		if to := list[i].order.to.Users; len(to) == 1 {
+			l.users = append(l.users, to[0])
+		}
+	}
+	l.s.warmer.Warm(l.users)
+}
+
+// takeOne does what one line says. It is answered now, or in its turn. The error says that the link may not go on.
+func (l *link) takeOne(ctx context.Context, p *parsed) *fault {
 	l.due.Add(1)
 	bad := l.allowed()
 	if bad == nil {
@@ -122,7 +169,11 @@ func (l *link) take(ctx context.Context, line []byte) *fault {
 		l.refuse(bad)
 		return bad
 	}
-	text, t, bad := l.s.begin(l.push, l.who, line, l.text[:0], maxAnswers, &l.turns)
+	if p.bad != nil {
+		l.refuse(p.bad)
+		return nil
+	}
+	text, t, bad := l.s.carryOut(l.push, l.who, &p.order, l.text[:0], maxAnswers, &l.turns)
 	if l.text = text[:0]; cap(text) > maxScratch {
 		l.text = nil
 	}

@@ -60,7 +60,7 @@ func (s *Server) reuse(o *order) {
 	}
 }
 
-// The bits of order.given, and of the fields of an audience.
+// The bits of order.given, and how many fields a push can have.
 const (
 	hasID = 1 << iota
 	hasTo
@@ -73,26 +73,33 @@ const (
 	hasTTL
 	hasStore
 	hasReceipt
-	hasUsers
+	maxFields = iota
+)
+
+// The same of an audience.
+const (
+	hasUsers = 1 << iota
 	hasRooms
 	hasConnections
 	hasAll
 	hasExcept
 )
 
-// parse reads one push. It keeps nothing of line.
-func (s *Server) parse(line []byte) (o order, bad *fault) {
-	line = trimSpace(line)
-	if !rawjson.Valid(line) {
-		return o, &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
-	}
-	if line[0] != '{' {
-		return o, invalid("The push", "has to be a JSON object")
+// parse reads one push into o, which is empty. It keeps nothing of line.
+func (s *Server) parse(line []byte, o *order) (bad *fault) {
+	var room [maxFields + 1]rawjson.Member // if there are more, two are the same or one is unknown
+	list, ok := rawjson.AppendMembers(room[:0], line)
+	switch {
+	case ok:
+	case rawjson.Valid(line):
+		return invalid("The push", "has to be a JSON object")
+	default:
+		return &fault{code: codeBadJSON, detail: "The push is not one valid JSON object in UTF-8."}
 	}
 	o.parcel = s.newParcel()
 	var data, args []byte
-	for name, value := range members(line) {
-		field, bit := unquoted(name), uint32(0)
+	for _, member := range list {
+		field, value, bit := unquoted(member.Name), member.Value, uint32(0)
 		null := string(value) == "null"
 		switch string(field) {
 		case "id":
@@ -148,20 +155,20 @@ func (s *Server) parse(line []byte) (o order, bad *fault) {
 			bad = invalid(string(field), "is there twice")
 		}
 		if bad != nil {
-			return o, bad
+			return bad
 		}
 		o.given |= bit
 	}
 	if bad := o.check(args != nil); bad != nil {
-		return o, bad
+		return bad
 	}
-	if bad := s.checkKeep(&o); bad != nil {
-		return o, bad
+	if bad := s.checkKeep(o); bad != nil {
+		return bad
 	}
 	if o.receipt && s.receipts == nil {
-		return o, receiptFault(errNoReceipts)
+		return receiptFault(errNoReceipts)
 	}
-	return o, s.pack(&o, data, args)
+	return s.pack(o, data, args)
 }
 
 // check finds what is missing, or too much.

@@ -79,23 +79,28 @@ type ticket struct {
 // begin does what line says, and appends the answer to dst or returns what it waits for: acknowledgements, of which keep
 // bytes are wanted, the disk, or the result of a push with the same id. It is one of turns, if that is not nil.
 func (s *Server) begin(ctx context.Context, who *caller, line, dst []byte, keep int, in *turns) ([]byte, *ticket, *fault) {
-	o, bad := s.parse(line)
-	if bad != nil {
+	var o order
+	if bad := s.parse(line, &o); bad != nil {
 		return dst, nil, bad
 	}
+	return s.carryOut(ctx, who, &o, dst, keep, in)
+}
+
+// carryOut is begin of a line that has been parsed.
+func (s *Server) carryOut(ctx context.Context, who *caller, o *order, dst []byte, keep int, in *turns) ([]byte, *ticket, *fault) {
 	if denied := who.reaches(&o.to); denied != nil {
 		return dst, nil, denied.fault()
 	}
 	o.keep, o.turns = keep, in
-	result, f, duplicate, err := s.deliver(ctx, who, &o)
+	result, f, duplicate, err := s.deliver(ctx, who, o)
 	switch {
 	case err != nil:
 		return dst, nil, s.blame(ctx, err)
 	case f != nil:
-		return dst, &ticket{s, who, o, f, duplicate}, nil
+		return dst, &ticket{s, who, *o, f, duplicate}, nil
 	}
 	dst = o.append(dst, &result, duplicate)
-	s.reuse(&o)
+	s.reuse(o)
 	return dst, nil, nil
 }
 

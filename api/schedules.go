@@ -43,8 +43,8 @@ type (
 // PushScheduled makes the push of a schedule: it is a schedule.Push, for calls one after the other. Whoever made the schedule
 // was asked for his rights then, and is not again. One whose id is stored already has been made.
 func (s *Server) PushScheduled(ctx context.Context, id string, push json.RawMessage) (end func() (retry bool, err error)) {
-	o, bad := s.parse(push)
-	if bad != nil { // it was taken with other settings
+	var o order
+	if bad := s.parse(push, &o); bad != nil { // it was taken with other settings
 		return func() (bool, error) { return false, bad }
 	}
 	o.parcel.message.ID, o.turns = id, &s.scheduled
@@ -193,8 +193,8 @@ func (s *Server) maySchedule(who *caller) schedule.May {
 		if who.audience == "" {
 			return true
 		}
-		o, bad := s.parse(push)
-		return bad == nil && who.reaches(&o.to) == nil
+		var o order
+		return s.parse(push, &o) == nil && who.reaches(&o.to) == nil
 	}
 }
 
@@ -288,8 +288,8 @@ func countOf(value []byte) (int, *fault) {
 
 // checkScheduled checks the push of a schedule.
 func (s *Server) checkScheduled(ctx context.Context, push []byte, who *caller) *fault {
-	o, bad := s.parse(push)
-	if bad != nil {
+	var o order
+	if bad := s.parse(push, &o); bad != nil {
 		return bad
 	}
 	if denied := who.reaches(&o.to); denied != nil {

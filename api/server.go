@@ -33,6 +33,12 @@ type Pusher interface {
 	Push(ctx context.Context, p hub.Push) (hub.Result, error)
 }
 
+// Warmer is what a Pusher may be in addition: one that several pushes, each to one user, cost less if it is told of the users
+// before the first of them. *hub.Hub is one.
+type Warmer interface {
+	Warm(uids []string)
+}
+
 // Sender pushes to all of several servers. It does not wait for them: done is called once, when it is known what became of the
 // push. An error means that nobody got the message.
 type Sender interface {
@@ -152,6 +158,7 @@ type Options struct {
 type Server struct {
 	// static
 	pusher     Pusher
+	warmer     Warmer    // nil: none
 	sender     Sender    // may be nil
 	ids        IDs       // may be nil
 	directory  Directory // may be nil
@@ -257,6 +264,9 @@ func New(o Options) (*Server, error) {
 	}
 	s.mux, s.passed, s.dashed = s.newMux(s.authorize), s.newMux(vouched), s.newMux(s.admit)
 	s.pushes, _ = s.mux.Handler(&http.Request{Method: http.MethodPost, URL: &url.URL{Path: pushPath}})
+	if s.sender == nil { // else it is for other servers to say where users are
+		s.warmer, _ = o.Pusher.(Warmer)
+	}
 	s.works.New = func() any { return new(work) }
 	s.parcels.New = func() any { return new(parcel) }
 	s.scratch.New = func() any { return new(scratch) }

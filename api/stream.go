@@ -81,12 +81,23 @@ func (f *feed) Message(_ ws.OpCode, payload []byte) error {
 		if f.lines++; f.lines%breatheAfter == 0 {
 			breathe()
 		}
-		if bad := f.link.take(f.ctx, line); bad != nil {
-			f.link.rest()
-			return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
+		if f.link.add(line) {
+			if err := f.take(); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return f.take()
+}
+
+// take takes the lines that have been added.
+func (f *feed) take() error {
+	bad := f.link.take(f.ctx)
+	if bad == nil {
+		return nil
+	}
+	f.link.rest()
+	return &wsconn.CloseError{Code: ws.StatusPolicyViolation, Reason: string(bad.code)}
 }
 
 // Pause implements [wsconn.PauseHandler]: it sends the answers to what was read.

@@ -226,7 +226,7 @@ func (a *App) buildAPI() error {
 	a.metrics = newMetrics(a)
 	a.pulse = newPulse((&sampler{app: a}).take)
 	options := api.Options{
-		Pusher:     measured{a.hub, a.metrics.pushes},
+		Pusher:     measured{a.hub, a.metrics.pushes, time.Now()},
 		Metrics:    a.metrics.handler(),
 		Profiles:   profiles(),
 		Directory:  a.directory(),

@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"io/wsconn":            {"io/netpoll"},
 	"io/httpconn":          {"io/http1", "io/netpoll", "io/wsconn"},
 	"io/engineio":          {"io/netpoll", "io/wsconn"},
+	"io/engineio/pipenet":  {}, // for tests
 	"io/socketio":          {"io/engineio", "io/hub", "io/rawjson"},
 	"io/socketio/client":   {"io/engineio", "io/socketio"},
 	"io/socketio/intime":   {}, // for tests

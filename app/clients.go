@@ -89,13 +89,14 @@ var (
 func (c clients) events() map[string]listener {
 	return map[string]listener{
 		"login": func(e said) {
-			if e.from().Member().UID() == "" {
-				uncork(e.from()) // to log in may take a while
+			v := e.from()
+			if v.Member().UID() == "" {
+				uncork(v) // to log in may take a while
 			}
 			uid, fresh, err := c.door.login(e)
-			cork(e.from()) // the count, the answer, and what was said behind it: two writes would take 5 % of a login longer
+			cork(v) // the count, the answer, and what was said behind it: two writes would take 5 % of a login longer
 			if fresh {
-				c.counter.show(e.from())
+				c.counter.show(v)
 			}
 			c.answer(e, reply{UID: uid}, err)
 		},

@@ -69,13 +69,14 @@ func (m *metrics) openings(next http.Handler) http.Handler {
 type measured struct {
 	*hub.Hub
 	seconds prometheus.Observer
+	start   time.Time // of the program: to read what has passed since then takes half as long as time.Now, for which two clocks are read
 }
 
 // Push implements [api.Pusher].
 func (m measured) Push(ctx context.Context, p hub.Push) (hub.Result, error) {
-	begin := time.Now()
+	begin := time.Since(m.start)
 	r, err := m.Hub.Push(ctx, p)
-	m.seconds.Observe(time.Since(begin).Seconds())
+	m.seconds.Observe((time.Since(m.start) - begin).Seconds())
 	return r, err
 }
 

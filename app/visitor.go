@@ -105,15 +105,21 @@ type reply struct {
 func (r reply) json() json.RawMessage { return r.appendTo(nil) }
 
 // appendTo appends the reply as JSON. What most are made of needs no reflection, which took as long as all else that is done for an event.
-func (r reply) appendTo(out []byte) []byte {
+func (r *reply) appendTo(out []byte) []byte {
 	out = strconv.AppendBool(append(out, `{"ok":`...), r.OK)
-	for _, field := range []struct{ name, value string }{{"uid", r.UID}, {"room", r.Room}, {"error", r.Error}, {"code", r.Code}} {
-		if field.value != "" {
-			out = append(append(append(out, `,"`...), field.name...), `":`...)
-			out = appendJSON(out, field.value)
-		}
-	}
+	out = appendField(out, `,"uid":`, r.UID)
+	out = appendField(out, `,"room":`, r.Room)
+	out = appendField(out, `,"error":`, r.Error)
+	out = appendField(out, `,"code":`, r.Code)
 	return append(out, '}')
+}
+
+// appendField appends a field with a value, unless that is empty.
+func appendField(out []byte, field, value string) []byte {
+	if value == "" {
+		return out
+	}
+	return appendJSON(append(out, field...), value)
 }
 
 // appendJSON appends a JSON string.

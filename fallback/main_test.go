@@ -20,6 +20,7 @@ import (
 
 	"crier/fallback"
 	"crier/io/engineio"
+	"crier/io/engineio/pipenet"
 	"crier/io/httpconn"
 	"crier/io/netpoll"
 	"crier/io/wsconn"
@@ -92,40 +93,6 @@ func want(t testing.TB, ch <-chan string, list ...string) {
 	}
 }
 
-// network joins clients to a server without sockets, so that testing/synctest
-// sees when everybody waits.
-type network struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (n *network) Accept() (net.Conn, error) {
-	select {
-	case c := <-n.conns:
-		return c, nil
-	case <-n.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (n *network) Close() error {
-	n.once.Do(func() { close(n.done) })
-	return nil
-}
-
-func (n *network) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (n *network) dial() (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case n.conns <- server:
-		return client, nil
-	case <-n.done:
-		return nil, net.ErrClosed
-	}
-}
-
 // rig is a server that offers polling, and a client of it.
 type rig struct {
 	t       testing.TB
@@ -161,9 +128,9 @@ func newRigFor(t testing.TB, tcp bool, o engineio.Options, h engineio.Handler) *
 // who can make them.
 func serve(t testing.TB, tcp bool, h http.Handler) (dial func() (net.Conn, error), client *http.Client) {
 	t.Helper()
-	n := &network{conns: make(chan net.Conn), done: make(chan struct{})}
+	n := pipenet.New()
 	var l net.Listener = n
-	dial = n.dial
+	dial = n.Dial
 	if tcp {
 		var err error
 		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {

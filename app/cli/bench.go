@@ -33,6 +33,7 @@ func benchCommand() *cli.Command {
 		Description: "Connects many clients to a server, Crier or another one (--server), and measures one thing. Every message carries a number and\n" +
 			"the time: each is counted once, and what is lost, comes twice or out of order is found. With --pid the processor time and memory\n" +
 			"of a server on this machine are measured as well. Ctrl-C ends a run and prints what there is, marked as cut short.\n" +
+			"Not for a server with users: messages to everybody reach them, too.\n" +
 			"Exit code 1: it was cut short, or not every message came once and in order. Clients log in as user-0, user-1 and so on.\n\n" +
 			"Examples:\n" +
 			"  crier bench idle --clients 10000 --pid $(pgrep -x crier)\n" +

@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 
 	"crier/e2e/hostile/attack"
 	"crier/e2e/hostile/stage"
+	"crier/e2e/rig/rigtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,10 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestHostile attacks Crier with every family, in its short form: no process ends, no bystander loses a message or his connection,
 // everything that has to be refused is, and the vital signs come back.
 func TestHostile(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "crier")
-	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
-		t.Fatalf("building Crier: %v\n%s", err, out)
-	}
+	binary := rigtest.Build(t)
 	dir := t.TempDir()
 	attacks := &trial{
 		start: func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, binary, dir) },

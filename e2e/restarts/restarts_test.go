@@ -5,8 +5,6 @@ package main
 import (
 	"errors"
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"crier/e2e/rig"
+	"crier/e2e/rig/rigtest"
 	"crier/e2e/visit"
 )
 
@@ -22,10 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestRestarts is the short form: each way of a restart, twice.
 func TestRestarts(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "crier")
-	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
-		t.Fatalf("building Crier: %v\n%s", err, out)
-	}
+	binary := rigtest.Build(t)
 	o := options{
 		Play:     rig.Play{Binary: binary, Dir: dir, Note: func(line string) { t.Log(line) }},
 		restarts: 2 * ways, users: 36, callers: 6, pushes: 100, seed: rand.Uint64(), patience: 3 * time.Minute,

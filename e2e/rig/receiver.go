@@ -3,6 +3,7 @@
 package rig
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -18,16 +19,40 @@ type Receiver struct {
 	failed   error // of the server; read after Close
 }
 
-// Receive has h take them. The caller must call [Receiver.Close].
-func Receive(h http.Handler) (*Receiver, error) {
+// Event is one of a callback's, of a user who came or went.
+type Event struct {
+	ID, Type string
+	Data     struct {
+		UID     string
+		Version uint64
+	}
+}
+
+// Receive calls take with each of the events that come in batches (webhook.batch), from several goroutines. The caller must call
+// [Receiver.Close].
+func Receive(take func(Event)) (*Receiver, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("opening a port for callbacks: %w", err)
 	}
-	r := &Receiver{listener: l, server: &http.Server{Handler: h}}
+	r := &Receiver{listener: l, server: &http.Server{Handler: unpack(take)}}
 	r.server.SetKeepAlivesEnabled(false) // so that no connection is left that waits for the next callback
 	r.running.Go(func() { r.failed = r.server.Serve(l) })
 	return r, nil
+}
+
+// unpack takes a batch apart.
+func unpack(take func(Event)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var batch struct{ Events []Event }
+		if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		for _, e := range batch.Events {
+			take(e)
+		}
+	}
 }
 
 // URL is where callbacks are to go.

@@ -3,9 +3,9 @@
 package main
 
 import (
-	"encoding/json"
-	"net/http"
 	"sync"
+
+	"crier/e2e/rig"
 )
 
 // receiver is called when users come and go.
@@ -14,24 +14,15 @@ type receiver struct {
 	online, offline int
 }
 
-// ServeHTTP takes a batch.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	var batch struct {
-		Events []struct{ Type string }
-	}
-	if err := json.NewDecoder(q.Body).Decode(&batch); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
+// take counts an event.
+func (r *receiver) take(e rig.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, e := range batch.Events {
-		switch e.Type {
-		case "user.online":
-			r.online++
-		case "user.offline":
-			r.offline++
-		}
+	switch e.Type {
+	case "user.online":
+		r.online++
+	case "user.offline":
+		r.offline++
 	}
 }
 

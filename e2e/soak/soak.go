@@ -42,7 +42,7 @@ type soak struct {
 // perform makes a run.
 func (o options) perform(ctx context.Context) (result *result, err error) {
 	told := &receiver{}
-	calls, err := rig.Receive(told)
+	calls, err := rig.Receive(told.take)
 	if err != nil {
 		return nil, err
 	}

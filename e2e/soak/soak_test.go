@@ -4,8 +4,6 @@ package main
 
 import (
 	"math/rand/v2"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"crier/e2e/rig"
+	"crier/e2e/rig/rigtest"
 	"crier/e2e/visit"
 )
 
@@ -21,10 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // TestSoak is the short form: some two thousand clients, of which nothing stays behind.
 func TestSoak(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "crier")
-	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
-		t.Fatalf("building Crier: %v\n%s", err, out)
-	}
+	binary := rigtest.Build(t)
 	o := options{Play: rig.Play{Binary: binary, Dir: dir, Note: func(line string) { t.Log(line) }}, cycles: 1000, round: 1000, workers: 16, patience: 2 * time.Minute}
 	begun := time.Now()
 	result, err := o.perform(t.Context())

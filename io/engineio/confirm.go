@@ -17,7 +17,7 @@ import (
 // and the upgrade, for what was polled before.
 func (s *Session) Confirm(taken func(), arrived func(ok bool)) {
 	s.mu.Lock()
-	if s.state != stateOpen {
+	if s.load() != stateOpen {
 		s.mu.Unlock()
 		arrived(false)
 		return

@@ -26,12 +26,12 @@ func (s *Session) nextBeat() time.Duration {
 func (s *Session) Tick(at time.Time) time.Time {
 	now := at.Sub(s.server.start)
 	s.mu.Lock()
-	if s.state == stateClosed {
+	if s.load() == stateClosed {
 		s.mu.Unlock()
 		return time.Time{}
 	}
 	if s.deadline != 0 && now >= s.deadline {
-		lingered := s.state == stateClosing
+		lingered := s.load() == stateClosing
 		s.mu.Unlock()
 		if lingered {
 			s.end(nil) // the receiver knows
@@ -61,7 +61,7 @@ func (s *Session) Tick(at time.Time) time.Time {
 // tickHeartbeatLocked sends the ping that is due, or reports that the peer's
 // answer (revision 4) or its own ping (revision 3) is overdue.
 func (s *Session) tickHeartbeatLocked(now time.Duration) (overdue bool, err error) {
-	if s.state != stateOpen || now < s.beat {
+	if s.load() != stateOpen || now < s.beat {
 		return false, nil
 	}
 	if s.rev == Revision3 || s.awaiting {
@@ -77,7 +77,7 @@ func (s *Session) tickHeartbeatLocked(now time.Duration) (overdue bool, err erro
 func (s *Session) expired() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == stateOpen && (s.awaiting || s.rev == Revision3) && s.server.now() >= s.beat
+	return s.load() == stateOpen && (s.awaiting || s.rev == Revision3) && s.server.now() >= s.beat
 }
 
 // tickCandidateLocked keeps an upgrade moving. It returns the WebSocket that
@@ -106,7 +106,7 @@ func (s *Session) again() time.Time {
 
 func (s *Session) nextLocked() time.Time {
 	var next time.Duration
-	switch s.state {
+	switch s.load() {
 	case stateNew, stateClosed:
 		return time.Time{}
 	case stateClosing:

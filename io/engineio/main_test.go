@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"crier/io/engineio"
+	"crier/io/engineio/pipenet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -106,40 +106,6 @@ func wantEnd(t testing.TB, ch <-chan string) {
 	}
 }
 
-// network joins clients to a server without sockets, so that testing/synctest
-// sees when everybody waits.
-type network struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (n *network) Accept() (net.Conn, error) {
-	select {
-	case c := <-n.conns:
-		return c, nil
-	case <-n.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (n *network) Close() error {
-	n.once.Do(func() { close(n.done) })
-	return nil
-}
-
-func (n *network) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
-
-func (n *network) dial() (net.Conn, error) {
-	client, server := net.Pipe()
-	select {
-	case n.conns <- server:
-		return client, nil
-	case <-n.done:
-		return nil, net.ErrClosed
-	}
-}
-
 // rig is a server that can be reached.
 type rig struct {
 	t       testing.TB
@@ -163,8 +129,8 @@ func newRig(t testing.TB, tcp bool, o engineio.Options) *rig {
 		}
 		r.dial = func() (net.Conn, error) { return net.Dial("tcp", l.Addr().String()) }
 	} else {
-		n := &network{conns: make(chan net.Conn), done: make(chan struct{})}
-		l, r.dial = n, n.dial
+		n := pipenet.New()
+		l, r.dial = n, n.Dial
 	}
 	web := &http.Server{Handler: r.srv}
 	served := make(chan error, 1)

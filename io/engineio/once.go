@@ -6,11 +6,24 @@ import "bytes"
 // returns. Where the frame can be made in buf and written from there, nothing is allocated.
 func (s *Session) SendText(buf []byte, jsonAt int) error { return s.sendOnce(Message, buf, jsonAt) }
 
+// Warm reads what SendText will, and does nothing.
+func (s *Session) Warm() {
+	if t := &s.first; t.conn != nil && !s.dialect.twice {
+		t.conn.Warm()
+	}
+}
+
 // sendOnce sends the packet whose text is buf[Headroom:], which is JSON from jsonAt on.
 func (s *Session) sendOnce(kind PacketType, buf []byte, jsonAt int) error {
+	if t := s.own(); t != nil && !s.dialect.twice {
+		if s.load() != stateOpen {
+			return ErrClosed
+		}
+		return s.sent(t.sendCopy(frameText(kind, buf)))
+	}
 	s.mu.Lock()
 	err := ErrClosed
-	if s.state == stateOpen {
+	if s.load() == stateOpen {
 		if t, ok := s.transport.(*webSocket); ok && !s.dialect.twice {
 			err = t.sendCopy(frameText(kind, buf))
 		} else {

@@ -406,7 +406,7 @@ func (srv *Server) open(s *Session, t Transport, r *http.Request) {
 
 	s.mu.Lock()
 	s.receiver = receiver
-	s.state = stateOpen
+	s.state.Store(uint32(stateOpen))
 	s.beat = s.nextBeat()
 	late := !srv.remember(s)
 	s.rearmLocked()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"crier/io/wsconn"
@@ -53,24 +54,22 @@ const nudgeInterval = 100 * time.Millisecond
 // Session is a connection with one client, over one transport at a time. It
 // is safe for concurrent use.
 type Session struct {
-	timer wsconn.Timer // filed in server.wheel
-
-	// static; what is looked at for each message lies together, from here on
-	id       string
-	receiver Receiver // set when the session opens
-	server   *Server
-	rev      Revision
-	dialect  dialect
-
-	mu        sync.Mutex // guards what follows; held while the transport writes without blocking
-	state     state
+	// What is looked at for each packet lies together, up to server: it is in memory that has to be waited for, on a server with many clients.
+	first     webSocket     // the transport, if it has begun on a WebSocket: here, it is one object less on the way to the socket
+	rev       Revision      // static
+	dialect   dialect       // static
 	awaiting  bool          // revision 4: a ping is out
-	beat      time.Duration // when the next ping is due, or the heartbeat is overdue; since server.start
-	deadline  time.Duration // SetDeadline, or the end of lingering; 0 = none
+	state     atomic.Uint32 // a state; written with mu held, read by anybody
+	mu        sync.Mutex    // guards what is not static; held while a transport writes without blocking that another may follow
 	transport Transport
-	rare      *rare // nil while it would be empty
+	receiver  Receiver // static, set when the session opens
+	rare      *rare    // nil while it would be empty
+	server    *Server  // static
 
-	first webSocket // the transport, if it has begun on a WebSocket: here, it is one object less on the way to the socket
+	timer    wsconn.Timer  // filed in server.wheel
+	id       string        // static
+	beat     time.Duration // when the next ping is due, or the heartbeat is overdue; since server.start
+	deadline time.Duration // SetDeadline, or the end of lingering; 0 = none
 }
 
 // rare is what a session has for a while only.
@@ -110,6 +109,8 @@ type candidate struct {
 	probed   bool
 }
 
+func (s *Session) load() state { return state(s.state.Load()) }
+
 // ID is the session id, 24 characters behind [Options] Tag that nobody can guess: who knows it can
 // act as the client.
 func (s *Session) ID() string { return s.id }
@@ -128,6 +129,12 @@ func (s *Session) Transport() string {
 // keep up: the session has been closed, so that the client comes back with an
 // empty queue. [ErrClosed] means that it had ended before.
 func (s *Session) Send(p *Prepared) error {
+	if t := s.own(); t != nil {
+		if s.load() != stateOpen {
+			return ErrClosed
+		}
+		return s.sent(t.Send(p))
+	}
 	s.mu.Lock()
 	err := s.sendLocked(p)
 	s.mu.Unlock()
@@ -137,7 +144,7 @@ func (s *Session) Send(p *Prepared) error {
 // SendVolatile sends p if it can leave at once and else drops it; sent tells which.
 func (s *Session) SendVolatile(p *Prepared) (sent bool, err error) {
 	s.mu.Lock()
-	if s.state == stateOpen && !s.transport.Writable() {
+	if s.load() == stateOpen && !s.transport.Writable() {
 		s.mu.Unlock()
 		return false, nil
 	}
@@ -147,7 +154,7 @@ func (s *Session) SendVolatile(p *Prepared) (sent bool, err error) {
 }
 
 func (s *Session) sendLocked(p *Prepared) error {
-	if s.state != stateOpen {
+	if s.load() != stateOpen {
 		return ErrClosed
 	}
 	return s.transport.Send(p)
@@ -218,16 +225,16 @@ func (s *Session) abort(reason Reason) {
 // to tell the receiver.
 func (s *Session) shut(reason Reason) (tell bool) {
 	s.mu.Lock()
-	if s.state != stateOpen {
+	if s.load() != stateOpen {
 		s.mu.Unlock()
 		return false
 	}
 	cand := s.dropCandidateLocked()
 	s.loseLocked()
-	s.state = stateClosing
+	s.state.Store(uint32(stateClosing))
 	done := s.transport.Close()
 	if done {
-		s.state = stateClosed
+		s.state.Store(uint32(stateClosed))
 	} else {
 		linger := closeLinger
 		if reason == TransportClose {
@@ -252,12 +259,12 @@ func (s *Session) shut(reason Reason) (tell bool) {
 // the receiver.
 func (s *Session) end(t Transport) (tell bool) {
 	s.mu.Lock()
-	if s.state == stateNew || s.state == stateClosed || t != nil && s.transport != t {
+	if s.load() == stateNew || s.load() == stateClosed || t != nil && s.transport != t {
 		s.mu.Unlock()
 		return false
 	}
-	tell = s.state == stateOpen
-	s.state = stateClosed
+	tell = s.load() == stateOpen
+	s.state.Store(uint32(stateClosed))
 	cand := s.dropCandidateLocked()
 	s.loseLocked()
 	if t == nil {
@@ -306,9 +313,9 @@ func (s *Session) stall(t Transport, bytes int) {
 // Finished is for transports: the client has been told that the session is over.
 func (s *Session) Finished() {
 	s.mu.Lock()
-	done := s.state == stateClosing
+	done := s.load() == stateClosing
 	if done {
-		s.state = stateClosed
+		s.state.Store(uint32(stateClosed))
 	}
 	s.mu.Unlock()
 	if done {
@@ -321,7 +328,7 @@ func (s *Session) Finished() {
 func (s *Session) SetDeadline(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen {
+	if s.load() != stateOpen {
 		return
 	}
 	s.deadline = 0
@@ -338,7 +345,7 @@ func (s *Session) SetDeadline(d time.Duration) {
 // session, and the transport ends itself.
 func (s *Session) Receive(t Transport, p Packet) error {
 	s.mu.Lock()
-	if s.state != stateOpen || s.transport != t {
+	if s.load() != stateOpen || s.transport != t {
 		s.mu.Unlock()
 		return ErrClosed
 	}
@@ -366,10 +373,7 @@ func (s *Session) Receive(t Transport, p Packet) error {
 
 	switch p.Type {
 	case Message:
-		if err := s.receiver.Message(p.Data, p.Binary); err != nil {
-			s.Fail(t, ParseError)
-			return err
-		}
+		return s.pass(t, p)
 	case Ping, Pong:
 		if (p.Type == Ping) != (s.rev == Revision3) {
 			s.Fail(t, TransportError)
@@ -386,6 +390,15 @@ func (s *Session) Receive(t Transport, p Packet) error {
 	return nil
 }
 
+// pass has the receiver take a message that arrived on t.
+func (s *Session) pass(t Transport, p Packet) error {
+	err := s.receiver.Message(p.Data, p.Binary)
+	if err != nil {
+		s.Fail(t, ParseError)
+	}
+	return err
+}
+
 // rest has a client that says too much wait: nothing more is read of it meanwhile. It reports whether t is in use still.
 func (s *Session) rest(t Transport, pause time.Duration) bool {
 	s.server.rests.Add(1)
@@ -393,7 +406,7 @@ func (s *Session) rest(t Transport, pause time.Duration) bool {
 	time.Sleep(pause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.state == stateOpen && s.transport == t
+	return s.load() == stateOpen && s.transport == t
 }
 
 // beatLocked tells whether a packet is part of the heartbeat, and returns whom it confirms.

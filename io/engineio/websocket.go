@@ -70,6 +70,8 @@ func (t *webSocket) sendCopy(frame []byte) error { return sendError(t.conn.SendC
 // sendError is an error of a WebSocket as one of a transport.
 func sendError(err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, wsconn.ErrQueueFull):
 		return ErrQueueFull
 	case errors.Is(err, wsconn.ErrClosed):
@@ -111,10 +113,24 @@ func (s *Session) Uncork() {
 	}
 }
 
+// own is the transport if the session has begun on a WebSocket, and nil if it has not. There is none to move to from that, so it is
+// used without the session's lock: its connection knows itself when it has ended. That lock and [Session.simple] were a tenth of an event.
+func (s *Session) own() *webSocket {
+	if s.first.conn != nil {
+		return &s.first
+	}
+	return nil
+}
+
+// simple reports whether a message that arrived on t is all the receiver's: it changes nothing of the session, which is as long as t is in use.
+func (s *Session) simple(t *webSocket) bool {
+	return t == &s.first && s.rev == Revision4 && s.server.opts.MessagesPerSecond == 0 && s.load() == stateOpen
+}
+
 // socket is the transport in use if that is a WebSocket.
 func (s *Session) socket() *webSocket {
-	if s.first.conn != nil { // there is none to move to from that
-		return &s.first
+	if t := s.own(); t != nil {
+		return t
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,6 +144,9 @@ func (t *webSocket) Message(op ws.OpCode, payload []byte) error {
 	if err != nil {
 		t.session.Fail(t, ParseError)
 		return err
+	}
+	if p.Type == Message && t.session.simple(t) {
+		return t.session.pass(t, p)
 	}
 	err = t.session.Receive(t, p)
 	if errors.Is(err, ErrClosed) && t.session.isCandidate(t) {
@@ -194,7 +213,7 @@ func (s *Session) isCandidate(t *webSocket) bool {
 func (s *Session) offer(t *webSocket) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != stateOpen || s.candidateLocked() != nil || s.transport.Name() == "websocket" {
+	if s.load() != stateOpen || s.candidateLocked() != nil || s.transport.Name() == "websocket" {
 		return false
 	}
 	s.moreLocked().candidate = &candidate{socket: t, deadline: s.server.now() + s.server.opts.UpgradeTimeout}
@@ -240,7 +259,7 @@ func (s *Session) upgrade(t *webSocket) bool {
 	s.mu.Lock()
 	old, ok := s.transport.(RequestTransport)
 	c := s.candidateLocked()
-	if !ok || s.state != stateOpen || c == nil || c.socket != t || !c.probed {
+	if !ok || s.load() != stateOpen || c == nil || c.socket != t || !c.probed {
 		s.mu.Unlock()
 		return false
 	}

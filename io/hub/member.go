@@ -20,20 +20,18 @@ type Conn interface {
 
 // Member is a connection's place in the hub. All its methods may be called by many goroutines at once.
 type Member struct {
-	// Static.
-	hub  *Hub
-	conn Conn
+	// What is looked at for each message lies together.
+	user    atomic.Pointer[user]  // written with mu held; nil while not logged in
+	conn    Conn                  // static
+	aside   atomic.Pointer[aside] // nil as long as there has been nothing of it
+	heard   atomic.Uint64         // the number of the last message in the lane that it has been given, or beyond
+	hearing sync.Mutex            // held while it is given what is in the lane: its Conn is called with it
 
-	user  atomic.Pointer[user]  // written with mu held; nil while not logged in
-	aside atomic.Pointer[aside] // nil as long as there has been nothing of it
-	heard atomic.Uint64         // the number of the last message in the lane that it has been given, or beyond
-	slot  int32                 // in the list of everybody, or outside; guarded by its mu
-
+	hub   *Hub       // static
+	slot  int32      // in the list of everybody, or outside; guarded by its mu
 	own   int32      // how many of rooms it has joined itself; in the others it is since its user is a member; ended at last; guarded by mu
 	mu    sync.Mutex // taken before the mu of any shard
 	rooms []*room    // guarded by mu
-
-	hearing sync.Mutex // held while it is given what is in the lane: its Conn is called with it
 }
 
 // ended is what own is once the connection has ended: a flag of its own would make every member larger.

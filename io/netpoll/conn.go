@@ -111,6 +111,9 @@ func (c *Conn) TryWrite(p []byte) (n int, err error) {
 	return c.writeRaw(p, false)
 }
 
+// Warm reads what TryWrite will, and does nothing.
+func (c *Conn) Warm() { c.state.Load() }
+
 // WriteSome waits until the kernel takes at least one byte of p, within the
 // write deadline, and returns how many it took. Where Direct is false it is
 // Write.

@@ -48,6 +48,46 @@ func AppendElements(list []json.RawMessage, b []byte) (_ []json.RawMessage, ok b
 	}
 }
 
+// Member is a member of an object: its name, in quotes, and its value.
+type Member struct{ Name, Value []byte }
+
+// AppendMembers appends to list the members of the JSON object that b is, but no more than its capacity has room for, and reports
+// whether it is one, as [Valid] takes it. They share memory with b.
+func AppendMembers(list []Member, b []byte) (_ []Member, ok bool) {
+	i := skipSpace(b, 0)
+	if i == len(b) || b[i] != '{' {
+		return list, false
+	}
+	if i = skipSpace(b, i+1); i < len(b) && b[i] == '}' {
+		return list, skipSpace(b, i+1) == len(b)
+	}
+	for i < len(b) {
+		nameEnd, value := validName(b, i)
+		if nameEnd == 0 {
+			return list, false
+		}
+		end := validValue(b, value, 1)
+		if end == 0 {
+			return list, false
+		}
+		if len(list) < cap(list) {
+			list = append(list, Member{b[i:nameEnd], b[value:end]})
+		}
+		if i = skipSpace(b, end); i == len(b) {
+			return list, false
+		}
+		switch b[i] {
+		case '}':
+			return list, skipSpace(b, i+1) == len(b)
+		case ',':
+			i = skipSpace(b, i+1)
+		default:
+			return list, false
+		}
+	}
+	return list, false
+}
+
 // validValue returns the index behind the value that begins at b[i] inside so many others, and 0 if there is none.
 func validValue(b []byte, i, depth int) int {
 	if i >= len(b) || depth > maxDepth {
@@ -86,7 +126,7 @@ func validNested(b []byte, i, depth int) int {
 	}
 	for i > 0 && i < len(b) {
 		if object {
-			if i = validName(b, i); i == 0 {
+			if _, i = validName(b, i); i == 0 {
 				return 0
 			}
 		}
@@ -108,18 +148,18 @@ func validNested(b []byte, i, depth int) int {
 	return 0
 }
 
-// validName returns the index of the value of the member whose name begins at b[i], and 0 if there is none.
-func validName(b []byte, i int) int {
+// validName returns the index behind the name of the member that begins at b[i], and that of its value; both are 0 if there is none.
+func validName(b []byte, i int) (end, value int) {
 	if b[i] != '"' {
-		return 0
+		return 0, 0
 	}
-	if i = validString(b, i); i == 0 {
-		return 0
+	if end = validString(b, i); end == 0 {
+		return 0, 0
 	}
-	if i = skipSpace(b, i); i == len(b) || b[i] != ':' {
-		return 0
+	if i = skipSpace(b, end); i == len(b) || b[i] != ':' {
+		return 0, 0
 	}
-	return skipSpace(b, i+1)
+	return end, skipSpace(b, i+1)
 }
 
 // validString is validValue for a string.

@@ -16,6 +16,7 @@ func validSeeds() []string {
 	}
 	return []string{
 		`{"to":{"users":["user-1", 2]},"event":"new_msg","data":"text"}`, ` [ 1 , {"a":[]} , { } ] `, "\t\r\n1\t\r\n",
+		`{"a":1,"b":[2],"c":3}`, ` { "\u0061" : {"x":1} , "b" : "}" } `, `{"a":1,"b":2,"c":}`,
 		`"\"\\\/\b\f\n\r\t\u12aF"`, `"中文é😀"`, `0`, `-0`, `-1.25e+10`, `1E-2`, `0.5`, `true`, `false`, `null`, `""`, `[]`, `{}`,
 		``, ` `, `"`, `"\`, `"\"`, `"\x"`, `"\u12g4"`, `"\u123"`, `"\u123`, "\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\"\xe4\xb8\"",
 		`-`, `01`, `1.`, `.5`, `1e`, `1e+`, `+1`, `--1`, `0x1`, `1 2`, `tru`, `truex`, `nul`, `TRUE`,
@@ -29,6 +30,7 @@ func validSeeds() []string {
 
 func checkValid(t *testing.T, b []byte) {
 	t.Helper()
+	checkMembers(t, b)
 	valid := json.Valid(b) && utf8.Valid(b)
 	if got := Valid(b); got != valid {
 		t.Errorf("%.80q: %v, want %v", b, got, valid)
@@ -41,6 +43,51 @@ func checkValid(t *testing.T, b []byte) {
 	}
 	if ok && !slices.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
 		t.Errorf("%.80q: elements %q, want %q", b, got, want)
+	}
+}
+
+// checkMembers compares with what the standard library's decoder comes to.
+func checkMembers(t *testing.T, b []byte) {
+	t.Helper()
+	valid := json.Valid(b) && utf8.Valid(b)
+	isObject := valid && bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("{"))
+	list, ok := AppendMembers(make([]Member, 0, 2), b)
+	if ok != isObject {
+		t.Fatalf("%.80q: it is an object: %v, want %v", b, ok, isObject)
+	}
+	if !ok {
+		return
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; d.More(); n++ {
+		name, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got json.RawMessage
+		if err := d.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if n >= cap(list) {
+			continue
+		}
+		var gotName string
+		if n < len(list) {
+			got = list[n].Value
+			if err := json.Unmarshal(list[n].Name, &gotName); err != nil {
+				t.Errorf("%.80q: name %d: %v", b, n, err)
+			}
+		}
+		if gotName != name || !bytes.Equal(got, want) {
+			t.Errorf("%.80q: member %d: %q %q, want %q %q", b, n, gotName, got, name, want)
+		}
+	}
+	if want := min(n, 2); len(list) != want {
+		t.Errorf("%.80q: %d members, want %d", b, len(list), want)
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Socket) settle(a *pendingAck, err error) {
 }
 
 // ack handles an acknowledgement.
-func (s *Socket) ack(p Packet, attachments [][]byte) error {
+func (s *Socket) ack(p *Packet, attachments [][]byte) error {
 	if !p.HasID {
 		return nil
 	}
@@ -136,10 +136,11 @@ func (s *Socket) ack(p Packet, attachments [][]byte) error {
 	if a == nil { // late, repeated, or never asked for
 		return nil
 	}
+	data := p.Data
 	if a.ask != nil {
-		p.Data = bytes.Clone(p.Data) // it is kept
+		data = bytes.Clone(data) // it is kept
 	}
-	list, err := SplitArray(p.Data)
+	list, err := SplitArray(data)
 	if err != nil {
 		s.settle(a, ErrDisconnected) // as it will be
 		return err

@@ -30,6 +30,7 @@ func TestBorrow(t *testing.T) {
 			text = fmt.Appendf(text[:0], `"%d%s"`, i, bytes.Repeat([]byte{'a' + byte(i%26)}, 30<<10))
 			m := &hub.Message{Event: "note", Args: []json.RawMessage{text}}
 			want = append(want, `2["note",`+string(text)+`]`)
+			s.Warm() // which changes nothing
 			if r := push(t, h.Main(), hub.Audience{Users: []string{"7"}}, m); !r.Free || r.Delivered != 1 {
 				t.Fatalf("message %d: %+v", i, r)
 			}
@@ -42,6 +43,8 @@ func TestBorrow(t *testing.T) {
 			}
 		}
 		c.want(want...)
+		s.Disconnect()
+		s.Warm()
 	})
 }
 

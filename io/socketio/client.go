@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"crier/io/engineio"
 	"crier/io/hub"
@@ -22,10 +23,13 @@ type client struct {
 	// owned by the session's reader
 	partial *partial // a packet that waits for its attachments
 
+	// first is the socket that has joined first of those that there are: each packet looks, and most clients have one. Written with mu held.
+	first atomic.Pointer[Socket]
+
+	// guarded by mu
 	mu        sync.Mutex
 	handshake *Handshake // nil once forgotten
-	sockets   []*Socket
-	first     [1]*Socket // room for the one that most clients have
+	others    []*Socket  // that have joined since; none without first
 	closed    bool
 }
 
@@ -55,23 +59,27 @@ func (c *client) Opened() {
 
 // Message implements [engineio.Receiver].
 func (c *client) Message(data []byte, binary bool) error {
-	receive := c.text
-	if binary {
-		receive = c.attachment
-	}
 	var err error
-	if !c.server.guard(func() { err = receive(data) }) {
+	if !c.server.guard(func() { err = c.receive(data, binary) }) {
 		c.session.Close()
 	}
 	return err
+}
+
+func (c *client) receive(data []byte, binary bool) error {
+	if binary {
+		return c.attachment(data)
+	}
+	return c.text(data)
 }
 
 func (c *client) text(data []byte) error {
 	if c.partial != nil {
 		return errWantBinary
 	}
+	var p Packet
 	var room [4]json.RawMessage
-	p, elements, err := parsePacket(data, c.server.opts.MaxAttachments, room[:0])
+	elements, err := parsePacket(&p, data, c.server.opts.MaxAttachments, room[:0])
 	if err != nil {
 		return err
 	}
@@ -80,7 +88,7 @@ func (c *client) text(data []byte) error {
 		c.partial = &partial{packet: p}
 		return nil
 	}
-	return c.dispatch(p, elements, nil)
+	return c.dispatch(&p, elements, nil)
 }
 
 func (c *client) attachment(data []byte) error {
@@ -100,11 +108,11 @@ func (c *client) attachment(data []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.dispatch(complete.packet, elements, complete.attachments)
+	return c.dispatch(&complete.packet, elements, complete.attachments)
 }
 
 // dispatch handles a packet whose Data, if that is an array, has these elements.
-func (c *client) dispatch(p Packet, elements []json.RawMessage, attachments [][]byte) error {
+func (c *client) dispatch(p *Packet, elements []json.RawMessage, attachments [][]byte) error {
 	name, auth := p.Namespace, p.Data
 	if c.session.Revision() == engineio.Revision3 {
 		var query string
@@ -142,16 +150,20 @@ func queryAuth(query string) json.RawMessage {
 }
 
 func (c *client) socket(namespace string) *Socket {
+	if s := c.first.Load(); s == nil || s.namespace.name == namespace {
+		return s
+	}
 	c.mu.Lock()
-	var found *Socket
-	for _, s := range c.sockets {
+	defer c.mu.Unlock()
+	for _, s := range c.others {
 		if s.namespace.name == namespace {
-			found = s
-			break
+			return s
 		}
 	}
-	c.mu.Unlock()
-	return found
+	if s := c.first.Load(); s != nil && s.namespace.name == namespace { // it has become the first meanwhile
+		return s
+	}
+	return nil
 }
 
 // join lets the client into a namespace, or tells it why not.
@@ -263,35 +275,53 @@ func (c *client) queryValue(name string) (value string, has bool) {
 func (c *client) add(s *Socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	switch {
+	case c.closed:
 		return false
+	case c.first.Load() == nil:
+		c.first.Store(s)
+	default:
+		c.others = append(c.others, s)
 	}
-	if c.sockets == nil {
-		c.sockets = c.first[:0]
-	}
-	c.sockets = append(c.sockets, s)
 	return true
 }
 
 func (c *client) remove(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sockets = slices.DeleteFunc(c.sockets, func(other *Socket) bool { return other == s })
+	if c.first.Load() != s {
+		c.others = slices.DeleteFunc(c.others, func(other *Socket) bool { return other == s })
+		return
+	}
+	var next *Socket
+	if len(c.others) > 0 {
+		next, c.others = c.others[0], c.others[1:]
+	}
+	c.first.Store(next)
 }
 
 // all returns the client's sockets.
 func (c *client) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.sockets)
+	return c.allLocked()
+}
+
+// allLocked returns a list of the client's sockets.
+func (c *client) allLocked() []*Socket {
+	if first := c.first.Load(); first != nil {
+		return append([]*Socket{first}, c.others...)
+	}
+	return nil
 }
 
 // Closed implements [engineio.Receiver].
 func (c *client) Closed(reason engineio.Reason) {
 	c.mu.Lock()
 	c.closed = true
-	sockets := c.sockets
-	c.sockets, c.handshake = nil, nil
+	sockets := c.allLocked()
+	c.first.Store(nil)
+	c.others, c.handshake = nil, nil
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.leave(reason)

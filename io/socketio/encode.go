@@ -95,6 +95,15 @@ func (c *client) sayEvent(p Packet, event string, args []json.RawMessage, attach
 	return c.sendDraft(draft, text, jsonAt)
 }
 
+// answer acknowledges, in a namespace, the packet of that id with one argument of valid JSON, which is not kept.
+func (c *client) answer(namespace string, id uint64, data json.RawMessage) error {
+	draft := c.server.drafts.Get().(*[]byte)
+	text := AppendPacket((*draft)[:engineio.Headroom], Packet{Type: PacketAck, Namespace: namespace, ID: id, HasID: true})
+	jsonAt := len(text) - engineio.Headroom
+	text = append(append(append(text, '['), data...), ']')
+	return c.sendDraft(draft, text, jsonAt)
+}
+
 // sendDraft sends text, which was made in draft, and gives that back.
 func (c *client) sendDraft(draft *[]byte, text []byte, jsonAt int) error {
 	err := c.session.SendText(text, jsonAt)

@@ -41,7 +41,7 @@ var (
 
 // sendError makes one error of what means that the client has gone.
 func sendError(err error) error {
-	if errors.Is(err, engineio.ErrClosed) {
+	if err != nil && errors.Is(err, engineio.ErrClosed) {
 		return fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
 	return err

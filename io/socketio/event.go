@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"bytes"
 	"encoding/json"
 	"sync/atomic"
 	"unicode/utf8"
@@ -24,12 +23,11 @@ type received struct {
 	room [4]json.RawMessage
 }
 
-// reset takes out what the event was.
+// reset takes out what the event was. What is in room is overwritten before it is looked at.
 func (r *received) reset() {
-	r.Socket, r.Name, r.Args = nil, "", Args{}
-	r.ackID, r.wants = 0, false
-	r.acked.Store(false)
-	clear(r.room[:])
+	r.Socket, r.Args = nil, Args{}
+	r.wants = false
+	r.acked = atomic.Bool{} // nobody else has the event any more
 }
 
 // Handler handles an event. Handlers of one connection run one at a time, in
@@ -63,7 +61,10 @@ func (e *Event) AckJSON(data json.RawMessage) error {
 	if !e.wants || e.acked.Swap(true) {
 		return ErrNoAck
 	}
-	return e.Socket.send(Packet{Type: PacketAck, ID: e.ackID, HasID: true}, []json.RawMessage{data}, nil)
+	if !e.Socket.present() {
+		return ErrDisconnected
+	}
+	return sendError(e.Socket.client.answer(e.Socket.namespace.name, e.ackID, data))
 }
 
 // A Registry takes handlers: a [Namespace] or a [Parent].
@@ -108,7 +109,7 @@ func (e *Event) answer(v any) {
 }
 
 // receive handles a packet other than CONNECT.
-func (s *Socket) receive(p Packet, elements []json.RawMessage, attachments [][]byte) error {
+func (s *Socket) receive(p *Packet, elements []json.RawMessage, attachments [][]byte) error {
 	switch p.Type {
 	case PacketEvent, PacketBinaryEvent:
 		s.handle(p, elements, attachments)
@@ -121,10 +122,24 @@ func (s *Socket) receive(p Packet, elements []json.RawMessage, attachments [][]b
 	}
 }
 
+// plainName is the name of an event that is a JSON string and says it as it is, in ASCII. It shares memory with raw.
+func plainName(raw json.RawMessage) (name []byte, ok bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return nil, false
+	}
+	name = raw[1 : len(raw)-1]
+	for _, c := range name {
+		if c == '\\' || c >= utf8.RuneSelf {
+			return nil, false
+		}
+	}
+	return name, true
+}
+
 // nameOf is the name of an event. Node allows numbers, too. It may share memory with raw.
 func nameOf(raw json.RawMessage) []byte {
-	if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
-		return raw[1 : n-1]
+	if name, ok := plainName(raw); ok {
+		return name
 	}
 	var name string
 	if err := json.Unmarshal(raw, &name); err != nil {
@@ -134,7 +149,7 @@ func nameOf(raw json.RawMessage) []byte {
 }
 
 // handle handles an event, whose elements are the name and the arguments.
-func (s *Socket) handle(p Packet, elements []json.RawMessage, attachments [][]byte) {
+func (s *Socket) handle(p *Packet, elements []json.RawMessage, attachments [][]byte) {
 	way := s.namespace.route(nameOf(elements[0]))
 	if way.handle == nil || !s.present() {
 		return

@@ -62,22 +62,25 @@ type Packet struct {
 //
 // Data shares memory with text, without the white space around it. Errors wrap [ErrParse].
 func ParsePacket(text []byte, maxAttachments int) (Packet, error) {
+	var p Packet
 	var room [4]json.RawMessage
-	p, _, err := parsePacket(text, maxAttachments, room[:0])
-	return p, err
+	if _, err := parsePacket(&p, text, maxAttachments, room[:0]); err != nil {
+		return Packet{}, err
+	}
+	return p, nil
 }
 
-// parsePacket is ParsePacket, and returns the elements of a payload that is an array as well, in room if that is large enough.
-func parsePacket(text []byte, maxAttachments int, room []json.RawMessage) (p Packet, elements []json.RawMessage, err error) {
+// parsePacket is ParsePacket into p, and returns the elements of a payload that is an array as well, in room if that is large enough.
+func parsePacket(p *Packet, text []byte, maxAttachments int, room []json.RawMessage) (elements []json.RawMessage, err error) {
 	if len(text) == 0 || text[0] < '0' || text[0] > '0'+byte(PacketBinaryAck) {
-		return Packet{}, nil, parseError("unknown packet type")
+		return nil, parseError("unknown packet type")
 	}
-	p = Packet{Type: PacketType(text[0] - '0'), Namespace: defaultNamespace}
+	p.Type, p.Namespace = PacketType(text[0]-'0'), defaultNamespace
 	rest := text[1:]
 	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
 		n, digits, ok := cutNumber(rest, uint64(max(maxAttachments, 0)))
 		if !ok || digits == 0 || digits == len(rest) || rest[digits] != '-' {
-			return Packet{}, nil, parseError("malformed number of attachments, or too many")
+			return nil, parseError("malformed number of attachments, or too many")
 		}
 		p.Attachments = int(n)
 		rest = rest[digits+1:]
@@ -91,20 +94,17 @@ func parsePacket(text []byte, maxAttachments int, room []json.RawMessage) (p Pac
 	}
 	id, digits, ok := cutNumber(rest, maxAckID)
 	if !ok {
-		return Packet{}, nil, parseError("acknowledgement id too large")
+		return nil, parseError("acknowledgement id too large")
 	}
 	p.ID, p.HasID = id, digits > 0
 	rest = trimJSON(rest[digits:])
 	if len(rest) > 0 {
 		if elements, err = splitPayload(room, rest); err != nil {
-			return Packet{}, nil, err
+			return nil, err
 		}
 		p.Data = rest[:len(rest):len(rest)]
 	}
-	if err := checkPayload(p.Type, p.Data, elements); err != nil {
-		return Packet{}, nil, err
-	}
-	return p, elements, nil
+	return elements, checkPayload(p.Type, p.Data, elements)
 }
 
 // splitPayload checks that data, without white space around it, is JSON, and appends the elements of an array to room.
@@ -171,14 +171,14 @@ func checkEvent(elements []json.RawMessage) error {
 		return parseError("missing element")
 	}
 	first := elements[0]
-	if c := first[0]; c == '-' || c >= '0' && c <= '9' {
+	name, ok := plainName(first)
+	switch c := first[0]; {
+	case ok:
+	case c == '-' || c >= '0' && c <= '9':
 		return nil
-	}
-	if first[0] != '"' {
+	case c != '"':
 		return parseError("event without a name")
-	}
-	name := first[1 : len(first)-1]
-	if bytes.IndexByte(name, '\\') >= 0 {
+	default:
 		var s string
 		if err := json.Unmarshal(first, &s); err != nil {
 			return fmt.Errorf("%w: event name: %w", ErrParse, err)

@@ -160,9 +160,7 @@ func (srv *Server) Engine() *engineio.Server { return srv.engine }
 
 // Accept implements [engineio.Handler].
 func (srv *Server) Accept(s *engineio.Session, r *http.Request) engineio.Receiver {
-	c := &client{server: srv, session: s, handshake: newHandshake(r, !srv.opts.NoHeader)}
-	c.sockets = c.first[:0]
-	return c
+	return &client{server: srv, session: s, handshake: newHandshake(r, !srv.opts.NoHeader)}
 }
 
 // guard runs a function of the program's author and reports whether it

@@ -14,17 +14,16 @@ import (
 // Socket is a client in a namespace. It is the [hub.Conn] of its connection
 // there, and safe for concurrent use.
 type Socket struct {
-	// static
-	client    *client
-	namespace *Namespace
-	id        string
+	// What is looked at for each packet and message lies together, with the beginning of the member.
+	client    *client       // static
+	namespace *Namespace    // static
+	phase     atomic.Uint32 // written with mu held
+	nextAck   uint32        // guarded by mu
+	member    hub.Member    // has entered before anybody but the reader has the socket
 
-	phase   atomic.Uint32 // written with mu held
-	nextAck uint32        // guarded by mu, as what follows it
-	mu      sync.Mutex
-	rare    *rare // nil while it would be empty
-
-	member hub.Member // has entered before anybody but the reader has the socket
+	id   string // static
+	mu   sync.Mutex
+	rare *rare // nil while it would be empty; guarded by mu
 }
 
 // rare is what few sockets have, or only for a while.
@@ -223,6 +222,13 @@ func (s *Socket) Borrow(m *hub.Message) (ok bool, err error) {
 	}
 	p := Packet{Type: PacketEvent, Namespace: s.namespace.name}
 	return true, hubError(s.client.sayEvent(p, m.Event, argsOf(m), nil))
+}
+
+// Warm implements [hub.Warmer].
+func (s *Socket) Warm() {
+	if s.now() == joined {
+		s.client.session.Warm()
+	}
 }
 
 // DeliverAll implements [hub.Taker]. What a client that can recover is given has an offset in each.

@@ -54,7 +54,17 @@ type decoder struct {
 // sink, and *CloseError for what breaks the protocol.
 func (d *decoder) feed(st **partial, p []byte, s sink) error {
 	for len(p) > 0 {
-		if in := *st; in != nil && in.inFrame {
+		in := *st
+		if in == nil {
+			if n := short(p, d.max); n > 0 {
+				if err := emitShort(s, p[:n]); err != nil {
+					return err
+				}
+				p = p[n:]
+				continue
+			}
+		}
+		if in != nil && in.inFrame {
 			n, err := d.payload(st, p, s)
 			if err != nil {
 				return err

@@ -72,6 +72,13 @@ func (o *output) SendCopy(frames []byte, messages int) error {
 	return o.send(frames, messages, true)
 }
 
+// Warm reads what SendCopy will, and does nothing.
+func (o *output) Warm() {
+	if o.load() == open {
+		o.nc.Warm()
+	}
+}
+
 func (o *output) send(frames []byte, messages int, changes bool) error {
 	o.mu.Lock()
 	if o.load() != open || o.discarded {
@@ -84,7 +91,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		err = o.write(frames, messages, changes)
 	case q.hold == flowing:
 		defer o.mu.Unlock()
-		if !q.empty() && q.exceeds(o.up.o, len(frames), messages) {
+		if !q.empty() && q.exceeds(&o.up.o, len(frames), messages) {
 			o.up.queueFull.Add(1)
 			return ErrQueueFull
 		}
@@ -94,7 +101,7 @@ func (o *output) send(frames []byte, messages int, changes bool) error {
 		q.push(frames, messages)
 		o.settle()
 		return nil
-	case q.hold == forUncork && !q.exceeds(o.up.o, len(frames), messages):
+	case q.hold == forUncork && !q.exceeds(&o.up.o, len(frames), messages):
 		q.keep(frames, messages)
 	default:
 		err = o.release(frames, messages)

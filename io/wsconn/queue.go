@@ -38,7 +38,7 @@ type queue struct {
 }
 
 // exceeds reports whether so much more would be too much.
-func (q *queue) exceeds(o Options, bytes, messages int) bool {
+func (q *queue) exceeds(o *Options, bytes, messages int) bool {
 	return q.bytes+bytes > o.QueueBytes || q.messages+messages > o.QueueMessages
 }
 

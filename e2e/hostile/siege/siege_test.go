@@ -4,14 +4,13 @@ package siege
 
 import (
 	"context"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"crier/e2e/hostile/stage"
+	"crier/e2e/rig/rigtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -20,10 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // away, the memory of the process stays within its bound, and nothing waits in the end.
 func TestSiege(t *testing.T) {
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "crier")
-	if out, err := exec.Command("go", "build", "-o", binary, "crier").CombinedOutput(); err != nil {
-		t.Fatalf("building Crier: %v\n%s", err, out)
-	}
+	binary := rigtest.Build(t)
 	o := Options{
 		Readers: 10, Gluttons: 30, Last: 3 * time.Second, Evictions: 20, Broadcasts: 5, Floods: 400, Size: 20_000, FloodSize: 20_000,
 		QueueBytes: 4 << 20, SendBuffer: 64 << 10, QueueTotal: 8 << 20,

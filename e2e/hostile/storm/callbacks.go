@@ -3,10 +3,10 @@
 package storm
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"sync"
+
+	"crier/e2e/rig"
 )
 
 // callbacks are what the business is told of users who come and go.
@@ -28,38 +28,17 @@ func newCallbacks() *callbacks {
 	return &callbacks{ids: map[string]bool{}, users: map[string]*told{}}
 }
 
-// event is one of a batch.
-type event struct {
-	ID, Type string
-	Data     struct {
-		UID     string
-		Version uint64
-	}
-}
-
-// ServeHTTP takes a batch.
-func (c *callbacks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var batch struct{ Events []event }
-	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
+// take takes an event, and keeps the first thing that must not be.
+func (c *callbacks) take(e rig.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range batch.Events {
-		c.note(e)
-	}
-}
-
-// note takes an event, and keeps the first thing that must not be. mu is held.
-func (c *callbacks) note(e event) {
-	if err := c.take(e); err != nil && c.wrong == nil {
+	if err := c.note(e); err != nil && c.wrong == nil {
 		c.wrong = err
 	}
 }
 
-// take notes a change; one that comes again, with its id, is none.
-func (c *callbacks) take(e event) error {
+// note notes a change; one that comes again, with its id, is none. mu is held.
+func (c *callbacks) note(e rig.Event) error {
 	if c.ids[e.ID] {
 		return nil
 	}

@@ -73,7 +73,7 @@ func settings(told string) map[string]string {
 // Run makes a storm.
 func Run(ctx context.Context, o Options) (res *Result, err error) {
 	told := newCallbacks()
-	calls, err := rig.Receive(told)
+	calls, err := rig.Receive(told.take)
 	if err != nil {
 		return nil, err
 	}
