@@ -23,11 +23,11 @@ type partial struct {
 	got     int64 // payload bytes of it that have arrived
 
 	// The data message that is arriving, and a control frame within it.
-	op   ws.OpCode // OpContinuation (0): none
-	defl bool      // it is compressed
-	msg  []byte    // unmasked, all fragments so far
-	nctl int
-	ctl  [ws.MaxControlFramePayloadSize]byte
+	op       ws.OpCode // OpContinuation (0): none
+	deflated bool      // it is compressed
+	msg      []byte    // unmasked, all fragments so far
+	nctl     int
+	ctl      [ws.MaxControlFramePayloadSize]byte
 }
 
 // sink takes what a decoder has completed: a data message or a control frame,
@@ -123,8 +123,8 @@ func (d *decoder) header(st **partial, p []byte) (h ws.Header, n int, ok bool, e
 // p what belongs to it: n bytes.
 func (d *decoder) begin(st **partial, h ws.Header, p []byte, s sink) (n int, err error) {
 	in := *st
-	defl := h.Rsv != 0 && d.takeDeflated(&h)
-	if err := d.check(in, h, defl); err != nil {
+	deflated := h.Rsv != 0 && d.takeDeflated(&h)
+	if err := d.check(in, h, deflated); err != nil {
 		return 0, err
 	}
 	alone := h.OpCode.IsControl() || h.Fin && h.OpCode != ws.OpContinuation
@@ -134,7 +134,7 @@ func (d *decoder) begin(st **partial, h ws.Header, p []byte, s sink) (n int, err
 		if in != nil && in.op == 0 {
 			d.release(st) // it held a cut header only
 		}
-		if defl {
+		if deflated {
 			return n, d.emitInflated(s, h.OpCode, p[:n])
 		}
 		return n, emit(s, h.OpCode, p[:n])
@@ -142,24 +142,24 @@ func (d *decoder) begin(st **partial, h ws.Header, p []byte, s sink) (n int, err
 	in = d.partial(st)
 	in.inFrame, in.hdr, in.got, in.nctl = true, h, 0, 0
 	if h.OpCode == ws.OpText || h.OpCode == ws.OpBinary {
-		in.op, in.defl = h.OpCode, defl
+		in.op, in.deflated = h.OpCode, deflated
 	}
 	return d.payload(st, p, s)
 }
 
 // check applies the rules for a header (RFC 6455 §5.1 to §5.5) and the limit,
 // before anything is allocated for the payload.
-func (d *decoder) check(in *partial, h ws.Header, defl bool) error {
+func (d *decoder) check(in *partial, h ws.Header, deflated bool) error {
 	state, have := ws.StateServerSide, int64(0)
 	if in != nil && in.op != 0 {
 		state = state.Set(ws.StateFragmented)
 		have = int64(len(in.msg))
-		defl = in.defl
+		deflated = in.deflated
 	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		return violation(ws.StatusProtocolError, err.Error())
 	}
-	if h.OpCode.IsData() && h.Length > d.most(defl)-have {
+	if h.OpCode.IsData() && h.Length > d.most(deflated)-have {
 		return violation(ws.StatusMessageTooBig, "message too big")
 	}
 	return nil
@@ -173,7 +173,7 @@ func (d *decoder) payload(st **partial, p []byte, s sink) (n int, err error) {
 	if in.hdr.OpCode.IsControl() {
 		in.nctl += copy(in.ctl[in.nctl:], p[:n])
 	} else {
-		in.grow(n, d.most(in.defl))
+		in.grow(n, d.most(in.deflated))
 		in.msg = append(in.msg, p[:n]...)
 	}
 	in.got += int64(n)
@@ -184,9 +184,9 @@ func (d *decoder) payload(st **partial, p []byte, s sink) (n int, err error) {
 	switch {
 	case in.hdr.OpCode.IsControl():
 		err = emit(s, in.hdr.OpCode, in.ctl[:in.nctl])
-	case in.hdr.Fin && in.defl:
+	case in.hdr.Fin && in.deflated:
 		err = d.emitInflated(s, in.op, in.msg)
-		in.op, in.defl = 0, false
+		in.op, in.deflated = 0, false
 	case in.hdr.Fin:
 		err = emit(s, in.op, in.msg)
 		in.op = 0
@@ -244,6 +244,6 @@ func (d *decoder) release(st **partial) {
 	if cap(msg) > d.keep {
 		msg = nil
 	}
-	in.early, in.nhead, in.inFrame, in.op, in.defl, in.msg = nil, 0, false, 0, false, msg
+	in.early, in.nhead, in.inFrame, in.op, in.deflated, in.msg = nil, 0, false, 0, false, msg
 	d.pool.Put(in)
 }
