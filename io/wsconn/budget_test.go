@@ -362,7 +362,7 @@ func TestEvictWithAWord(t *testing.T) {
 		sent++
 	}
 	b.work.Wait()
-	if got := b.Stats(); got.Bytes > joinSize || got.Bytes == 0 || got.Evicted != 1 {
+	if got := b.Stats(); got.Bytes > joinSize || got.Evicted != 1 { // nothing may be left: the kernel has room now and then
 		t.Errorf("%+v", got)
 	}
 	for i := 0; ; i++ {
