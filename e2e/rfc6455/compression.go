@@ -258,7 +258,7 @@ func bombs() []Case {
 	add := func(name string, build func(*script)) { all = append(all, Case{"7692 limits", name, build}) }
 	for _, op := range both {
 		kind := opNames[op]
-		for _, size := range []int{maxPayload + 1, 2 * maxPayload, 100 * maxPayload} {
+		for _, size := range []int{maxPayload + 1, 2 * maxPayload, 10 * maxPayload} {
 			add(fmt.Sprintf("%s that is inflated to %d bytes", kind, size), func(s *script) {
 				s.send(pressed(op, press(make([]byte, size), flate.BestCompression)))
 				s.closed(1009)

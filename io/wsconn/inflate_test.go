@@ -72,17 +72,17 @@ func TestGoldenDeflated(t *testing.T) {
 }
 
 func TestInflatesEverySize(t *testing.T) {
-	const limit = 300_000
+	const limit = 100_000
 	d := inflating(limit)
 	noise := make([]byte, limit)
 	if _, err := rand.Read(noise); err != nil {
 		t.Fatal(err)
 	}
 	zeros := make([]byte, limit)
-	for _, n := range []int{0, 1, 2, 1000, 4095, 4096, 4097, 65535, 65536, 100_000, limit - 1, limit} {
+	for _, n := range []int{0, 1, 4095, 4096, 4097, 65536, limit - 1, limit} {
 		for name, p := range map[string][]byte{"noise": noise[:n], "zeros": zeros[:n]} {
 			for _, level := range []int{stdflate.HuffmanOnly, stdflate.NoCompression, stdflate.BestSpeed, stdflate.BestCompression} {
-				for _, pieces := range [][]int{nil, {100}, {5000, 1, 70_000}} {
+				for _, pieces := range [][]int{nil, {5000, 1, 70_000}} {
 					got := decode(d, deflatedFrame(ws.OpBinary, true, pressed(t, p, level)), pieces...)
 					want := strings.TrimSpace(fmt.Sprintf("binary %x", p))
 					if len(got) != 1 || got[0] != want {
