@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"testing"
 
 	"crier/configs"
@@ -28,4 +29,14 @@ func (s *redisServer) node(name string, adapt func(*configs.Config)) *program {
 			adapt(c)
 		}
 	})
+}
+
+// awaitCluster waits until the server has joined the others, for which it does not wait for long itself.
+func (p *program) awaitCluster() {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	if err := p.cluster.node.Ready(ctx); err != nil {
+		p.t.Fatal(err)
+	}
 }

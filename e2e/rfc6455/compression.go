@@ -116,15 +116,7 @@ func pressedFragments() []Case {
 			add(fmt.Sprintf("control frames of opcode %d between the fragments of %s", ctl, kind), func(s *script) {
 				payload := s.noise(op, 200)
 				parts := pressedSplit(op, press(payload, 6), 10, 20, 0, 20)
-				for n, f := range parts {
-					s.send(f)
-					if n < len(parts)-1 {
-						s.send(fin(ctl, []byte{byte(n)}))
-						if ctl == opPing {
-							s.pong([]byte{byte(n)})
-						}
-					}
-				}
+				s.sendBetween(parts, ctl)
 				s.answer(op, payload)
 			})
 		}

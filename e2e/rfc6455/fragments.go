@@ -58,15 +58,7 @@ func fragments() []Case {
 			add(fmt.Sprintf("control frames of opcode %d between the fragments of %s", ctl, kind), func(s *script) {
 				payload := s.sized(op, 60)
 				parts := split(op, payload, 10, 20, 0, 20)
-				for n, f := range parts {
-					s.send(f)
-					if n < len(parts)-1 {
-						s.send(fin(ctl, []byte{byte(n)}))
-						if ctl == opPing {
-							s.pong([]byte{byte(n)})
-						}
-					}
-				}
+				s.sendBetween(parts, ctl)
 				s.answer(op, payload)
 			})
 		}
@@ -118,4 +110,18 @@ func fragments() []Case {
 		s.cut()
 	})
 	return all
+}
+
+// sendBetween sends fragments with a control frame between any two of them, and awaits the pongs.
+func (s *script) sendBetween(parts []frame, ctl byte) {
+	for n, f := range parts {
+		s.send(f)
+		if n == len(parts)-1 {
+			return
+		}
+		s.send(fin(ctl, []byte{byte(n)}))
+		if ctl == opPing {
+			s.pong([]byte{byte(n)})
+		}
+	}
 }

@@ -201,11 +201,11 @@ func TestUpgradeRefusesMalformedOffers(t *testing.T) {
 	}
 }
 
-// What changes after it is compressed, too.
-func TestSendCopyDeflates(t *testing.T) {
-	u := newUpgrader(t, Options{Deflate: true})
+// compressing is a connection that has agreed on compression, and its client.
+func compressing(t *testing.T) (*Conn, net.Conn) {
+	t.Helper()
 	server, client := tcpPair(t)
-	c, err := u.attach(server, nil, func(c *Conn) Handler {
+	c, err := newUpgrader(t, Options{Deflate: true}).attach(server, nil, func(c *Conn) Handler {
 		c.deflates = true
 		return newRecorder()
 	})
@@ -213,6 +213,12 @@ func TestSendCopyDeflates(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Start()
+	return c, client
+}
+
+// What changes after it is compressed, too.
+func TestSendCopyDeflates(t *testing.T) {
+	c, client := compressing(t)
 	want := strings.Repeat("lent ", 1000)
 	frame := AppendText(nil, []byte(want))
 	for range 3 {
@@ -235,16 +241,7 @@ func TestSendCopyDeflates(t *testing.T) {
 
 // Queues count what is sent.
 func TestQueueCountsDeflated(t *testing.T) {
-	u := newUpgrader(t, Options{Deflate: true})
-	server, client := tcpPair(t)
-	c, err := u.attach(server, nil, func(c *Conn) Handler {
-		c.deflates = true
-		return newRecorder()
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Start()
+	c, client := compressing(t)
 	clog(t, c)
 	before := c.Queued()
 	frames := AppendText(nil, bytes.Repeat([]byte("x"), 900_000))

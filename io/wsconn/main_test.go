@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -131,6 +132,27 @@ func tcpPair(t testing.TB) (server, client net.Conn) {
 		client.(*net.TCPConn).SetReadBuffer(64<<10),
 	)
 	if err != nil {
+		t.Fatal(err)
+	}
+	return server, client
+}
+
+// unixPair is a pair of which one has no more room than the other has read: TCP's is a matter of time.
+func unixPair(t testing.TB) (server, client net.Conn) {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("unix", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.(*net.UnixConn).SetWriteBuffer(16 << 10); err != nil {
 		t.Fatal(err)
 	}
 	return server, client
