@@ -302,6 +302,8 @@ func broken() []Case {
 		add("a block cut in the midst", press([]byte(strings.Repeat("some text ", 20)), 6)[:9])
 		add("a block without compression, cut", stored([]byte("Hello, Hello"), false)[:10])
 		add("codes that are none", append([]byte{0x04}, []byte(strings.Repeat("\xff", 40))...))
+		add("a distance of a code that has none", []byte("\x0c\xc0\x01\x09\x00\x00\x00\x80\xa0\xad\xfe\x3f\x51\x58\x00"))
+		add("a code without an end of the block", []byte("$\x00\x80$\xc9\r\x80$\xc9"))
 		add("noise behind a last block", append(fixed([]byte("Hello"), true), 0x06, 0xaa))
 		all = append(all, Case{"7692 broken", opNames[op] + ": the window of the message before", func(s *script) {
 			s.text("before")

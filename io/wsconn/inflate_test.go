@@ -2,7 +2,7 @@ package wsconn
 
 import (
 	"bytes"
-	stdflate "compress/flate"
+	"compress/flate"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -21,7 +21,7 @@ func inflating(limit int64) *decoder { return &decoder{max: limit, inflates: tru
 func pressed(t testing.TB, p []byte, level int) []byte {
 	t.Helper()
 	var out bytes.Buffer
-	z, err := stdflate.NewWriter(&out, level)
+	z, err := flate.NewWriter(&out, level)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestInflatesEverySize(t *testing.T) {
 	zeros := make([]byte, limit)
 	for _, n := range []int{0, 1, 4095, 4096, 4097, 65536, limit - 1, limit} {
 		for name, p := range map[string][]byte{"noise": noise[:n], "zeros": zeros[:n]} {
-			for _, level := range []int{stdflate.HuffmanOnly, stdflate.NoCompression, stdflate.BestSpeed, stdflate.BestCompression} {
+			for _, level := range []int{flate.HuffmanOnly, flate.NoCompression, flate.BestSpeed, flate.BestCompression} {
 				for _, pieces := range [][]int{nil, {5000, 1, 70_000}} {
 					got := decode(d, deflatedFrame(ws.OpBinary, true, pressed(t, p, level)), pieces...)
 					want := strings.TrimSpace(fmt.Sprintf("binary %x", p))
@@ -138,6 +138,34 @@ func TestInflateLimit(t *testing.T) {
 	}
 }
 
+// A code of no symbols has no table: not that of the block before, nor that of another client's message, by which klauspost's inflater reads on.
+func TestEmptyCodes(t *testing.T) {
+	const (
+		valid       = "\x0c\xc0\x01\x09\x00\x00\x00\x80\xa0\xad\xfe\x3f\x51\x5a" // a, and three bytes from one before, by a code of one distance
+		noDistances = "\x0c\xc0\x01\x09\x00\x00\x00\x80\xa0\xad\xfe\x3f\x51\x58" // the same, with a code of none
+		noLiterals  = "$\x00\x80$\xc9\r\x80$\xc9"
+	)
+	f := newInflater()
+	for _, tt := range []struct{ name, in, want string }{
+		{"a valid message", valid + "\x00", "aaaa"},
+		{"without distances", noDistances + "\x00", ""},
+		{"without literals", noLiterals, ""},
+		{"a valid block, one without distances", valid + "\x00\x00\x00\xff\xff" + noDistances + "\x00", ""},
+		{"a valid block, one without literals", valid + "\x00\x00\x00\xff\xff" + noLiterals, ""},
+	} {
+		for _, limit := range []int64{46, 1000} {
+			got, err := f.inflate(nil, []byte(tt.in), limit)
+			ce, closes := errors.AsType[*CloseError](err)
+			switch {
+			case tt.want != "" && (string(got) != tt.want || err != nil):
+				t.Errorf("%s, limit %d: got %q, %v; want %q", tt.name, limit, got, err, tt.want)
+			case tt.want == "" && (!closes || ce.Code != ws.StatusInvalidFramePayloadData):
+				t.Errorf("%s, limit %d: got %q, %v; want code 1007", tt.name, limit, got, err)
+			}
+		}
+	}
+}
+
 // A connection whose compressed message comes in fragments holds its bytes, and nothing to inflate them with.
 func TestNoInflaterWaits(t *testing.T) {
 	d := inflating(1 << 20)
@@ -176,7 +204,7 @@ func TestInflateDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// byTheBook inflates as compress/flate does, one stream behind the other, up to limit bytes and one more.
+// byTheBook inflates with a new reader for each stream, one stream behind the other, up to limit bytes and one more.
 func byTheBook(p []byte, limit int64) ([]byte, error) {
 	if len(p) == 0 {
 		return nil, nil
@@ -184,7 +212,7 @@ func byTheBook(p []byte, limit int64) ([]byte, error) {
 	in := bytes.NewReader(append(bytes.Clone(p), deflateTail...))
 	var out []byte
 	for in.Len() > len(deflateTail) {
-		more, err := io.ReadAll(io.LimitReader(stdflate.NewReader(in), limit+1-int64(len(out))))
+		more, err := io.ReadAll(io.LimitReader(flate.NewReader(in), limit+1-int64(len(out))))
 		if out = append(out, more...); err != nil || int64(len(out)) > limit {
 			return out, err
 		}
@@ -192,7 +220,7 @@ func byTheBook(p []byte, limit int64) ([]byte, error) {
 	return out, nil
 }
 
-// FuzzInflate: what comes out is what compress/flate makes of it, and never more than the limit.
+// FuzzInflate: what comes out is what a new reader makes of it, and never more than the limit.
 func FuzzInflate(f *testing.F) {
 	for _, g := range goldens(f, "deflated.txt") {
 		if len(g.frame) < 100 { // the captured ones are masked, and more of the same
@@ -201,7 +229,8 @@ func FuzzInflate(f *testing.F) {
 	}
 	f.Add(pressed(f, bytes.Repeat([]byte("abc"), 1000), 9), uint16(3000))
 	f.Add(pressed(f, []byte("some text, and some text"), 1), uint16(24))
-	f.Add(pressed(f, []byte("some text, and some text"), stdflate.HuffmanOnly), uint16(23))
+	f.Add(pressed(f, []byte("some text, and some text"), flate.HuffmanOnly), uint16(23))
+	f.Add([]byte("$\x00\x80$\xc9\r\x80$\xc9"), uint16(46))
 	shared := newInflater() // as it is of a pool: what one message leaves must not be seen by the next
 	f.Fuzz(func(t *testing.T, p []byte, limit uint16) {
 		want, wantErr := byTheBook(p, int64(limit))

@@ -116,6 +116,8 @@ func bombs() []Family {
 			explodes("noise", true, 1, 1, whole("hello, hello")),
 			explodes("a reserved block", true, 1, 1, whole("\x06\x00")),
 			explodes("a window that is not there", true, 1, 1, whole("\xf2\x00\x11\x00\x00")),
+			explodes("a distance of a code that has none", true, 1, 1, whole("\x0c\xc0\x01\x09\x00\x00\x00\x80\xa0\xad\xfe\x3f\x51\x58\x00")),
+			explodes("a code without an end of the block", true, 1, 1, whole("$\x00\x80$\xc9\r\x80$\xc9")),
 			explodes("the bit on a continuation", true, 1, 1, frame(pressed|text, "\xf2\x48"), frame(pressed|finMore, "\xcd\x00")),
 			explodes("the bit on a ping", true, 1, 1, frame(pressed|finPing, "x")),
 			explodes("text that is no UTF-8", true, 1, 1, whole(deflated("4\xff\xfe"))),
