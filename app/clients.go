@@ -182,6 +182,8 @@ func errorCode(err error) string {
 		return "forbidden"
 	case errors.Is(err, errTokenRequired), errors.Is(err, errNoToken):
 		return "token_required"
+	case errors.Is(err, errLongLogin):
+		return "too_large"
 	case errors.Is(err, errOtherUID):
 		return "uid_mismatch"
 	case errors.Is(err, hub.ErrLoginFirst):

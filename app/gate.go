@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -17,11 +18,15 @@ import (
 	"crier/io/wsconn"
 )
 
+// maxLogin is how many bytes a login may have. They stay in memory while the business API is asked, or keys are fetched.
+const maxLogin = 64 << 10
+
 // gateResolution is how late a connection may be closed.
 const gateResolution = 50 * time.Millisecond
 
 var (
 	errTokenRequired = errors.New("a uid alone proves nothing here: send a token, or cookies where the business API is asked (setting `auth.mode`)")
+	errLongLogin     = fmt.Errorf("a login may have %d bytes", maxLogin)
 	errOtherUID      = errors.New("the uid is not that of the token")
 	errNotNamed      = errors.New("the token does not name this room (setting `rooms.client_join`)")
 )
@@ -173,6 +178,9 @@ func (g *gate) identify(r auth.Request) (auth.Identity, error) {
 func (g *gate) login(e said) (uid string, fresh bool, err error) {
 	if bound := e.from().Member().UID(); bound != "" {
 		return bound, false, nil
+	}
+	if e.Size() > maxLogin {
+		return "", false, errLongLogin
 	}
 	v := guestOf(e.from())
 	r := g.requestOf(v.handshake)

@@ -122,6 +122,25 @@ func TestCallbackMode(t *testing.T) {
 	same(t, "the canary is in the log", strings.Contains(p.log.String(), canary), false)
 }
 
+// Nobody is asked with a long login in memory; another try may follow.
+func TestLongLogin(t *testing.T) {
+	b := newBusiness(t)
+	p := start(t, b.ask)
+	pg := dialWith(t, p.Addr(), "EIO=4", nil)
+	pg.send("40")
+	pg.wantPrefix("40")
+	token := `"good` + canary + `"`
+	for _, long := range []string{`["login","7",` + token + `,"` + strings.Repeat("x", 1<<16) + `"]`, `["login","7",` + strings.Repeat(" ", 1<<16) + token + `]`} {
+		got := pg.ack(long)
+		same(t, "answer", got, reply{Error: "a login may have 65536 bytes", Code: "too_large"})
+	}
+	line := p.plainWS("/ws", "", nil)
+	line.send(`{"event":"login","args":["7",` + token + `,"` + strings.Repeat("x", 1<<16) + `"],"ack":1}`)
+	line.want(`{"ack":1,"args":[{"ok":false,"error":"a login may have 65536 bytes","code":"too_large"}]}`)
+	same(t, "questions", b.asked.Load(), 0)
+	same(t, "login", pg.ack(`["login","7",`+token+`,"`+strings.Repeat("x", 1<<15)+`"]`), reply{OK: true, UID: "7"})
+}
+
 // What is answered at once leaves in one piece, but does not wait for what the business is asked because of what was said behind it.
 func TestAnswersBesideASlowLogin(t *testing.T) {
 	for name, c := range map[string]struct {

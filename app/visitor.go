@@ -58,6 +58,7 @@ func uncork(v visitor) {
 type said interface {
 	from() visitor
 	name() string
+	Size() int // bytes that stay in memory until it has been handled
 	Len() int
 	// JSON is argument i, or nil; bytes are placeholders in it.
 	JSON(i int) json.RawMessage

@@ -137,7 +137,7 @@ type Limits struct {
 	HandshakesPerIP  int   // a second; 0: no limit
 	QueueBytes       int64 // unsent bytes of one connection
 	QueueMessages    int   // unsent messages of one connection
-	QueueTotal       int64 // unsent bytes of all connections; 0: no limit; -1: a quarter of the memory
+	QueueTotal       int64 // bytes that wait for all connections, and of incomplete events; 0: no limit; -1: a quarter of the memory
 	SendBuffer       int64 // bytes of each connection of the public port that the system keeps; 0: as it likes
 	EventsPerSecond  int   // of one connection; 0: no limit
 }

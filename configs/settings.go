@@ -263,7 +263,7 @@ func productSettings() []setting {
 			at: func(c *Config) value { return countValue{&c.Limits.QueueMessages, 1, math.MaxInt32} },
 		},
 		{
-			key: "limits.queue_total", doc: "unsent bytes of all connections; over it those that have most are closed; 0: no limit; auto: a quarter of the memory",
+			key: "limits.queue_total", doc: "bytes that wait for all connections, and of events whose attachments have not all come; over it those that have most are closed; 0: no limit; auto: a quarter of the memory",
 			at: func(c *Config) value { return autoSizeValue{&c.Limits.QueueTotal, 1 << 40} },
 		},
 		{

@@ -202,7 +202,7 @@ func (c *Client) receive(text []byte) error {
 	case s.Event == nil:
 		c.answered(s.Ack, s.Args)
 	default:
-		c.server.handler.Event(&Event{Client: c, Name: *s.Event, args: s.Args, ackID: s.Ack})
+		c.server.handler.Event(&Event{Client: c, Name: *s.Event, size: len(text), args: s.Args, ackID: s.Ack})
 	}
 	return nil
 }

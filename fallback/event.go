@@ -15,10 +15,14 @@ type Event struct {
 	Client *Client
 	Name   string
 
+	size  int
 	args  []json.RawMessage
 	ackID json.RawMessage // a number or a string; nil: it wants no acknowledgement
 	acked atomic.Bool
 }
+
+// Size is how many bytes the event took. They stay in memory until its handler returns.
+func (e *Event) Size() int { return e.size }
 
 // Len is the number of arguments.
 func (e *Event) Len() int { return len(e.args) }

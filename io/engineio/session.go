@@ -76,7 +76,8 @@ type Session struct {
 type rare struct {
 	candidate *candidate // an upgrade under way
 	confirms  confirms
-	pace      wsconn.Pace // of what the client says; used with Options.MessagesPerSecond
+	pace      wsconn.Pace     // of what the client says; used with Options.MessagesPerSecond
+	kept      *wsconn.Account // of what Keep says; nil: nothing
 }
 
 // moreLocked returns what is rare, made if there is nothing.
@@ -89,7 +90,7 @@ func (s *Session) moreLocked() *rare {
 
 // lessLocked lets go of what has become empty.
 func (s *Session) lessLocked() {
-	if s.rare.candidate == nil && len(s.rare.confirms.waiting) == 0 && s.rare.pace == (wsconn.Pace{}) {
+	if s.rare.candidate == nil && len(s.rare.confirms.waiting) == 0 && s.rare.pace == (wsconn.Pace{}) && s.rare.kept == nil {
 		s.rare = nil
 	}
 }
@@ -231,6 +232,7 @@ func (s *Session) shut(reason Reason) (tell bool) {
 	}
 	cand := s.dropCandidateLocked()
 	s.loseLocked()
+	s.keepLocked(0)
 	s.state.Store(uint32(stateClosing))
 	done := s.transport.Close()
 	if done {
@@ -267,6 +269,7 @@ func (s *Session) end(t Transport) (tell bool) {
 	s.state.Store(uint32(stateClosed))
 	cand := s.dropCandidateLocked()
 	s.loseLocked()
+	s.keepLocked(0)
 	if t == nil {
 		s.transport.Abort()
 	}
@@ -298,6 +301,44 @@ func (s *Session) LogRefusal(kind, remote string, err error) {
 func (s *Session) Evict(t Transport) {
 	if s.end(t) {
 		s.server.laggards.Add(wsconn.Evicted, t.Name(), 0)
+		s.tellLater(SlowConsumer)
+	}
+}
+
+// Keep says how many bytes the receiver keeps of a message of which the rest has not come yet; 0: none any more. They count for
+// [Options] Budget beside what waits for clients: a client may keep many messages here, and has sent but little where it
+// compresses. The receiver lets go of them when the session ends.
+func (s *Session) Keep(bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.load() == stateOpen {
+		s.keepLocked(bytes)
+	}
+}
+
+func (s *Session) keepLocked(bytes int) {
+	if bytes == 0 && (s.rare == nil || s.rare.kept == nil) {
+		return
+	}
+	r := s.moreLocked()
+	if r.kept == nil {
+		r.kept = new(wsconn.Account)
+	}
+	s.server.opts.Budget.Charge(r.kept, (*keeper)(s), bytes)
+	if bytes == 0 {
+		r.kept = nil
+		s.lessLocked()
+	}
+}
+
+// keeper is a session as the Budget sees it for what its receiver keeps.
+type keeper Session
+
+// Evict implements [wsconn.Evictee].
+func (k *keeper) Evict() {
+	s := (*Session)(k)
+	if s.end(nil) {
+		s.server.laggards.Add(wsconn.Evicted, s.Transport(), 0)
 		s.tellLater(SlowConsumer)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"crier/io/engineio"
+	"crier/io/wsconn"
 )
 
 func TestBinaryIn(t *testing.T) {
@@ -75,6 +76,70 @@ func TestBinaryIncomplete(t *testing.T) {
 			t.Fatal(err)
 		}
 		take(t, "departure", left)
+	})
+}
+
+// What waits for its attachments counts for the Budget, and who has most of it there is ended when it is too much for all; the others' events
+// come in whole.
+func TestBinaryIncompleteCounts(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		budget, err := wsconn.NewBudget(wsconn.BudgetOptions{Bytes: 1_000_000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer budget.Close()
+		h := serve(t, func(o *Options) { o.Engine.Budget = budget })
+		left := departures(h.Main())
+		got := make(chan int, 10)
+		h.Main().On("bin", func(e *Event) {
+			last, _ := e.Binary(e.Len() - 1)
+			got <- len(last)
+		})
+		const list = `["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1},{"_placeholder":true,"num":2},{"_placeholder":true,"num":3}]`
+		attachment := make([]byte, 150_000)
+		waits := func(bytes int) {
+			t.Helper()
+			await(t, fmt.Sprintf("%d bytes", bytes), func() bool { return budget.Stats().Bytes == int64(bytes) })
+		}
+		text := len("/") + len(list)
+
+		small := h.join(t, k)
+		small.send("54-"+list, []byte("a"), []byte("b"), []byte("c"))
+		small.send(attachment[:1000])
+		same(t, "last attachment", take(t, "event", got), 1000)
+		waits(0)
+		small.send("54-"+list, attachment)
+		waits(text + len(attachment))
+		small.send(attachment, attachment)
+		waits(text + 3*len(attachment))
+		small.send(attachment)
+		same(t, "last attachment", take(t, "event", got), len(attachment))
+		waits(0)
+		small.send("54-"+list, attachment)
+		waits(text + len(attachment))
+
+		large := h.join(t, k)
+		large.send("54-"+list, attachment, attachment, attachment)
+		waits(2*text + 4*len(attachment))
+		leaves := h.join(t, k)
+		leaves.send("54-"+list, attachment)
+		waits(3*text + 5*len(attachment))
+		if err := leaves.leave(); err != nil {
+			t.Fatal(err)
+		}
+		take(t, "departure", left)
+		waits(2*text + 4*len(attachment))
+
+		last := h.join(t, k)
+		last.send("54-"+list, attachment, attachment, attachment) // 1,050,000 with it
+		take(t, "departure of one that has three", left)
+		waits(2*text + 4*len(attachment))
+		small.send(attachment, attachment, attachment)
+		same(t, "last attachment", take(t, "event", got), len(attachment))
+		waits(text + 3*len(attachment))
+		if n := budget.Stats().Evicted; n != 1 {
+			t.Errorf("%d were ended", n)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -33,10 +34,21 @@ type client struct {
 	closed    bool
 }
 
+// maxConnect is how many bytes a CONNECT may have. It stays in memory while a middleware waits, be it for somebody who proves who the client is;
+// and it may have cost the client but a thousandth of them, where it compresses.
+const maxConnect = 64 << 10
+
+var errLongConnect = &ConnectError{Message: fmt.Sprintf("a CONNECT may have %d bytes", maxConnect)}
+
+// keepUncounted is how many bytes of a packet may wait for its attachments before the session is told ([engineio.Session.Keep]): of most
+// nothing has to be counted.
+const keepUncounted = 64 << 10
+
 // A partial packet waits for attachments.
 type partial struct {
 	packet      Packet
 	attachments [][]byte
+	bytes       int // of all that
 }
 
 var (
@@ -86,9 +98,17 @@ func (c *client) text(data []byte) error {
 	if p.Attachments > 0 {
 		p.Data = bytes.Clone(p.Data) // it outlives this call
 		c.partial = &partial{packet: p}
+		c.keep(len(p.Namespace) + len(p.Data))
 		return nil
 	}
-	return c.dispatch(&p, elements, nil)
+	return c.dispatch(&p, elements, nil, len(data))
+}
+
+// keep counts what has come of the partial packet.
+func (c *client) keep(more int) {
+	if c.partial.bytes += more; c.partial.bytes > keepUncounted {
+		c.session.Keep(c.partial.bytes)
+	}
 }
 
 func (c *client) attachment(data []byte) error {
@@ -97,10 +117,14 @@ func (c *client) attachment(data []byte) error {
 	}
 	c.partial.attachments = append(c.partial.attachments, bytes.Clone(data))
 	if len(c.partial.attachments) < c.partial.packet.Attachments {
+		c.keep(len(data))
 		return nil
 	}
 	complete := c.partial
 	c.partial = nil
+	if complete.bytes > keepUncounted {
+		c.session.Keep(0)
+	}
 	if err := checkPlaceholders(complete.packet.Data, len(complete.attachments)); err != nil {
 		return err
 	}
@@ -108,11 +132,11 @@ func (c *client) attachment(data []byte) error {
 	if err != nil {
 		return err
 	}
-	return c.dispatch(&complete.packet, elements, complete.attachments)
+	return c.dispatch(&complete.packet, elements, complete.attachments, complete.bytes+len(data))
 }
 
-// dispatch handles a packet whose Data, if that is an array, has these elements.
-func (c *client) dispatch(p *Packet, elements []json.RawMessage, attachments [][]byte) error {
+// dispatch handles a packet of size bytes, whose Data, if that is an array, has these elements.
+func (c *client) dispatch(p *Packet, elements []json.RawMessage, attachments [][]byte, size int) error {
 	name, auth := p.Namespace, p.Data
 	if c.session.Revision() == engineio.Revision3 {
 		var query string
@@ -124,6 +148,9 @@ func (c *client) dispatch(p *Packet, elements []json.RawMessage, attachments [][
 		s = nil // it was being taken off the list when the client answered
 	}
 	switch {
+	case s == nil && p.Type == PacketConnect && size > maxConnect:
+		c.refuse(name, errLongConnect)
+		return nil
 	case s == nil && p.Type == PacketConnect:
 		c.join(name, auth)
 		return nil
@@ -132,7 +159,7 @@ func (c *client) dispatch(p *Packet, elements []json.RawMessage, attachments [][
 	case s == nil, p.Type == PacketConnect, p.Type == PacketConnectError:
 		return errState
 	default:
-		return s.receive(p, elements, attachments)
+		return s.receive(p, elements, attachments, size)
 	}
 }
 

@@ -85,6 +85,30 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+// A middleware may wait with the CONNECT in memory, so a long one is refused before, be it long by its white space.
+func TestLongConnect(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		h := serve(t, nil)
+		asked := 0
+		h.chat().Use(func(*Socket) error { asked++; return nil })
+		c := h.join(t, k)
+		refused, lets := `4/chat,{"message":"a CONNECT may have 65536 bytes"}`, "0/chat,"
+		long := []string{`0/chat,{"a":"%s"}`, `0/chat,   %.0s{}` + strings.Repeat(" ", 1<<16), `0/chat,%.0s{"a":` + strings.Repeat("\n", 1<<16) + `1}`}
+		if k.rev == engineio.Revision3 {
+			refused = `4/chat,"a CONNECT may have 65536 bytes"`
+			long = []string{"0/chat?a=%s,"}
+		}
+		for _, packet := range long {
+			c.send(fmt.Sprintf(packet, strings.Repeat("x", 1<<16)))
+			c.want(refused)
+		}
+		same(t, "middlewares", asked, 0)
+		c.send(fmt.Sprintf(long[0], strings.Repeat("x", 65536-len(long[0])+len("%s"))))
+		c.wantPrefix(lets)
+		same(t, "middlewares", asked, 1)
+	})
+}
+
 func TestUnknownNamespace(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		h := serve(t, nil)

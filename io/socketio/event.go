@@ -12,6 +12,7 @@ type Event struct {
 	Name   string
 	Args
 
+	size  int
 	ackID uint64
 	wants bool // an acknowledgement
 	acked atomic.Bool
@@ -108,11 +109,14 @@ func (e *Event) answer(v any) {
 	}
 }
 
-// receive handles a packet other than CONNECT.
-func (s *Socket) receive(p *Packet, elements []json.RawMessage, attachments [][]byte) error {
+// Size is how many bytes the event took, with its attachments. They stay in memory until its handler returns.
+func (e *Event) Size() int { return e.size }
+
+// receive handles a packet of size bytes other than CONNECT.
+func (s *Socket) receive(p *Packet, elements []json.RawMessage, attachments [][]byte, size int) error {
 	switch p.Type {
 	case PacketEvent, PacketBinaryEvent:
-		s.handle(p, elements, attachments)
+		s.handle(p, elements, attachments, size)
 		return nil
 	case PacketAck, PacketBinaryAck:
 		return s.ack(p, attachments)
@@ -149,7 +153,7 @@ func nameOf(raw json.RawMessage) []byte {
 }
 
 // handle handles an event, whose elements are the name and the arguments.
-func (s *Socket) handle(p *Packet, elements []json.RawMessage, attachments [][]byte) {
+func (s *Socket) handle(p *Packet, elements []json.RawMessage, attachments [][]byte, size int) {
 	way := s.namespace.route(nameOf(elements[0]))
 	if way.handle == nil || !s.present() {
 		return
@@ -158,7 +162,7 @@ func (s *Socket) handle(p *Packet, elements []json.RawMessage, attachments [][]b
 	r := pool.Get().(*received)
 	e := &r.Event
 	e.Socket, e.Name, e.Args = s, way.event, Args{append(r.room[:0], elements[1:]...), attachments}
-	e.ackID, e.wants = p.ID, p.HasID
+	e.size, e.ackID, e.wants = size, p.ID, p.HasID
 	way.handle(e)
 	if way.brief {
 		r.reset()

@@ -112,6 +112,25 @@ func bombs() []Family {
 				return nil
 			}},
 		}},
+		{"compressed attachments that are never all there", "socketioxide GHSA-55mf-67qm-4wpg; inflate bombs, RFC 7692", compressing, []Input{
+			{"on many connections", func(a *Attacker, w Way) error {
+				frames := frame(finText, `4510-["x",`+strings.Repeat(held+",", 9)+held+"]")
+				if w.Revision == 4 {
+					frames = append(frame(finText, "40"), frames...)
+				}
+				frames = append(frames, bytes.Repeat(frame(pressed|finBinary, deflated("\x04"+strings.Repeat("4", maxPayload-100))), 9)...)
+				for range a.count(20, 500) {
+					c, err := a.agreed(w)
+					if err != nil {
+						return err
+					}
+					if err := c.write(frames); err != nil {
+						return err
+					}
+				}
+				return nil
+			}},
+		}},
 		{"compressed messages that are broken", "RFC 7692 §6, §7.2.2", compressing, []Input{
 			explodes("noise", true, 1, 1, whole("hello, hello")),
 			explodes("a reserved block", true, 1, 1, whole("\x06\x00")),

@@ -27,9 +27,11 @@ func attaches(name, packet string, times int, become func(*session) error) Input
 	}}
 }
 
+// held stands for an attachment.
+const held = `{"_placeholder":true,"num":0}`
+
 // packets are attacks by packets of Socket.IO (Socket.IO protocol, "Encoding").
 func packets() []Family {
-	const held = `{"_placeholder":true,"num":0}`
 	digits := strings.Repeat("9", maxPayload-100) // a message has no room for more
 	deep := func(open, shut string) string { return strings.Repeat(open, 100_000) + strings.Repeat(shut, 100_000) }
 	return []Family{
