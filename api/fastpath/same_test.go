@@ -107,6 +107,7 @@ func taken() map[string]string {
 		"a long s":         crlf(post, host, "X-Close: cloſe", "Connection: close", "", ""),
 		"odd, and close":   crlf(post, host, "X-Close: x-thing", "Connection: close", "", ""),
 		"fields set":       crlf(post, host, "X-Set: X-Crier-Error=  a b ", "", ""),
+		"spaces of text":   crlf(post, host, "X-Set: A=\u00a0\u2003b\u00a0\u0085", "", ""),
 		"field misnamed":   crlf(post, host, "X-Set: a b=c", "", ""),
 		"length said":      crlf(post, host, "X-Length: 1", "X-Set: Vary=Origin", "", ""),
 		"length alone":     crlf(post, host, "X-Length: 1", "X-Bare: 1", "X-Set: Age=1", "", ""),
