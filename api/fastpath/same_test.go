@@ -302,6 +302,14 @@ func hasChunks(answers string) bool {
 // refusal is what net/http answers what is no request.
 const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 
+// unread is what is left of the bytes behind a request when those that are taken have been answered.
+func unread(reader *http1.Reader, behind []byte) []byte {
+	for len(behind) > 0 && reader.Parse(behind, bufferSize) == http1.Whole {
+		behind, _ = reader.Upgrade()
+	}
+	return behind
+}
+
 // chains are requests for a WebSocket that are refused, and go on with other requests.
 func chains() []string {
 	const get, host = "GET / HTTP/1.1", "Host: a"
@@ -325,6 +333,7 @@ func chains() []string {
 		first + crlf("POST / HTTP/1.1", host, "Content-Length: 3", "", "ab"),
 		first + crlf("OPTIONS * HTTP/1.1", host, "", "") + crlf(get, host, "X-Status: 204", "", "") + crlf(get, host, "X-Status: 304", "", "") + crlf(get, host, "", ""),
 		first + first + first + "GET / HTTP",
+		first + first + "G",
 	}
 }
 
@@ -372,7 +381,7 @@ func FuzzSame(f *testing.F) {
 			}
 		}
 		got, want := ours.exchange(t, string(raw)), theirs.exchange(t, string(raw))
-		if n := len(behind); n > 0 && n < 4 {
+		if n := len(unread(reader, behind)); n > 0 && n < 4 {
 			got = strings.TrimSuffix(got, refusal) // net/http says nothing to less than four bytes behind a request, if it is that which has read it
 		}
 		if hasChunks(want) {
