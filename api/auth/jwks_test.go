@@ -1,8 +1,17 @@
 package auth
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -187,4 +196,62 @@ func TestJWKSSilent(t *testing.T) {
 	_, err := j.Authenticate(ctx, Request{Token: token(t, jwt.SigningMethodRS256, newKeyring().rsa, good(nil), "kid", "a")})
 	wantError(t, err, ErrUnavailable)
 	j.Close()
+}
+
+// FuzzKeySet: every key that is taken is of one of the algorithms, whatever its numbers are; it checks a token without harm, says that one that nobody
+// has signed is none, and reads the same when it is written again.
+func FuzzKeySet(f *testing.F) {
+	point := func(key *ecdsa.PublicKey) (x, y string) {
+		raw, err := key.Bytes()
+		if err != nil {
+			f.Fatal(err)
+		}
+		return b64(raw[1:33]), b64(raw[33:])
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		f.Fatal(err)
+	}
+	x, y := point(&key.PublicKey)
+	large := new(big.Int).Lsh(big.NewInt(1), 2047)
+	for _, one := range []string{
+		rsaJWK(large, "r", ""), rsaJWK(new(big.Int).SetBit(large, 0, 1), "r", `,"alg":"RS256","use":"sig"`), rsaJWK(big.NewInt(15), "small", ""),
+		strings.Replace(rsaJWK(large, "r", ""), "AQAB", "AA", 1), strings.Replace(rsaJWK(large, "r", ""), "AQAB", "_____________w", 1), strings.Replace(rsaJWK(large, "r", ""), "AQAB", "", 1),
+		`{"kty":"EC","crv":"P-256","x":"` + x + `","y":"` + y + `","kid":"e"}`, `{"kty":"EC","crv":"P-256","x":"` + y + `","y":"` + x + `"}`, `{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`,
+		`{"kty":"EC","crv":"P-521","x":"` + x + `","y":"` + y + `"}`, `{"kty":"EC","crv":"P-256","x":"` + x + x + `","y":"` + y + `"}`,
+		`{"kty":"OKP","crv":"Ed25519","x":"` + x + `"}`, `{"kty":"OKP","crv":"Ed25519","x":"AA"}`, `{"kty":"OKP","crv":"X25519","x":"` + x + `"}`, `{"kty":"oct","k":"AAAA"}`, `{"kty":"EC"}`, `{}`, `null`, `1`,
+	} {
+		f.Add([]byte(`{"keys":[` + one + `]}`))
+	}
+	hash := sha256.Sum256([]byte("a token"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		keys, err := new(keySet).parse(body)
+		if err != nil {
+			return
+		}
+		for _, one := range keys {
+			text, err := json.Marshal(one.Marshal())
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := new(keySet).parse([]byte(`{"keys":[` + string(text) + `]}`))
+			if err != nil {
+				t.Fatalf("%q is read as %s: %v", body, text, err)
+			}
+			good := false
+			switch key := one.Key().(type) {
+			case *rsa.PublicKey:
+				good = rsa.VerifyPKCS1v15(key, crypto.SHA256, hash[:], make([]byte, key.Size())) == nil || !key.Equal(again[0].Key())
+			case *ecdsa.PublicKey:
+				good = ecdsa.Verify(key, hash[:], big.NewInt(1), big.NewInt(1)) || !key.Equal(again[0].Key())
+			case ed25519.PublicKey:
+				good = len(key) != ed25519.PublicKeySize || ed25519.Verify(key, hash[:], append(bytes.Repeat([]byte{1}, 32), make([]byte, 32)...)) || !key.Equal(again[0].Key())
+			default:
+				t.Fatalf("%q gives the key %v", body, key)
+			}
+			if good {
+				t.Errorf("%q gives the key %s, which takes what nobody has signed, or is read again as %v", body, text, again[0].Key())
+			}
+		}
+	})
 }

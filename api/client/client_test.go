@@ -288,6 +288,7 @@ func TestRepetition(t *testing.T) {
 		{"one try", named, 1, []trip{{}, {200, nil, good}}, 1, true, 0},
 		{"stopping", named, 0, []trip{{503, http.Header{"Retry-After": {"2"}}, stopping}, {200, nil, good}}, 2, false, 2 * time.Second},
 		{"away for long", named, 0, []trip{{503, http.Header{"Retry-After": {"30"}}, stopping}, {200, nil, good}}, 1, true, 0},
+		{"away for longer than there is time", named, 0, []trip{{503, http.Header{"Retry-After": {"18446744074"}}, stopping}, {200, nil, good}}, 1, true, 0},
 		{"a proxy", named, 0, []trip{{502, nil, "<html>"}, {200, nil, good}}, 2, false, 100 * time.Millisecond},
 		{"refused", named, 0, []trip{{422, nil, stopping}, {200, nil, good}}, 1, true, 0},
 		{"moved", named, 0, []trip{{307, http.Header{"Location": {"http://elsewhere/"}}, ""}, {200, nil, good}}, 1, true, 0},

@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -39,8 +40,8 @@ func problemOf(r *http.Response, body []byte) *Problem {
 		p.Detail = fmt.Sprintf("the answer is %d %s and not one of Crier's: is the URL that of the push port?", r.StatusCode, p.Title)
 	}
 	p.Status = r.StatusCode
-	if seconds, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		p.RetryAfter = time.Duration(seconds) * time.Second
+	if seconds, err := strconv.ParseInt(r.Header.Get("Retry-After"), 10, 64); err == nil && seconds > 0 {
+		p.RetryAfter = time.Duration(min(seconds, math.MaxInt64/int64(time.Second))) * time.Second
 	}
 	return p
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // mirror answers with all that a handler sees of a request. Some of its fields say how: X-Status, X-Close, X-Set (a field of
-// the answer), X-Length (a Content-Length of its own) and X-Bare (no Content-Type).
+// the answer), X-Length (a Content-Length of its own), X-Silent (no body) and X-Bare (no Content-Type).
 func mirror(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	_, again := r.Body.Read(make([]byte, 1))
@@ -43,6 +43,10 @@ func mirror(w http.ResponseWriter, r *http.Request) {
 		h["Content-Type"] = []string{"application/json"}
 	}
 	h.Set("Cache-Control", "no-store")
+	silent := r.Header.Get("X-Silent") != ""
+	if silent {
+		answer = nil
+	}
 	if r.Header.Get("X-Length") != "" {
 		h.Set("Content-Length", strconv.Itoa(len(answer)))
 	}
@@ -58,7 +62,7 @@ func mirror(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusTeapot) // has no effect
 		h.Set("Too-Late", "1")
 	}
-	if r.Header.Get("X-Silent") != "" {
+	if silent {
 		return
 	}
 	for _, part := range [][]byte{answer[:1], answer[1:]} {
@@ -107,6 +111,8 @@ func taken() map[string]string {
 		"a long s":         crlf(post, host, "X-Close: cloſe", "Connection: close", "", ""),
 		"odd, and close":   crlf(post, host, "X-Close: x-thing", "Connection: close", "", ""),
 		"fields set":       crlf(post, host, "X-Set: X-Crier-Error=  a b ", "", ""),
+		"spaces of text":   crlf(post, host, "X-Set: A=\u00a0\u2003b\u00a0\u0085", "", ""),
+		"length, silent":   crlf(post, host, "X-Length: 1", "X-Silent: 1", "", ""),
 		"field misnamed":   crlf(post, host, "X-Set: a b=c", "", ""),
 		"length said":      crlf(post, host, "X-Length: 1", "X-Set: Vary=Origin", "", ""),
 		"length alone":     crlf(post, host, "X-Length: 1", "X-Bare: 1", "X-Set: Age=1", "", ""),
@@ -261,23 +267,74 @@ func TestSameAgain(t *testing.T) {
 	}
 }
 
-// joined is an answer that net/http sends in chunks, as it does with what its buffer of 2,048 bytes does not hold, with a length instead. The
-// field that says so stands elsewhere, so fields are sorted.
-func joined(t *testing.T, answer string) string {
-	head, chunks, _ := strings.Cut(answer, "\r\n\r\n")
-	body, err := io.ReadAll(httputil.NewChunkedReader(strings.NewReader(chunks)))
-	if err != nil || len(body) <= 2048 {
-		t.Fatalf("net/http sends %d bytes in chunks, %v", len(body), err)
+// joined is answers, one behind the other, of which those that net/http sends in chunks, as it does with what its buffer of 2,048 bytes does not
+// hold, have a length instead. The field that says so stands elsewhere, so the fields of each are sorted. No body that is sent here has a CRLF.
+func joined(t *testing.T, answers string) string {
+	t.Helper()
+	var out strings.Builder
+	for {
+		head, rest, found := strings.Cut(answers, "\r\n\r\n")
+		if !found {
+			return out.String() + answers
+		}
+		lines := strings.Split(head, "\r\n") // the first with the body before in front
+		if i := slices.Index(lines, "Transfer-Encoding: chunked"); i > 0 {
+			in := bufio.NewReader(strings.NewReader(rest))
+			body, err := io.ReadAll(httputil.NewChunkedReader(in))
+			after, afterErr := io.ReadAll(in)
+			if err = errors.Join(err, afterErr); err != nil || len(body) <= 2048 || !strings.HasPrefix(string(after), "\r\n") {
+				t.Fatalf("net/http sends %d bytes in chunks, %v, and %q", len(body), err, after)
+			}
+			lines[i] = fmt.Sprintf("Content-Length: %d", len(body))
+			rest = string(body) + string(after[2:])
+		}
+		slices.Sort(lines[1:])
+		out.WriteString(strings.Join(lines, "\r\n") + "\r\n\r\n")
+		answers = rest
 	}
-	return sorted(strings.Replace(head+"\r\n", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("Content-Length: %d\r\n", len(body)), 1) + "\r\n" + string(body))
 }
 
-// sorted is an answer with its fields in order.
-func sorted(answer string) string {
-	head, body, _ := strings.Cut(answer, "\r\n\r\n")
-	lines := strings.Split(head, "\r\n")
-	slices.Sort(lines[1:])
-	return strings.Join(lines, "\r\n") + "\r\n\r\n" + body
+// hasChunks reports whether one of the answers is sent in chunks.
+func hasChunks(answers string) bool {
+	return strings.Contains(answers, "\r\nTransfer-Encoding: chunked\r\n")
+}
+
+// refusal is what net/http answers what is no request.
+const refusal = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
+
+// unread is what is left of the bytes behind a request when those that are taken have been answered.
+func unread(reader *http1.Reader, behind []byte) []byte {
+	for len(behind) > 0 && reader.Parse(behind, bufferSize) == http1.Whole {
+		behind, _ = reader.Upgrade()
+	}
+	return behind
+}
+
+// chains are requests for a WebSocket that are refused, and go on with other requests.
+func chains() []string {
+	const get, host = "GET / HTTP/1.1", "Host: a"
+	const connection, upgrade = "Connection: Upgrade", "Upgrade: websocket"
+	long := "X: " + strings.Repeat("\xff", 250) // an answer of more than 2,048 bytes
+	first := crlf(get, host, connection, upgrade, "", "")
+	return []string{
+		first + "a",
+		first + "\r\n",
+		first + "\r\nGET",
+		crlf(get, host, connection, upgrade, long, "", "") + crlf(get, host, "", ""),
+		first + crlf(get, host, long, "", ""),
+		first + crlf("GET /v1/users HTTP/1.1", host, long, "", "") + crlf(get, host, "", ""),
+		first + crlf("HEAD / HTTP/1.1", host, long, "", "") + crlf("GET /v1/users HTTP/1.1", host, long, "", ""),
+		first + crlf("GET /v1/users HTTP/1.0", long, "", ""),
+		first + crlf("GET /v1/users HTTP/1.0", "Connection: keep-alive", long, "", "") + crlf(get, host, "", ""),
+		first + crlf("POST / HTTP/1.1", host, "Content-Length: 3", "", "abc\r\n") + crlf(get, host, "", ""),
+		first + crlf("POST / HTTP/1.1", host, "Expect: 100-continue", "Content-Length: 3", "", "abc") + crlf(get, host, "", ""),
+		first + crlf("POST / HTTP/1.1", host, "Transfer-Encoding: chunked", "", "3", "abc", "0", "A: b", "", "") + crlf(get, host, "", ""),
+		first + crlf("POST / HTTP/1.1", host, "Transfer-Encoding: gzip, chunked", "", "3", "abc", "0", "", ""),
+		first + crlf("POST / HTTP/1.1", host, "Content-Length: 3", "", "ab"),
+		first + crlf("OPTIONS * HTTP/1.1", host, "", "") + crlf(get, host, "X-Status: 204", "", "") + crlf(get, host, "X-Status: 304", "", "") + crlf(get, host, "", ""),
+		first + first + first + "GET / HTTP",
+		first + first + "G",
+	}
 }
 
 // FuzzSame looks for a request that is taken here, and that net/http reads otherwise, or answers otherwise.
@@ -287,7 +344,11 @@ func FuzzSame(f *testing.F) {
 			f.Add([]byte(raw))
 		}
 	}
+	for _, raw := range chains() {
+		f.Add([]byte(raw))
+	}
 	ours, theirs := open(f, true, mirror), open(f, false, mirror)
+	oursOver, theirsOver := open(f, true, switcher(f, false)), open(f, false, switcher(f, true)) // which take connections over
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		reader := http1.NewReader(func(method, path, _ string) bool { return takes(method, path) })
 		reader.TakeUpgrades(takesUpgrade)
@@ -304,19 +365,27 @@ func FuzzSame(f *testing.F) {
 			t.Fatal(err)
 		}
 		q := reader.Request(&http.Request{}, "")
-		behind, _ := reader.Upgrade()
+		behind, asked := reader.Upgrade()
 		if ours, err := io.ReadAll(q.Body); err != nil || in.Buffered() != len(behind) || string(body) != string(ours) {
 			t.Fatalf("net/http reads the body %q, not %q (%v), and leaves %d bytes of %q", body, ours, err, in.Buffered(), raw)
 		}
 		if r.Header.Del("Host"); !reflect.DeepEqual(q.Header, r.Header) || *r.URL != *q.URL || r.Host != q.Host || r.Method != q.Method {
 			t.Fatalf("%s %v %s %v, and by net/http %s %v %s %v", q.Method, q.URL, q.Host, q.Header, r.Method, *r.URL, r.Host, r.Header)
 		}
-		if len(raw) > 500 || len(behind) > 0 && len(behind) < 4 {
-			return // what nobody reads could reset the connection, and net/http says nothing to less than four bytes behind a request
+		if len(raw) > 500 {
+			return // what nobody reads could reset the connection
+		}
+		if asked {
+			if got, want := oursOver.exchange(t, string(raw)), theirsOver.exchange(t, string(raw)); got != want {
+				t.Errorf("who is given a WebSocket gets\n%q\nand from net/http\n%q", got, want)
+			}
 		}
 		got, want := ours.exchange(t, string(raw)), theirs.exchange(t, string(raw))
-		if head, _, _ := strings.Cut(want, "\r\n\r\n"); strings.Contains(head+"\r\n", "\r\nTransfer-Encoding: chunked\r\n") {
-			got, want = sorted(got), joined(t, want)
+		if n := len(unread(reader, behind)); n > 0 && n < 4 {
+			got = strings.TrimSuffix(got, refusal) // net/http says nothing to less than four bytes behind a request, if it is that which has read it
+		}
+		if hasChunks(want) {
+			got, want = joined(t, got), joined(t, want)
 		}
 		if got != want {
 			t.Errorf("a caller gets\n%s\nand from net/http\n%s", got, want)

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -110,4 +111,56 @@ func TestSpecErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzMoment: a time that is taken is the one that the clocks of the zone, or of the offset in it, show: the first of two, and late by what is skipped if
+// they never do.
+func FuzzMoment(f *testing.F) {
+	for _, text := range []string{
+		"2030-12-24T18:00:00Z", "2030-12-24T18:00:00.5+14:00", "2030-12-24t18:00:00z", "2026-03-29T02:30:00", "2026-10-25 02:30:00", "2026-10-25T02:59:59.999999999", "2011-12-30T12:00:00",
+		"2027-04-04T01:45:00", "2030-02-29T00:00:00", "2032-02-29 23:59:60", "9999-12-31T23:59:59", "2099-03-29 02:00:00", "2030-1-1T0:0:0", "2030-12-24", "2030-12-24T18:00:00-24:00", "2030-12-24T18:00:00,5",
+	} {
+		for zone := range uint8(7) {
+			f.Add(text, zone)
+		}
+	}
+	var zones []*time.Location
+	for _, name := range []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Africa/Casablanca", "Antarctica/Troll"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		zones = append(zones, zone)
+	}
+	const clock = "2006-01-02T15:04:05.999999999"
+	f.Fuzz(func(t *testing.T, text string, n uint8) {
+		zone := zones[int(n)%len(zones)]
+		got, err := moment("at", text, zone)
+		if err != nil || got.Year() < 2000 { // what has passed cannot be waited for
+			return
+		}
+		for _, form := range []string{got.Format(time.RFC3339Nano), got.UTC().Format(time.RFC3339Nano)} {
+			if again, err := moment("at", form, zone); got.Year() < 9999 && (err != nil || !again.Equal(got)) {
+				t.Errorf("%q is %v, and that %v, %v", text, got, again, err)
+			}
+		}
+		shown, err := time.Parse(clock, strings.Replace(text, " ", "T", 1))
+		if err != nil {
+			return // it has an offset
+		}
+		var want time.Time
+		for at := shown.Add(-30 * time.Hour); want.IsZero() && at.Before(shown.Add(30*time.Hour)); at = at.Add(15 * time.Minute) {
+			_, offset := at.In(zone).Zone()
+			if one := shown.Add(-time.Duration(offset) * time.Second); one.In(zone).Format(clock) == shown.Format(clock) {
+				want = one
+			}
+		}
+		if want.IsZero() {
+			_, offset := shown.Add(-30 * time.Hour).In(zone).Zone()
+			want = shown.Add(-time.Duration(offset) * time.Second)
+		}
+		if !got.Equal(want) {
+			t.Errorf("%q in %v is %v, want %v", text, zone, got, want.In(zone))
+		}
+	})
 }

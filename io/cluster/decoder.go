@@ -3,6 +3,8 @@ package cluster
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math"
+	"time"
 )
 
 // appendNumber appends a number that is not negative, as uvarint.
@@ -47,6 +49,16 @@ func (d *decoder) number() uint64 {
 	}
 	d.rest = d.rest[size:]
 	return n
+}
+
+// wait reads milliseconds.
+func (d *decoder) wait() time.Duration {
+	n := d.number()
+	if n > math.MaxInt64/uint64(time.Millisecond) {
+		d.fail()
+		return 0
+	}
+	return time.Duration(n) * time.Millisecond
 }
 
 func (d *decoder) varint() int64 {

@@ -78,7 +78,7 @@ func parsePush(b []byte) (*pushed, error) {
 	p := &pushed{Count: flags&flagCount != 0}
 	p.Message = &hub.Message{Volatile: flags&flagVolatile != 0, Transient: flags&flagTransient != 0, ShowID: flags&flagShowID != 0}
 	if flags&flagAsk != 0 {
-		p.Ask, p.Keep = time.Duration(d.number())*time.Millisecond, int(d.number())
+		p.Ask, p.Keep = d.wait(), int(d.number())
 	}
 	p.Message.ID, p.Message.Event = d.text(), d.text()
 	for range d.count() {

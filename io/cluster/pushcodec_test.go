@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/binary"
 	"slices"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ func TestPushForm(t *testing.T) {
 
 func FuzzPush(f *testing.F) {
 	f.Add(appendPush(nil, &pushed{Push: hub.Push{To: hub.Audience{Users: []string{"u"}, Except: &hub.Audience{All: true}}, Message: message("e")}, Ask: time.Second}))
+	f.Add(append(binary.AppendUvarint([]byte{pushFormat, flagAsk}, overflowing), 1, 0, 0, 0, 0, 0, 0, 0, 0)) // no argument, and an audience of nobody
 	f.Fuzz(func(t *testing.T, form []byte) {
 		p, err := parsePush(form)
 		if err != nil {

@@ -42,7 +42,7 @@ func parseStored(b []byte) (storedEntry, error) {
 	if d.byte() != storedFormat {
 		return storedEntry{}, errNotStored
 	}
-	e := storedEntry{Mid: d.text(), Ask: time.Duration(d.number()) * time.Millisecond}
+	e := storedEntry{Mid: d.text(), Ask: d.wait()}
 	if e.Ask > 0 {
 		e.Keep, e.Question = int(d.number()), d.number()
 	}

@@ -12,10 +12,13 @@ type query struct {
 	all url.Values // nil: raw has no escapes
 }
 
+// longQuery is the least length of one that url.ParseQuery refuses for the number of its parameters, which is 10,000 at most.
+const longQuery = 10_000
+
 // parseQuery reads a query.
 func parseQuery(raw string) (q query, err error) {
 	q.raw = raw
-	if strings.ContainsAny(raw, "%+;") {
+	if len(raw) >= longQuery || strings.ContainsAny(raw, "%+;") {
 		q.all, err = url.ParseQuery(raw)
 	}
 	return q, err

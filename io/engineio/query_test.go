@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -9,6 +10,7 @@ import (
 func FuzzQuery(f *testing.F) {
 	for _, raw := range []string{
 		"", "EIO=4&transport=polling&t=abc&sid=x", "j=0&j=1", "a", "a&b=", "=x", "&&", "a=b=c", "sid=%41", "t=a+b", "a;b", "%zz", "a=%", "sid=ä",
+		strings.Repeat("a&", 9_999) + "b", strings.Repeat("&", 9_999), strings.Repeat("&", 10_000), strings.Repeat("a=1&", 10_000) + "b",
 	} {
 		f.Add(raw)
 	}

@@ -3,9 +3,9 @@ package http1
 import (
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -109,7 +109,7 @@ func (w *Response) appendFields(key string) {
 	}
 	for _, value := range values {
 		w.out = append(append(w.out, key...), ": "...)
-		for _, c := range []byte(strings.TrimSpace(value)) {
+		for _, c := range []byte(textproto.TrimString(value)) {
 			if c == '\r' || c == '\n' {
 				c = ' '
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"crier/io/hub"
 	"crier/io/jobs"
 )
 
@@ -66,4 +67,36 @@ func TestDecodeRefuses(t *testing.T) {
 	if _, _, err := decodeMembership([]byte("u")); err == nil {
 		t.Error("a key without a room was taken")
 	}
+}
+
+func FuzzReceipt(f *testing.F) {
+	f.Add(encodeReceipt(&receipt{}))
+	f.Add(encodeReceipt(&receipt{
+		Receipt: hub.Receipt{Note: hub.Note{ID: "id", Scope: "ü", Users: 3, Connections: 2, Acked: &hub.Acked{Users: 1, Connections: 2}}, Stored: 300, Confirmed: 2},
+		pushed:  1, expires: 1 << 60, retired: -1,
+	}))
+	f.Fuzz(func(t *testing.T, v []byte) {
+		r, err := decodeReceipt(v)
+		if err != nil {
+			return
+		}
+		again, err := decodeReceipt(encodeReceipt(&r))
+		if err != nil || !reflect.DeepEqual(r, again) {
+			t.Fatalf("%+v became %+v, %v", r, again, err)
+		}
+	})
+}
+
+func FuzzTotals(f *testing.F) {
+	f.Add(encodeTotals(totals{}))
+	f.Add(encodeTotals(totals{applied: 1, letters: 300, waiting: 1 << 63, expired: 7}))
+	f.Fuzz(func(t *testing.T, v []byte) {
+		figures, err := decodeTotals(v)
+		if err != nil {
+			return
+		}
+		if again, err := decodeTotals(encodeTotals(figures)); err != nil || again != figures {
+			t.Fatalf("%+v became %+v, %v", figures, again, err)
+		}
+	})
 }

@@ -365,3 +365,51 @@ func TestNotesInTheJournal(t *testing.T) {
 		t.Errorf("u has %q", got)
 	}
 }
+
+// FuzzEntries: of a file of any bytes, those entries are read from its beginning that are written so, with numbers that follow one another; and of a
+// file that was cut, those before.
+func FuzzEntries(f *testing.F) {
+	var file []byte
+	for n, payload := range []string{"one", "", "\x00\x00\x00\x10"} {
+		b := append(newEntry(nil), payload...)
+		sealEntry(b, uint64(n)+7)
+		file = append(file, b...)
+	}
+	gap := append(newEntry(nil), "nine"...)
+	sealEntry(gap, 11)
+	f.Add(file, uint16(len(file)-1))
+	f.Add(append(bytes.Clone(file), make([]byte, 100)...), uint16(30))
+	f.Add(append(bytes.Clone(file), gap...), uint16(len(file)+5))
+	f.Add(append(bytes.Clone(file), "\xff\xff\xff\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0a"...), uint16(0))
+	f.Add(append(bytes.Clone(file), "\x00\x00\x00\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0a"...), uint16(0))
+	f.Fuzz(func(t *testing.T, file []byte, cut uint16) {
+		read := func(file []byte) (again []byte, ends []int) {
+			last := uint64(0)
+			n, err := readEntries(bytes.NewReader(file), int64(len(file)), func(one entry) error {
+				if last != 0 && one.number != last+1 {
+					t.Errorf("%d follows %d", one.number, last)
+				}
+				last = one.number
+				b := append(newEntry(nil), one.payload...)
+				sealEntry(b, one.number)
+				again = append(again, b...)
+				ends = append(ends, len(again))
+				return nil
+			})
+			if err != nil || n != int64(len(again)) || !bytes.HasPrefix(file, again) {
+				t.Fatalf("%x: %d bytes are read as %x, %v", file, n, again, err)
+			}
+			return again, ends
+		}
+		_, ends := read(file)
+		short := file[:min(int(cut), len(file))]
+		_, left := read(short)
+		want := 0
+		for want < len(ends) && ends[want] <= len(short) {
+			want++
+		}
+		if len(left) != want {
+			t.Errorf("%d entries of %x, and of %d bytes of it %d, want %d", len(ends), file, len(short), len(left), want)
+		}
+	})
+}

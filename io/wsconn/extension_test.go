@@ -1,6 +1,11 @@
 package wsconn
 
-import "testing"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
 
 func TestNegotiate(t *testing.T) {
 	const usual = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
@@ -86,4 +91,64 @@ func TestNegotiate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// byTheGrammar is negotiate in other words: fields that the grammar of RFC 6455 §9.1 takes can be cut at commas and semicolons, as a value in quotation
+// marks has to be a token, too.
+func byTheGrammar(fields []string) (answer string, ok bool) {
+	all := strings.Join(fields, ",")
+	if !extensionGrammar.MatchString(all) {
+		return "", false
+	}
+	for _, one := range strings.Split(all, ",") {
+		parts := strings.Split(one, ";")
+		if strings.Trim(parts[0], " \t") != "permessage-deflate" {
+			continue
+		}
+		windows, seen, good := "", map[string]bool{}, true
+		for _, part := range parts[1:] {
+			name, value, has := strings.Cut(part, "=")
+			name, value = strings.Trim(name, " \t"), strings.NewReplacer(`"`, "", `\`, "").Replace(strings.Trim(value, " \t"))
+			good = good && !seen[name]
+			seen[name] = true
+			switch {
+			case (name == "server_no_context_takeover" || name == "client_no_context_takeover") && !has:
+			case name == "client_max_window_bits" && (!has || slices.Contains([]string{"8", "9", "10", "11", "12", "13", "14", "15"}, value)):
+			case name == "server_max_window_bits" && value == "15":
+				windows = "; server_max_window_bits=15"
+			default:
+				good = false
+			}
+		}
+		if good {
+			return "permessage-deflate; server_no_context_takeover; client_no_context_takeover" + windows, true
+		}
+	}
+	return "", true
+}
+
+var extensionGrammar = func() *regexp.Regexp {
+	const char = "[!#$%&'*+.^_`|~0-9A-Za-z-]"
+	const extension = "[ \t]*" + char + "+(?:[ \t]*;[ \t]*" + char + "+(?:[ \t]*=[ \t]*(?:" + char + `+|"(?:\\?` + char + `)+"))?)*[ ` + "\t]*"
+	return regexp.MustCompile("^(?:" + extension + "|[ \t]*)(?:,(?:" + extension + "|[ \t]*))*$")
+}()
+
+// FuzzNegotiate looks for an offer that is answered otherwise than by the grammar, in one field and in two.
+func FuzzNegotiate(f *testing.F) {
+	for _, field := range []string{
+		"permessage-deflate; client_max_window_bits", `permessage-deflate;server_max_window_bits="1\5" , x;y=z,,`, "permessage-deflate; server_max_window_bits=10, permessage-deflate",
+		`a;b="c,d"`, `a;b="";`, "a b", "a;b=\"c\\", "permessage-deflate\t;\tclient_max_window_bits = 8\t", "a;b = \"c\"d", "é", "\x00", "a;b=c=d", "a=b", ",", " ", "",
+		"permessage-deflate;client_no_context_takeover=1", "permessage-deflate;server_max_window_bits", "permessage-deflate;client_max_window_bits;client_max_window_bits=9",
+	} {
+		f.Add(field, "permessage-deflate")
+		f.Add("x", field)
+	}
+	f.Fuzz(func(t *testing.T, first, second string) {
+		for _, fields := range [][]string{{first}, {first, second}} {
+			want, ok := byTheGrammar(fields)
+			if got, err := negotiate(fields); got != want || (err == nil) != ok {
+				t.Errorf("negotiate(%q) = %q, %v; want %q, %v", fields, got, err, want, ok)
+			}
+		}
+	})
 }

@@ -72,3 +72,33 @@ func TestBadge(t *testing.T) {
 		})
 	}
 }
+
+// FuzzBadge: what the fields of a badge are read as is written as the same badge, and is signed so.
+func FuzzBadge(f *testing.F) {
+	f.Add(badge{kind: Visit, to: "abcdef", at: time.UnixMilli(1770000000000), peer: "203.0.113.7:4711", extra: `{"a":"b c"}`, from: "ghijkl", number: 4711}.fields())
+	f.Add(badge{kind: Nudge, at: time.UnixMilli(-1)}.fields())
+	f.Add("a b +1 c . d 007 " + strings.Repeat("A", 42) + "B")
+	secret := []byte("present")
+	f.Fuzz(func(t *testing.T, text string) {
+		words := strings.Split(text, " ")
+		if len(words) != 8 {
+			return
+		}
+		made, err := parseFields(words)
+		if err != nil {
+			return
+		}
+		if again, err := parseFields(strings.Split(made.fields(), " ")); err != nil || again != made {
+			t.Fatalf("%q is read as %+v, and that as %+v, %v", text, made, again, err)
+		}
+		r := httptest.NewRequest(http.MethodPost, "http://shop.example/socket.io/?sid=x&t=1", nil)
+		r.Header["Crier-Hop"] = []string{made.sign(secret, r.Method, r.Host, r.RequestURI)}
+		if got, err := check([][]byte{secret}, r, made.at); err != nil || got != made {
+			t.Errorf("%q is signed as %q, and that read as %+v, %v", text, r.Header["Crier-Hop"], got, err)
+		}
+		r.RequestURI += "2"
+		if got, err := check([][]byte{secret}, r, made.at); err == nil {
+			t.Errorf("%q is taken for another request, as %+v", r.Header["Crier-Hop"], got)
+		}
+	})
+}
