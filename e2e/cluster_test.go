@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,6 +217,9 @@ func TestSockJSByPath(t *testing.T) {
 // freeBase returns what the ports of deploy/cluster/laptop can begin with.
 func freeBase(t *testing.T) string {
 	t.Helper()
+	// A child that is forked while a port is open has it too, until it runs its program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for range 100 {
 		base := strconv.Itoa(10 + rand.IntN(20))
 		taken := false
