@@ -20,23 +20,20 @@ func startRedis(t testing.TB) *redisServer {
 	return &redisServer{redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"), t}
 }
 
-// node starts a server of that name which shares the Redis with others.
+// node starts a server of that name which shares the Redis with others, and waits until it has joined them, for which it does not wait for long
+// itself: on a busy machine it would begin alone.
 func (s *redisServer) node(name string, adapt func(*configs.Config)) *program {
 	s.t.Helper()
-	return start(s.t, func(c *configs.Config) {
+	p := start(s.t, func(c *configs.Config) {
 		c.Cluster.Redis, c.Cluster.Node = s.URL(), name
 		if adapt != nil {
 			adapt(c)
 		}
 	})
-}
-
-// awaitCluster waits until the server has joined the others, for which it does not wait for long itself.
-func (p *program) awaitCluster() {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	if err := p.cluster.node.Ready(ctx); err != nil {
-		p.t.Fatal(err)
+		s.t.Fatal(err)
 	}
+	return p
 }

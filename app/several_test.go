@@ -146,8 +146,6 @@ const recovers = `,"recovery":true`
 func TestSeveralServers(t *testing.T) {
 	redis := startRedis(t)
 	a, b := redis.node("a", mayJoin), redis.node("b", mayJoin)
-	a.awaitCluster() // else who comes earlier would have to come anew
-	b.awaitCluster()
 	alice, alice2 := a.visit("alice", `"uid":"alice"`, "red"), b.visit("alice2", `"uid":"alice"`+recovers)
 	bob, guest := b.visit("bob", `"uid":"bob"`+recovers, "red"), b.visit("guest", ``)
 

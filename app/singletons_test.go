@@ -36,6 +36,12 @@ func TestCallbacksOfACluster(t *testing.T) {
 	await(t, "counting", func() bool { return a.onlineAt() == "1 2" && b.onlineAt() == "1 2" })
 	first.leave()
 	await(t, "counting", func() bool { return a.onlineAt() == "1 1" })
+	// Who was there when a server stops has the grace to come back. So it is waited until this one has let go of him: it tells that of
+	// who leaves later no earlier.
+	later := a.openAs("6")
+	rec.want(t, "user.online", "6", "")
+	later.leave()
+	rec.want(t, "user.offline", "6", "disconnect")
 	b.openAs("8")
 	rec.want(t, "user.online", "8", "")
 

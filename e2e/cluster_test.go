@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,7 +22,16 @@ import (
 // A fleet is several servers that are one.
 type fleet []*server
 
-// startFleet starts a Redis and servers that share it.
+// together waits until the server reads what the others say, for which its start does not wait for long: on a busy machine it would begin alone.
+func (s *server) together(t *testing.T) {
+	t.Helper()
+	s.log.await(t, s.exited, together)
+}
+
+// together is what a server says when it reads what the others say.
+const together = "reading what the other servers say"
+
+// startFleet starts servers that share a Redis, and waits until they are together.
 func startFleet(t *testing.T, redis *redisServer, nodes int, more settings) fleet {
 	t.Helper()
 	var all fleet
@@ -30,6 +40,9 @@ func startFleet(t *testing.T, redis *redisServer, nodes int, more settings) flee
 			"cluster.redis": redis.URL(), "cluster.node": fmt.Sprintf("node-%d", n+1), "trusted_proxies": "127.0.0.1",
 			"presence.count_event": "off",
 		}.with(more)))
+	}
+	for _, s := range all {
+		s.together(t)
 	}
 	return all
 }
@@ -216,6 +229,9 @@ func TestSockJSByPath(t *testing.T) {
 // freeBase returns what the ports of deploy/cluster/laptop can begin with.
 func freeBase(t *testing.T) string {
 	t.Helper()
+	// A child that is forked while a port is open has it too, until it runs its program.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for range 100 {
 		base := strconv.Itoa(10 + rand.IntN(20))
 		taken := false
@@ -252,6 +268,7 @@ func TestLaptop(t *testing.T) {
 			p.log.await(t, p.exited, "msg=listening", "port="+port, fmt.Sprintf("addr=127.0.0.1:%s%d%d", base, n+1, end))
 		}
 	}
+	p.log.awaitLines(t, p.exited, 3, together)
 	url := func(n int, path string) string { return fmt.Sprintf("http://127.0.0.1:%s%d20%s", base, n, path) }
 	sid := openSession(t, url(1, ""))
 	for n := 3; n > 0; n-- {

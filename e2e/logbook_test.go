@@ -41,12 +41,15 @@ func (l *logbook) text() string {
 	return strings.Join(append(l.lines[:len(l.lines):len(l.lines)], l.partial), "\n")
 }
 
-// find returns the first line that has all the phrases, and a channel that is closed when there are more lines.
-func (l *logbook) find(phrases []string) (line string, found bool, more <-chan struct{}) {
+// find returns the nth line that has all the phrases, and a channel that is closed when there are more lines.
+func (l *logbook) find(nth int, phrases []string) (line string, found bool, more <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, one := range l.lines {
-		if missingPhrase(one, phrases) == "" {
+		if missingPhrase(one, phrases) != "" {
+			continue
+		}
+		if nth--; nth == 0 {
 			return one, true, l.changed
 		}
 	}
@@ -57,22 +60,28 @@ func (l *logbook) find(phrases []string) (line string, found bool, more <-chan s
 // It fails the test when it does not come, or when gone is closed without it.
 func (l *logbook) await(t *testing.T, gone <-chan struct{}, phrases ...string) string {
 	t.Helper()
+	return l.awaitLines(t, gone, 1, phrases...)
+}
+
+// awaitLines is await until n lines have all the phrases, of which it returns the last.
+func (l *logbook) awaitLines(t *testing.T, gone <-chan struct{}, n int, phrases ...string) string {
+	t.Helper()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
 	for ended := false; ; {
-		line, found, more := l.find(phrases)
+		line, found, more := l.find(n, phrases)
 		if found {
 			return line
 		}
 		if ended {
-			t.Fatalf("the program ended without a line that has all of %q", phrases)
+			t.Fatalf("the program ended without %d lines that have all of %q", n, phrases)
 		}
 		select {
 		case <-more:
 		case <-gone:
 			ended = true
 		case <-limit.C:
-			t.Fatalf("no log line has all of %q", phrases)
+			t.Fatalf("there are not %d log lines that have all of %q", n, phrases)
 		}
 	}
 }

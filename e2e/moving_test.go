@@ -31,6 +31,9 @@ func tryMoving(t *testing.T, d *driver, r route) {
 	for i := range servers {
 		servers[i] = startCrier(t, same)
 	}
+	for _, s := range servers {
+		s.together(t)
+	}
 	w := &wanderer{crier: servers[0], line: startLine(t, servers[0].public)}
 	o := opening{client: latest, route: r, url: w.line.url(), watch: []string{"update_online_count"}}
 	if r.upgrades() {

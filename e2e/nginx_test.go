@@ -2,32 +2,19 @@ package e2e
 
 import (
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"crier/io/cluster/redistest"
 )
 
-// freePort returns an address of 127.0.0.1 for a program that cannot look for a free port itself: one that the system
-// gives to nobody who asks for any.
+// freePort returns an address of 127.0.0.1 for a program that cannot look for a free port itself.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		if err := l.Close(); err != nil {
-			t.Fatalf("closing %s: %v", address, err)
-		}
-		return address
-	}
-	t.Fatal("no port is free")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", redistest.FreePort(t))
 }
 
 // edited returns the text of a file with each old, which it has once, replaced by its new.

@@ -84,6 +84,7 @@ func TestLeaderStandsStill(t *testing.T) {
 	first.log.await(t, first.exited, "this server leads")
 	first.log.await(t, first.exited, "level=WARN", "appendonly no") // which is how the tests' Redis is set
 	second := startCrier(t, first.settings.with(settings{"cluster.node": "node-2"}))
+	second.together(t)
 	is := func(uid string, online bool, changes int) func(map[string]told) bool {
 		return func(users map[string]told) bool { return users[uid].online == online && users[uid].changes == changes }
 	}

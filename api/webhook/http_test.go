@@ -124,13 +124,20 @@ func TestNobodyListens(t *testing.T) {
 	}
 	s, log := start(t, Options{URL: "http://" + addr + "/hook"})
 	tell(t, s, change("a", 1))
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	late := time.After(20 * time.Second)
+	for text := ""; !strings.Contains(text, "connection refused"); text += strings.Join(log.lines(), "\n") {
+		select {
+		case <-ticker.C:
+		case <-late:
+			t.Fatalf("log %s", text)
+		}
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	if err := s.Close(ctx); err == nil || err.Error() != "1 callbacks were not delivered to http://"+addr+"/hook" {
 		t.Errorf("Close: %v", err)
-	}
-	if text := strings.Join(log.lines(), "\n"); !strings.Contains(text, "connection refused") {
-		t.Errorf("log %s", text)
 	}
 }
 
