@@ -219,6 +219,9 @@ func (a *App) serve(e *endpoint) {
 			GetCertificate: e.certificate.get,
 			NextProtos:     []string{"h2", "http/1.1"},
 		}
+		// A table of headers for the answers of each HTTP/2 connection is changed by two goroutines of net/http at once, and a client
+		// who makes use of that ends the process (CVE-2026-97032, up to Go 1.26.8 and 1.27.1): so it has no room for any.
+		e.server.HTTP2 = &http.HTTP2Config{MaxEncoderHeaderTableSize: 1}
 		l = tls.NewListener(l, e.server.TLSConfig)
 	}
 	a.log.Info("listening", "port", e.name, "addr", e.addr(), "tls", e.certificate != nil)

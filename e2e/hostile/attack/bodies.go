@@ -80,7 +80,7 @@ func cutUpload(name, text string) Input {
 		if err != nil {
 			return err
 		}
-		if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
+		if err := c.closeWrite(); err != nil {
 			return err
 		}
 		r, err := c.answer()

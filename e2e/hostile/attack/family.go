@@ -28,6 +28,8 @@ type Way struct {
 	Revision int  // of Engine.IO; 0 elsewhere
 	Socket   bool // a WebSocket
 	JSONP    bool
+	TLS      bool // of the server that has a certificate
+	H2       bool // HTTP/2
 }
 
 // The ways.
@@ -61,7 +63,7 @@ var (
 // Families are all of them.
 func Families() []Family {
 	var all []Family
-	for _, chapter := range [][]Family{frames(), bombs(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines()} {
+	for _, chapter := range [][]Family{frames(), bombs(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines(), http2s()} {
 		all = append(all, chapter...)
 	}
 	return all

@@ -151,7 +151,7 @@ func frames() []Family {
 			if err != nil {
 				return err
 			}
-			return errors.Join(c.tcp.CloseWrite(), c.end())
+			return errors.Join(c.closeWrite(), c.end())
 		}),
 		one("messages that mean nothing, one after the other", "", sockets, func(a *Attacker, w Way) error {
 			c, err := a.webSocket(w)

@@ -27,7 +27,7 @@ func cuts(name string, want func(answer) error, text string) Input {
 		if err := c.say(strings.ReplaceAll(text, "PATH", w.Path)); err != nil {
 			return err
 		}
-		if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
+		if err := c.closeWrite(); err != nil {
 			return err
 		}
 		r, err := c.answer()
