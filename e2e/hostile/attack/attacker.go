@@ -61,6 +61,8 @@ type conn struct {
 	tcp *net.TCPConn
 	out io.Writer // tcp, or the TLS on it
 	in  *bufio.Reader
+
+	agreed http.Header // of the handshake, if it is a WebSocket
 }
 
 // dial connects, and shakes hands where the way has TLS.
@@ -95,7 +97,7 @@ func (a *Attacker) dialTCP(w Way) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	c := &conn{a, nc.(*net.TCPConn), nc, bufio.NewReader(nc)}
+	c := &conn{a: a, tcp: nc.(*net.TCPConn), out: nc, in: bufio.NewReader(nc)}
 	a.conns = append(a.conns, c)
 	return c, c.tcp.SetDeadline(time.Now().Add(a.Patience))
 }

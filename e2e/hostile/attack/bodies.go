@@ -38,6 +38,8 @@ func (w Way) sample() (media, body string) {
 		return "text/plain", `["ping"]`
 	case w == form:
 		return "application/x-www-form-urlencoded", "type=publish&to=nobody&content=x"
+	case w == signIn:
+		return "application/json", `{"key":"none"}`
 	case w == batch:
 		return "application/json", "[" + nobody + "]"
 	default:
