@@ -53,14 +53,14 @@ func (a *App) Start() error {
 		}
 	}
 	if a.push != nil {
-		a.push.server.Handler = a.api
+		a.push.server.Handler = unsent(a.api, a.log)
 	}
 	site, err := a.newSite(a.cfg)
 	if err != nil {
 		return err
 	}
 	a.site.Store(site)
-	a.public.server.Handler = a.passage.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	a.public.server.Handler = unsent(a.passage.around(a.publicHandler(site.ClientPaths(), site.Client())), a.log)
 	if err := a.keepPolls(); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (e inside) Answered(n int, _ []byte, _ bool, answer []byte, answerBinary bo
 type line struct{ inside }
 
 func (line) Answered(_ int, _ []byte, _ bool, answer []byte, answerBinary bool) bool {
-	return !answerBinary && bytes.HasPrefix(answer, []byte(`{"id":`))
+	return !answerBinary && bytes.HasPrefix(answer, []byte(`{"matched":`))
 }
 
 // serve starts a server of this tree.
