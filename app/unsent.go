@@ -11,7 +11,7 @@ import (
 const (
 	// bodyTime is how long the body of a request may take, unless its handler says otherwise, as that of callers who are let in does.
 	bodyTime = time.Minute
-	// restTime is how long net/http may wait for what its handler has left of it.
+	// restTime is how long net/http may wait for what its handler has left of it, and how long that of a GET may take.
 	restTime = 5 * time.Second
 )
 
@@ -33,7 +33,11 @@ func unsent(next http.Handler, log *slog.Logger) http.Handler {
 				log.LogAttrs(r.Context(), slog.LevelDebug, "bounding the time to read", slog.Any("error", err))
 			}
 		}
-		limit(time.Now().Add(bodyTime))
+		if r.Method == http.MethodGet || r.Method == http.MethodHead { // whose bodies mean little
+			limit(time.Now().Add(restTime))
+		} else {
+			limit(time.Now().Add(bodyTime))
+		}
 		b := &unsentBody{ReadCloser: r.Body, limit: limit}
 		r.Body = b
 		next.ServeHTTP(w, r)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -89,6 +91,43 @@ func TestUnsentBodies(t *testing.T) {
 					t.Errorf("the connection was not ended: %v", err)
 				}
 			})
+		})
+	}
+}
+
+// The body of a GET, which nobody reads, is no request: the next request on its connection is the one behind it.
+func TestBodyOfAGet(t *testing.T) {
+	p := start(t, nil)
+	for _, path := range []string{"/comet?uid=7&wait=0", "/comet?uid=8&wait=1", "/socket.io/?EIO=4&transport=polling", "/"} {
+		t.Run(path, func(t *testing.T) {
+			conn, err := net.Dial("tcp", p.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := conn.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			const inside = "GET /inside HTTP/1.1\r\nHost: a\r\n\r\n"
+			request := "GET " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + strconv.Itoa(len(inside)) + "\r\n\r\n" + inside + "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			for range 2 {
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, "status", resp.StatusCode, 200)
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
 		})
 	}
 }

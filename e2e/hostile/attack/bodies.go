@@ -141,7 +141,7 @@ func bodies() []Family {
 			}
 			return nil
 		}),
-		{"bodies that nobody waits for, and that never come", "slow POST; net/http without ReadTimeout", []Way{page, sse, comet, sockSSE, jsonp, live, board, signIn, ssse, scomet}, []Input{
+		{"bodies that nobody waits for, and that never come", "slow POST; net/http without ReadTimeout", []Way{page, sse, comet, sockSSE, jsonp, live, board, ssse, scomet}, []Input{
 			{"a kilobyte", func(a *Attacker, w Way) error {
 				r, err := a.ask(w, head("POST", strings.Replace(w.Path, "polling", "carrier", 1), "Content-Length: 1000")+`"`)
 				return errors.Join(err, r.sound())

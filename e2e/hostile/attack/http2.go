@@ -143,9 +143,6 @@ func pieces(name string, become func(*conn) error, frames func(path string) [][]
 // answered1 waits for the answer to the first request.
 func answered1(c *conn) error { return c.served(1) }
 
-// unheeded is for what need not be answered.
-func unheeded(*conn) error { return nil }
-
 // streaming is an input of HTTP/2: a turn for each of many streams, in one flood without reading.
 func streaming(name string, short, long int, turn func(stream uint32, path string) []byte, settings ...[]byte) Input {
 	return Input{name, func(a *Attacker, w Way) error {
