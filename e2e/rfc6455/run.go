@@ -28,7 +28,7 @@ type Target struct {
 	TLS *tls.Config
 	// Header are lines that every request has.
 	Header []string
-	// LatestPong says that of pings that have come together only the last may be answered (§5.5.3).
+	// LatestPong says that of pings that have come together only the last may be answered (§5.5.3), and before messages are.
 	LatestPong bool
 }
 

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"crier/app"
 	"crier/configs"
@@ -68,11 +69,15 @@ func (e inside) Answered(n int, _ []byte, _ bool, answer []byte, answerBinary bo
 	return !answerBinary && strings.HasPrefix(string(answer), fmt.Sprintf(e.answer, n))
 }
 
-// line is the envelope of /v1/stream, whose answers have the result of a push and come in order.
+// line is the envelope of /v1/stream, whose answers have the result of a push and come in order. What is no UTF-8 is no push.
 type line struct{ inside }
 
-func (line) Answered(_ int, _ []byte, _ bool, answer []byte, answerBinary bool) bool {
-	return !answerBinary && bytes.HasPrefix(answer, []byte(`{"matched":`))
+func (line) Answered(_ int, message []byte, _ bool, answer []byte, answerBinary bool) bool {
+	want := `{"matched":`
+	if !utf8.Valid(message) {
+		want = `{"type":"urn:crier:problem:bad_json"`
+	}
+	return !answerBinary && bytes.HasPrefix(answer, []byte(want))
 }
 
 // serve starts a server of this tree.
@@ -125,7 +130,7 @@ func crier(t *testing.T, deflates bool) map[string]Target {
 		targets["ws-tls"] = Target{Addr: secure.Addr(), Path: "/ws", Wrap: plain, TLS: &tls.Config{InsecureSkipVerify: true}, LatestPong: true}
 		targets["sockjs-raw"] = Target{Addr: a.Addr(), Path: "/sockjs/websocket", Wrap: plain}
 		targets["sockjs"] = Target{Addr: a.Addr(), Path: "/sockjs/000/session/websocket", Wrap: inside{`["{\"ack\":%d,\"event\":\"x\",\"args\":[\"`, `\"]}"]`, `a["{\"ack\":%d,`, true}, Welcome: 1}
-		targets["stream"] = Target{Addr: a.PushAddr(), Path: "/v1/stream", Wrap: line{inside{`{"event":"e%d","dry_run":true,"to":{"users":["nobody"]},"data":"`, `"}`, "", true}}, Header: []string{"X-Api-Key: key"}}
+		targets["stream"] = Target{Addr: a.PushAddr(), Path: "/v1/stream", Wrap: line{inside{`{"event":"e%d","dry_run":true,"to":{"users":["nobody"]},"data":"`, `"}`, "", true}}, Header: []string{"X-Api-Key: key"}, LatestPong: true}
 	}
 	return targets
 }
