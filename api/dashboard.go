@@ -166,6 +166,10 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) {
 	var form struct {
 		Key string `json:"key"`
 	}
+	if r.ContentLength > maxSignIn { // which is not waited for
+		s.refuseV1(w, r, &fault{code: codeBadJSON, detail: `The body has to be {"key":"…"}.`})
+		return
+	}
 	leave := s.strange(w, r)
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxSignIn))
 	err := d.Decode(&form)

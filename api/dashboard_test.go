@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -155,6 +156,24 @@ func TestSignInRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// untouched fails the test when it is read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body is read")
+	return 0, io.EOF
+}
+
+func (untouched) Close() error { return nil }
+
+// A sign-in that is announced with a terabyte is refused, and not waited for.
+func TestSignInOfATerabyte(t *testing.T) {
+	w := do(withDashboard(t, Access{Keys: []string{"the-right-key"}}), "POST", "/admin/session", "", "", func(r *http.Request) {
+		r.Body, r.ContentLength = untouched{t}, 1<<40
+	})
+	checkProblem(t, w, codeBadJSON)
 }
 
 // Guesses at the sign-in count with those in headers.

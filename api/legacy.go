@@ -80,6 +80,8 @@ func (s *Server) readForm(w http.ResponseWriter, r *http.Request, sc *scratch) (
 			return nil, nil, unknown
 		}
 		defer s.strange(w, r)()
+	} else {
+		s.unhurried(w, r)
 	}
 
 	var bad *problem

@@ -41,6 +41,13 @@ func (s *Server) strange(w http.ResponseWriter, r *http.Request) (leave func()) 
 	}
 }
 
+// unhurried lets the body of who may call take as long as it likes, whatever bounds those of all others.
+func (s *Server) unhurried(w http.ResponseWriter, r *http.Request) {
+	if d, ok := w.(interface{ SetReadDeadline(time.Time) error }); ok && r.ContentLength != 0 {
+		s.debug(r, "letting the body take its time", d.SetReadDeadline(time.Time{}))
+	}
+}
+
 // Read counts what it reads.
 func (b *strangerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)

@@ -94,6 +94,7 @@ func (s *Server) choose(there []route, authorize authorize) http.Handler {
 				s.refuseV1(w, r, refused.fault())
 				return
 			}
+			s.unhurried(w, r)
 			one.handle(w, r, who)
 			return
 		}

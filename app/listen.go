@@ -53,14 +53,14 @@ func (a *App) Start() error {
 		}
 	}
 	if a.push != nil {
-		a.push.server.Handler = a.api
+		a.push.server.Handler = unsent(a.api, a.log)
 	}
 	site, err := a.newSite(a.cfg)
 	if err != nil {
 		return err
 	}
 	a.site.Store(site)
-	a.public.server.Handler = a.passage.around(a.publicHandler(site.ClientPaths(), site.Client()))
+	a.public.server.Handler = unsent(a.passage.around(a.publicHandler(site.ClientPaths(), site.Client())), a.log)
 	if err := a.keepPolls(); err != nil {
 		return err
 	}
@@ -219,6 +219,9 @@ func (a *App) serve(e *endpoint) {
 			GetCertificate: e.certificate.get,
 			NextProtos:     []string{"h2", "http/1.1"},
 		}
+		// A table of headers for the answers of each HTTP/2 connection is changed by two goroutines of net/http at once, and a client
+		// who makes use of that ends the process (CVE-2026-97032, up to Go 1.26.8 and 1.27.1): so it has no room for any.
+		e.server.HTTP2 = &http.HTTP2Config{MaxEncoderHeaderTableSize: 1}
 		l = tls.NewListener(l, e.server.TLSConfig)
 	}
 	a.log.Info("listening", "port", e.name, "addr", e.addr(), "tls", e.certificate != nil)

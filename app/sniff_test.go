@@ -46,3 +46,37 @@ func TestNothingIsGuessed(t *testing.T) {
 		}
 	}
 }
+
+// Answers without an end, and those to what is posted, keep to it too.
+func TestNothingIsGuessedOfStreams(t *testing.T) {
+	p := start(t, nil)
+	for _, c := range []struct{ method, addr, path, body string }{
+		{"GET", p.Addr(), "/sse?uid=7", ""},
+		{"GET", p.Addr(), "/sockjs/000/stream/eventsource", ""},
+		{"POST", p.Addr(), "/sockjs/000/streaming/xhr_streaming", ""},
+		{"POST", p.Addr(), "/sockjs/000/polls/xhr", ""},
+		{"POST", p.Addr(), "/sockjs/000/polls/xhr_send", "<script>"},
+		{"POST", p.Addr(), "/sockjs/000/nobody/xhr_send", "[]"},
+		{"POST", p.Addr(), "/socket.io/?EIO=4&transport=polling", "<script>"},
+		{"POST", p.PushAddr(), "/admin/session", "<script>"},
+		{"POST", p.PushAddr(), "/v1/push", "<script>"},
+		{"POST", p.PushAddr(), "/v1/push/batch", "[1]"},
+		{"GET", p.PushAddr(), "/v1/stats/live", ""},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, "http://"+c.addr+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := p.http.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+		bodiless := resp.StatusCode == http.StatusNoContent
+		if kind := resp.Header.Get("Content-Type"); !bodiless && kind == "" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s: %d, a %q that may be guessed: %v", c.method, c.path, resp.StatusCode, kind, resp.Header)
+		}
+	}
+}

@@ -244,3 +244,13 @@ func TestCometCallback(t *testing.T) {
 		d.awaitUser("7", 0)
 	}
 }
+
+// What is no name of a function is refused, and not answered with.
+func TestCometCallbackRefused(t *testing.T) {
+	d := newDesk(t, true, fallback.Options{})
+	for _, name := range []string{"alert(1)//", "a%3Bb", "%3Cscript%3E", "a..b", strings.Repeat("a", 129)} {
+		if a := next(t, d.goGet("/comet?uid=7&wait=0&callback="+name)); a.status != http.StatusBadRequest || strings.HasPrefix(a.body, "/**/") {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+}

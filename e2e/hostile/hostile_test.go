@@ -3,14 +3,12 @@
 package main
 
 import (
-	"context"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"crier/e2e/hostile/attack"
-	"crier/e2e/hostile/stage"
 	"crier/e2e/rig/rigtest"
 )
 
@@ -22,7 +20,7 @@ func TestHostile(t *testing.T) {
 	binary := rigtest.Build(t)
 	dir := t.TempDir()
 	attacks := &trial{
-		start: func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, binary, dir) },
+		start: criers(binary, dir),
 		lanes: 6, patience: time.Minute, waits: time.Minute, note: func(string) {},
 	}
 	verdicts, err := attacks.run(t.Context())

@@ -82,13 +82,13 @@ func run(ctx context.Context, args []string) (err error) {
 		text, wrong := o.raise(ctx, dir)
 		return errors.Join(wrong, o.show("make hostile: storm", text))
 	}
-	crier, err := o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Crier(ctx, o.binary, dir) }, false).run(ctx)
+	crier, err := o.trial(criers(o.binary, dir), false).run(ctx)
 	if err != nil {
 		return err
 	}
 	var official []verdict
 	if o.node != "" {
-		official, err = o.trial(func(ctx context.Context) (*stage.Server, error) { return stage.Node(ctx, o.node) }, true).run(ctx)
+		official, err = o.trial(func(ctx context.Context, _ bool) (*stage.Server, error) { return stage.Node(ctx, o.node) }, true).run(ctx)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,17 @@ func (o options) show(command, text string) error {
 	return publish(o.doc, command, text)
 }
 
-func (o options) trial(start func(ctx context.Context) (*stage.Server, error), official bool) *trial {
+// criers starts Crier, with a certificate or without.
+func criers(binary, dir string) func(ctx context.Context, secure bool) (*stage.Server, error) {
+	return func(ctx context.Context, secure bool) (*stage.Server, error) {
+		if secure {
+			return stage.SecureCrier(ctx, binary, dir)
+		}
+		return stage.Crier(ctx, binary, dir)
+	}
+}
+
+func (o options) trial(start func(ctx context.Context, secure bool) (*stage.Server, error), official bool) *trial {
 	waits := 30 * time.Second
 	if official {
 		waits = 3 * time.Second // it need not answer everything

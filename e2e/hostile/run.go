@@ -15,7 +15,7 @@ import (
 
 // A trial has all families against servers of one kind.
 type trial struct {
-	start    func(ctx context.Context) (*stage.Server, error)
+	start    func(ctx context.Context, secure bool) (*stage.Server, error)
 	official bool // only the ways that the official server has
 	long     bool
 	lanes    int           // servers that are attacked at the same time, each by families of its own
@@ -48,12 +48,9 @@ func (t *trial) run(ctx context.Context) ([]verdict, error) {
 	defer cancel()
 	for range t.lanes {
 		lanes.Go(func() {
-			l := &lane{trial: t}
+			l := &lane{trial: t, stands: map[bool]*stand{}}
 			err := l.work(ctx, families, verdicts, next)
-			if err == nil && l.server != nil {
-				err = l.server.Recovered(ctx, l.before, true, t.patience)
-			}
-			if err = errors.Join(err, l.end()); err != nil {
+			if err = errors.Join(err, l.end(ctx, err == nil)); err != nil {
 				failures <- err
 				cancel()
 			}
@@ -79,9 +76,14 @@ func (t *trial) run(ctx context.Context) ([]verdict, error) {
 	return verdicts, err
 }
 
-// lane attacks one server at a time, and starts another one when that is gone.
+// lane attacks servers, one at a time, and starts another one when one is gone.
 type lane struct {
 	trial  *trial
+	stands map[bool]*stand // with TLS, and without
+}
+
+// stand is a server, who else is there, and its vital signs before all attacks.
+type stand struct {
 	server *stage.Server
 	others *stage.Bystanders
 	before stage.Vitals
@@ -99,37 +101,50 @@ func (l *lane) work(ctx context.Context, families []attack.Family, verdicts []ve
 	return nil
 }
 
-// ready sees to it that there is a server, with bystanders.
-func (l *lane) ready(ctx context.Context) (err error) {
-	if l.server != nil {
-		return nil
+// ready returns a server with bystanders, and sees to it that there is one.
+func (l *lane) ready(ctx context.Context, secure bool) (*stand, error) {
+	if s := l.stands[secure]; s != nil {
+		return s, nil
 	}
-	if l.server, err = l.trial.start(ctx); err != nil {
-		return err
+	server, err := l.trial.start(ctx, secure)
+	if err != nil {
+		return nil, err
 	}
-	if l.others, err = l.server.Watch(ctx); err != nil {
-		return err
+	s := &stand{server: server}
+	l.stands[secure] = s
+	if s.others, err = server.Watch(ctx); err != nil {
+		return nil, err
 	}
-	if _, err = l.others.Push(ctx, l.trial.patience); err != nil {
-		return err
+	if _, err = s.others.Push(ctx, l.trial.patience); err != nil {
+		return nil, err
 	}
-	l.before, err = l.server.Vitals(ctx)
+	s.before, err = server.Vitals(ctx)
+	return s, err
+}
+
+// end stops the servers. Unless something was wrong, nothing may be left of anybody.
+func (l *lane) end(ctx context.Context, sound bool) error {
+	var err error
+	for secure, s := range l.stands {
+		if sound {
+			err = errors.Join(err, s.server.Recovered(ctx, s.before, true, l.trial.patience))
+		}
+		err = errors.Join(err, l.stop(secure))
+	}
 	return err
 }
 
-// end stops the server.
-func (l *lane) end() error {
-	if l.server == nil {
-		return nil
-	}
+// stop has the next attack meet a fresh server.
+func (l *lane) stop(secure bool) error {
+	s := l.stands[secure]
+	delete(l.stands, secure)
 	var err error
-	if l.others != nil {
-		err = l.others.Close()
+	if s.others != nil {
+		err = s.others.Close()
 	}
-	if gone, _ := l.server.Gone(); !gone {
-		err = errors.Join(err, l.server.Stop())
+	if gone, _ := s.server.Gone(); !gone {
+		err = errors.Join(err, s.server.Stop())
 	}
-	l.server, l.others = nil, nil
 	return err
 }
 
@@ -140,21 +155,23 @@ func (l *lane) family(ctx context.Context, f attack.Family, v *verdict) error {
 			continue
 		}
 		for _, in := range f.Inputs {
-			if err := l.ready(ctx); err != nil {
+			s, err := l.ready(ctx, w.TLS)
+			if err != nil {
 				return err
 			}
 			v.cases++
-			if err := l.input(ctx, w, in, v); err != nil {
+			if err := l.input(ctx, s, w, in, v); err != nil {
 				return err
 			}
 		}
-		if l.server == nil {
+		s := l.stands[w.TLS]
+		if s == nil {
 			continue
 		}
-		if err := l.server.Recovered(ctx, l.before, false, l.trial.patience); err != nil {
+		if err := s.server.Recovered(ctx, s.before, false, l.trial.patience); err != nil {
 			v.kept++
 			v.wrong = append(v.wrong, fmt.Sprintf("%s: %v", w.Name, err))
-			if err := l.restart(); err != nil {
+			if err := l.stop(w.TLS); err != nil {
 				return err
 			}
 		}
@@ -162,28 +179,18 @@ func (l *lane) family(ctx context.Context, f attack.Family, v *verdict) error {
 	return nil
 }
 
-// restart has the next attack meet a fresh server. What the old one says at its end is not of interest.
-func (l *lane) restart() error {
-	if gone, _ := l.server.Gone(); gone {
-		err := l.others.Close()
-		l.server, l.others = nil, nil
-		return err
-	}
-	return l.end()
-}
-
 // input performs one case.
-func (l *lane) input(ctx context.Context, w attack.Way, in attack.Input, v *verdict) error {
+func (l *lane) input(ctx context.Context, s *stand, w attack.Way, in attack.Input, v *verdict) error {
 	limited, cancel := context.WithTimeout(ctx, 2*l.trial.patience)
 	defer cancel()
-	a := &attack.Attacker{Public: l.server.Public, Port: l.server.Push, Long: l.trial.long, Patience: l.trial.waits}
+	a := &attack.Attacker{Public: s.server.Public, Port: s.server.Push, Long: l.trial.long, Patience: l.trial.waits}
 	a.Begin(limited)
 	done := make(chan error, 1)
 	go func() { done <- errors.Join(in.Run(a, w), a.Close()) }()
-	wrong, slowest, lost := l.meanwhile(limited, done)
+	wrong, slowest, lost := l.meanwhile(limited, s, done)
 	v.slowest = max(v.slowest, slowest)
 	name := fmt.Sprintf("%s, %s", w.Name, in.Name)
-	gone, last := l.server.Gone()
+	gone, last := s.server.Gone()
 	switch {
 	case gone:
 		v.crashed++
@@ -196,13 +203,13 @@ func (l *lane) input(ctx context.Context, w attack.Way, in attack.Input, v *verd
 		v.wrong = append(v.wrong, fmt.Sprintf("%s: %v", name, wrong))
 	}
 	if gone || lost != nil {
-		return l.restart()
+		return l.stop(w.TLS)
 	}
 	return ctx.Err()
 }
 
 // meanwhile pushes to the bystanders until the attack is over, and once more.
-func (l *lane) meanwhile(ctx context.Context, done <-chan error) (wrong error, slowest time.Duration, lost error) {
+func (l *lane) meanwhile(ctx context.Context, s *stand, done <-chan error) (wrong error, slowest time.Duration, lost error) {
 	for {
 		var over bool
 		select {
@@ -212,7 +219,7 @@ func (l *lane) meanwhile(ctx context.Context, done <-chan error) (wrong error, s
 		}
 		if lost == nil {
 			var took time.Duration
-			if took, lost = l.others.Push(ctx, l.trial.patience); took > slowest {
+			if took, lost = s.others.Push(ctx, l.trial.patience); took > slowest {
 				slowest = took
 			}
 		}

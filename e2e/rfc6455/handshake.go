@@ -67,7 +67,7 @@ func (r request) but(lines ...string) request {
 // text is the request as it is sent to t.
 func (r request) text(t Target) string {
 	return r.method + " " + t.Path + " " + r.version + "\r\n" +
-		strings.ReplaceAll(strings.Join(r.header, "\r\n"), "HOST", t.Addr) + "\r\n\r\n"
+		strings.ReplaceAll(strings.Join(append(slices.Clip(r.header), t.Header...), "\r\n"), "HOST", t.Addr) + "\r\n\r\n"
 }
 
 // accept is the header that answers a key (§4.2.2).
@@ -147,7 +147,7 @@ func RunHandshake(ctx context.Context, t Target, h Handshake, pieces bool) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	s := &script{wrap: t.Wrap}
+	s := &script{wrap: t.Wrap, latest: t.LatestPong}
 	t.greet(s)
 	if h.offered == taken {
 		s.deflates = true

@@ -3,12 +3,14 @@ package rfc6455
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -22,6 +24,12 @@ type Target struct {
 	Welcome int
 	// Offer is the extension that clients offer, and the server has to take; "" for none.
 	Offer string
+	// TLS is how it is spoken; nil: it is not.
+	TLS *tls.Config
+	// Header are lines that every request has.
+	Header []string
+	// LatestPong says that of pings that have come together only the last may be answered (§5.5.3), and before messages are.
+	LatestPong bool
 }
 
 // greet begins a script with what comes before its messages.
@@ -30,7 +38,7 @@ func (t Target) greet(s *script) {
 		s.send(fin(opText, []byte(text)))
 	}
 	for range t.Welcome {
-		s.want = append(s.want, wanted{"a welcome", func(r received) bool { return r.op == opText }})
+		s.want = append(s.want, wanted{"a welcome", func(r received) bool { return r.op == opText }, false})
 	}
 }
 
@@ -40,7 +48,7 @@ var ErrUnfit = errors.New("the messages of this case do not fit the server's env
 // Run performs a case. It is given up when ctx ends. In pieces, what the client sends arrives byte by
 // byte; what is long is left out then.
 func Run(ctx context.Context, t Target, c Case, pieces bool) error {
-	s := &script{wrap: t.Wrap, deflates: t.Offer != ""}
+	s := &script{wrap: t.Wrap, deflates: t.Offer != "", latest: t.LatestPong}
 	t.greet(s)
 	c.build(s)
 	s.finish()
@@ -55,7 +63,12 @@ func Run(ctx context.Context, t Target, c Case, pieces bool) error {
 
 // dial connects, until ctx ends.
 func (t Target) dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
+	var d interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if t.TLS != nil {
+		d = &tls.Dialer{Config: t.TLS}
+	}
 	conn, err := d.DialContext(ctx, "tcp", t.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
@@ -126,16 +139,40 @@ func write(conn net.Conn, s *script, pieces bool) error {
 		}
 	}
 	if s.eof {
-		return conn.(*net.TCPConn).CloseWrite()
+		return conn.(interface{ CloseWrite() error }).CloseWrite()
 	}
 	return nil
 }
 
+// apart are the pongs that are wanted, and all else.
+func (s *script) apart() (rest, pongs []wanted) {
+	for _, w := range s.want {
+		if w.pong {
+			pongs = append(pongs, w)
+		} else {
+			rest = append(rest, w)
+		}
+	}
+	return rest, pongs
+}
+
 // compare reads until the end. Pings may come at any time.
 func (s *script) compare(in *bufio.Reader) error {
-	for _, w := range s.want {
+	want, pongs := s.want, []wanted(nil)
+	if s.latest {
+		want, pongs = s.apart()
+	}
+	var last received // pong
+	for _, w := range want {
 		r, err := readFrame(in, s.deflates)
-		for err == nil && r.op == opPing {
+		for err == nil && (r.op == opPing || s.latest && r.op == opPong) {
+			if r.op == opPong {
+				n := slices.IndexFunc(pongs, func(p wanted) bool { return p.is(r) })
+				if n < 0 {
+					return fmt.Errorf("%s answers no ping, or one before the last that was answered", r)
+				}
+				pongs, last = pongs[n+1:], r
+			}
 			r, err = readFrame(in, s.deflates)
 		}
 		if s.eof && errors.Is(err, io.EOF) {
@@ -147,6 +184,9 @@ func (s *script) compare(in *bufio.Reader) error {
 		if !w.is(r) {
 			return fmt.Errorf("instead of %s came %s (code %d)", w.what, r, code(r.payload))
 		}
+	}
+	if n := len(pongs); n > 0 && !pongs[n-1].is(last) {
+		return errors.New("the last ping was not answered")
 	}
 	n, err := io.Copy(io.Discard, in)
 	switch {

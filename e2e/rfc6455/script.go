@@ -35,12 +35,14 @@ type script struct {
 	eof     bool // the client ends its side behind what it sends, without a close frame
 
 	deflates bool // the server may compress
+	latest   bool // pings that came together may be answered by one pong
 }
 
 // wanted is a frame that has to come.
 type wanted struct {
 	what string
 	is   func(received) bool
+	pong bool
 }
 
 // message returns the payload of a message with content, and where in it the content is. Its answer is not
@@ -71,7 +73,7 @@ func (s *script) answer(op byte, payload []byte) {
 	s.n++
 	s.want = append(s.want, wanted{fmt.Sprintf("the answer to message %d", n), func(r received) bool {
 		return (r.op == opText || r.op == opBinary) && s.wrap.Answered(n, sent, op == opBinary, r.payload, r.op == opBinary)
-	}})
+	}, false})
 }
 
 // echo sends a message of one frame, and expects it back.
@@ -90,7 +92,7 @@ func (s *script) text(content string) {
 func (s *script) pong(payload []byte) {
 	s.want = append(s.want, wanted{fmt.Sprintf("a pong of %d bytes", len(payload)), func(r received) bool {
 		return r.op == opPong && bytes.Equal(r.payload, payload)
-	}})
+	}, true})
 }
 
 // closed expects the end, by a close frame with one of the codes; 0 is none.
@@ -98,7 +100,7 @@ func (s *script) closed(codes ...int) {
 	s.closing = true
 	s.want = append(s.want, wanted{fmt.Sprintf("a close frame with one of the codes %v", codes), func(r received) bool {
 		return r.op == opClose && slices.Contains(codes, code(r.payload))
-	}})
+	}, false})
 }
 
 // code is that of a close frame, 0 if it has none.

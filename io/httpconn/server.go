@@ -84,9 +84,10 @@ func (s *Server) Around(next http.Handler) http.Handler {
 	})
 }
 
-// wants reports whether the connection of a request that net/http has read can be taken over, and is to be.
+// wants reports whether the connection of a request that net/http has read can be taken over, and is to be. The body of a GET is read
+// by nobody, and would be taken for the next request.
 func (s *Server) wants(r *http.Request) bool {
-	return r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close && r.ContentLength >= 0 &&
+	return r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close && (r.ContentLength == 0 || r.ContentLength > 0 && r.Method == http.MethodPost) &&
 		!s.stopping.Load() && s.o.Takes(r.Method, r.URL.Path, r.URL.RawQuery)
 }
 

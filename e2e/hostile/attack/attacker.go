@@ -3,6 +3,7 @@ package attack
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -54,14 +55,39 @@ func (a *Attacker) count(short, long int) int {
 	return short
 }
 
-// conn is a TCP connection to the server.
+// conn is a connection to the server.
 type conn struct {
 	a   *Attacker
 	tcp *net.TCPConn
+	out io.Writer // tcp, or the TLS on it
 	in  *bufio.Reader
+
+	agreed http.Header // of the handshake, if it is a WebSocket
 }
 
+// dial connects, and shakes hands where the way has TLS.
 func (a *Attacker) dial(w Way) (*conn, error) {
+	c, err := a.dialTCP(w)
+	if err != nil || !w.TLS {
+		return c, err
+	}
+	protocol := "http/1.1"
+	if w.H2 {
+		protocol = "h2"
+	}
+	secure := tls.Client(c.tcp, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
+	if err := secure.HandshakeContext(a.ctx); err != nil {
+		return nil, fmt.Errorf("shaking hands: %w", err)
+	}
+	if got := secure.ConnectionState().NegotiatedProtocol; got != protocol {
+		return nil, fmt.Errorf("the server speaks %q, not %s", got, protocol)
+	}
+	c.out, c.in = secure, bufio.NewReader(secure)
+	return c, nil
+}
+
+// dialTCP connects.
+func (a *Attacker) dialTCP(w Way) (*conn, error) {
 	address := a.Public
 	if w.Push {
 		address = a.Port
@@ -71,14 +97,14 @@ func (a *Attacker) dial(w Way) (*conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
 	}
-	c := &conn{a, nc.(*net.TCPConn), bufio.NewReader(nc)}
+	c := &conn{a: a, tcp: nc.(*net.TCPConn), out: nc, in: bufio.NewReader(nc)}
 	a.conns = append(a.conns, c)
 	return c, c.tcp.SetDeadline(time.Now().Add(a.Patience))
 }
 
 // write sends; that the server has ended the connection is no error.
 func (c *conn) write(p []byte) error {
-	_, err := c.tcp.Write(p)
+	_, err := c.out.Write(p)
 	if err != nil && ended(err) {
 		return nil
 	}
@@ -95,11 +121,24 @@ func (c *conn) flood(p []byte, times int) error {
 		if err := c.tcp.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
 			return err
 		}
-		if _, err := c.tcp.Write(joined); err != nil {
+		if _, err := c.out.Write(joined); err != nil {
 			break // it is full, or has been ended
 		}
 	}
 	return c.tcp.SetDeadline(time.Now().Add(c.a.Patience))
+}
+
+// closeWrite ends the client's side; that the server has ended the connection is no error.
+func (c *conn) closeWrite() error {
+	if secure, ok := c.out.(*tls.Conn); ok {
+		if err := secure.CloseWrite(); err != nil && !ended(err) {
+			return err
+		}
+	}
+	if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
+		return err
+	}
+	return nil
 }
 
 // ended tells the end of a connection from other errors.

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -38,6 +39,8 @@ func (w Way) sample() (media, body string) {
 		return "text/plain", `["ping"]`
 	case w == form:
 		return "application/x-www-form-urlencoded", "type=publish&to=nobody&content=x"
+	case w == signIn:
+		return "application/json", `{"key":"none"}`
 	case w == batch:
 		return "application/json", "[" + nobody + "]"
 	default:
@@ -80,7 +83,7 @@ func cutUpload(name, text string) Input {
 		if err != nil {
 			return err
 		}
-		if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
+		if err := c.closeWrite(); err != nil {
 			return err
 		}
 		r, err := c.answer()
@@ -138,6 +141,19 @@ func bodies() []Family {
 			}
 			return nil
 		}),
+		{"bodies that nobody waits for, and that never come", "slow POST; net/http without ReadTimeout", []Way{page, sse, comet, sockSSE, jsonp, live, board, ssse, scomet}, []Input{
+			{"a kilobyte", func(a *Attacker, w Way) error {
+				r, err := a.ask(w, head("POST", strings.Replace(w.Path, "polling", "carrier", 1), "Content-Length: 1000")+`"`)
+				return errors.Join(err, r.sound())
+			}},
+			{"of a GET", func(a *Attacker, w Way) error {
+				if w == sse || w == ssse || w == sockSSE || w == live { // which have begun to answer before
+					return nil
+				}
+				r, err := a.ask(w, head("GET", strings.Replace(w.Path, "polling", "carrier", 1), "Content-Length: 1000"))
+				return errors.Join(err, r.sound())
+			}},
+		}},
 		one("POSTs in a row, whose answers nobody reads", "unanswered POSTs; HTTP pipelining", posts, func(a *Attacker, w Way) error {
 			media, body := w.sample()
 			path, err := a.target(w)

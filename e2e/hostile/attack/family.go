@@ -28,6 +28,9 @@ type Way struct {
 	Revision int  // of Engine.IO; 0 elsewhere
 	Socket   bool // a WebSocket
 	JSONP    bool
+	TLS      bool // of the server that has a certificate
+	H2       bool // HTTP/2
+	Upgraded bool // a WebSocket to which a session that polled has been upgraded
 }
 
 // The ways.
@@ -48,20 +51,39 @@ var (
 	stream  = Way{Name: "/v1/stream", Path: "/v1/stream", Push: true, Socket: true}
 )
 
+// Ways that are others in another state, by TLS, or for people.
+var (
+	up4     = Way{Name: "EIO4 upgraded", Path: ws4.Path, Official: true, Revision: 4, Socket: true, Upgraded: true}
+	up3     = Way{Name: "EIO3 upgraded", Path: ws3.Path, Official: true, Revision: 3, Socket: true, Upgraded: true}
+	wss4    = Way{Name: "EIO4 websocket, TLS", Path: ws4.Path, Revision: 4, Socket: true, TLS: true}
+	spoll4  = Way{Name: "EIO4 polling, TLS", Path: poll4.Path, Revision: 4, TLS: true}
+	splain  = Way{Name: "/ws, TLS", Path: plain.Path, Socket: true, TLS: true}
+	ssse    = Way{Name: "/sse, TLS", Path: sse.Path, TLS: true}
+	scomet  = Way{Name: "/comet, TLS", Path: comet.Path, TLS: true}
+	sockRaw = Way{Name: "SockJS raw websocket", Path: "/sockjs/websocket?uid=mallory", Socket: true}
+	sockSSE = Way{Name: "SockJS eventsource", Path: "/sockjs/000/mallory/eventsource"}
+	page    = Way{Name: "/", Path: "/"}
+	live    = Way{Name: "/v1/stats/live", Path: "/v1/stats/live", Push: true}
+	board   = Way{Name: "dashboard", Path: "/admin/api/stats", Push: true}
+	signIn  = Way{Name: "dashboard, signing in", Path: "/admin/session", Push: true}
+)
+
 // Groups of ways.
 var (
-	sockets = []Way{ws4, ws3, plain, sock, stream}
+	shaken  = []Way{ws4, ws3, plain, sock, sockRaw, stream, wss4, splain}
+	sockets = append([]Way{up4, up3}, shaken...)
 	polls   = []Way{poll4, poll3, jsonp}
-	engines = []Way{ws4, ws3, poll4, poll3, jsonp}
+	engines = []Way{ws4, ws3, up4, up3, poll4, poll3, jsonp}
 	plains  = []Way{plain, sse, comet}
-	https   = []Way{poll4, sse, comet, form, push}
-	posts   = []Way{poll4, poll3, sockXHR, form, push, batch}
+	https   = []Way{poll4, poll3, jsonp, sse, comet, sockSSE, page, form, push, live, board, spoll4, ssse, scomet}
+	posts   = []Way{poll4, poll3, jsonp, sockXHR, form, push, batch, signIn, spoll4}
+	never   = append([]Way{wss4, spoll4}, engines...) // for what is of the transport as well
 )
 
 // Families are all of them.
 func Families() []Family {
 	var all []Family
-	for _, chapter := range [][]Family{frames(), bombs(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines()} {
+	for _, chapter := range [][]Family{frames(), bombs(), handshakes(), requests(), bodies(), sessions(), payloads(), packets(), events(), others(), pushes(), lines(), http2s(), secured()} {
 		all = append(all, chapter...)
 	}
 	return all

@@ -40,7 +40,7 @@ func frames() []Family {
 	naked := frame(finText, "hello")
 	naked[1] &= 0x7f
 	return []Family{
-		{"lengths that no message has", "RFC 6455 §5.2; gorilla CVE-2020-27813", sockets, []Input{
+		{"lengths that no message has", "RFC 6455 §5.2; gorilla CVE-2020-27813; NATS CVE-2026-27889", sockets, []Input{
 			sends("2^63-1 bytes", true, announce(finText, 1<<63-1)),
 			sends("2^63-1 bytes, binary", true, announce(finBinary, 1<<63-1)),
 			sends("2^63 bytes", true, announce(finText, 1<<63)),
@@ -81,9 +81,21 @@ func frames() []Family {
 			sends("3", true, frame(0x83, "hello")), sends("15", true, frame(0x8f, "")),
 			sends("3, as a fragment", true, frame(0x03, "hello")), sends("a continuation of nothing", true, frame(finMore, "x")),
 		}},
-		{"fragments without end", "ws, memory exhaustion by tiny fragments", sockets, []Input{
+		{"fragments without end", "ws CVE-2026-48779, CVE-2026-62389; Bandit CVE-2026-42786", sockets, []Input{
 			floods("of one byte", frame(more, "x"), 16_000, 900_000, frame(text, "x")),
 			floods("of no byte", frame(more, ""), 16_000, 2_000_000, frame(text, "")),
+			{"on many connections, each with fewer than any bound", func(a *Attacker, w Way) error {
+				for range a.count(20, 300) {
+					c, err := a.webSocket(w)
+					if err != nil {
+						return err
+					}
+					if err := errors.Join(c.write(frame(text, "x")), c.flood(frame(more, "x"), a.count(10_000, 130_000))); err != nil {
+						return err
+					}
+				}
+				return nil
+			}},
 		}},
 		{"pings by a peer that never reads", "ws, maxPendingAutoPongs", sockets, []Input{
 			floods("of 125 bytes", frame(finPing, strings.Repeat("x", 125)), 20_000, 1_000_000),
@@ -151,7 +163,7 @@ func frames() []Family {
 			if err != nil {
 				return err
 			}
-			return errors.Join(c.tcp.CloseWrite(), c.end())
+			return errors.Join(c.closeWrite(), c.end())
 		}),
 		one("messages that mean nothing, one after the other", "", sockets, func(a *Attacker, w Way) error {
 			c, err := a.webSocket(w)

@@ -62,31 +62,31 @@ func handshakes() []Family {
 		many[n] = fmt.Sprintf("X-%d: 1", n)
 	}
 	return []Family{
-		{"extensions", "ws, npm advisory 550 (constructor)", sockets, []Input{
+		{"extensions", "ws, npm advisory 550 (constructor)", shaken, []Input{
 			offers("constructor", "Sec-WebSocket-Extensions: constructor"),
 			offers("__proto__", "Sec-WebSocket-Extensions: __proto__; toString=1"),
 			offers("no grammar", "Sec-WebSocket-Extensions: ;;;===,,,\"", "Sec-WebSocket-Extensions: permessage-deflate; a=\"\\"),
 			offers("absurd windows", "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99999999999; client_max_window_bits=-1"),
 			offers("many", "Sec-WebSocket-Extensions: "+strings.Repeat("permessage-deflate,", 2000)+"x"),
 		}},
-		{"subprotocols", "ws CVE-2021-32640 (white space)", sockets, []Input{
+		{"subprotocols", "ws CVE-2021-32640 (white space)", shaken, []Input{
 			offers("white space", "Sec-WebSocket-Protocol: a"+strings.Repeat(" ", 30_000)+"b"),
 			offers("commas", "Sec-WebSocket-Protocol: "+strings.Repeat(",", 30_000)),
 			offers("no token", "Sec-WebSocket-Protocol: a/b c\tä"),
 			offers("many", "Sec-WebSocket-Protocol: "+strings.Repeat("a,", 10_000)+"a"),
 		}},
-		{"header fields", "ws CVE-2024-37890 (more than the server keeps)", sockets, []Input{
+		{"header fields", "ws CVE-2024-37890 (more than the server keeps)", shaken, []Input{
 			offers("2,100 of them", many...),
 			offers("Upgrade twice", "Upgrade: h2c"),
 			offers("a body", "Content-Length: 5"),
 			offers("a body without end", "Transfer-Encoding: chunked"),
 			offers("keys", "Sec-WebSocket-Key: "+strings.Repeat("A", 30_000)),
 		}},
-		{"origins", "CSWSH; engine.io", sockets, []Input{
+		{"origins", "CSWSH; engine.io", shaken, []Input{
 			offers("none", "Origin: null"), offers("no address", "Origin: ::::[[[%zz"), offers("long", "Origin: http://"+strings.Repeat("a.", 20_000)),
 			offers("two", "Origin: http://127.0.0.1", "Origin: http://evil.example"),
 		}},
-		one("handshakes that are cut", "", sockets, func(a *Attacker, w Way) error {
+		one("handshakes that are cut", "", shaken, func(a *Attacker, w Way) error {
 			whole := upgrade(w.Path)
 			for n := range a.count(60, 2000) {
 				c, err := a.dial(w)

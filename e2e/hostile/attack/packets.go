@@ -35,16 +35,31 @@ func packets() []Family {
 	digits := strings.Repeat("9", maxPayload-100) // a message has no room for more
 	deep := func(open, shut string) string { return strings.Repeat(open, 100_000) + strings.Repeat(shut, 100_000) }
 	return []Family{
-		{"attachments that never come", "socketioxide GHSA-55mf-67qm-4wpg", engines, []Input{
+		{"attachments that never come", "socketioxide GHSA-55mf-67qm-4wpg; python-socketio CVE-2026-48804", engines, []Input{
 			says("an event in their place", (*session).gone, `451-["x",`+held+`]`, `42["login","x"]`),
 			says("nothing in their place", either, `451-["x",`+held+`]`), says("another announcement in their place", (*session).gone, `451-["x",`+held+`]`, `451-["x",`+held+`]`),
 			says("an end in their place", either, `451-["x",`+held+`]`, "41"),
+			{"all but one, on sessions that come and go", func(a *Attacker, w Way) error {
+				for range a.count(8, 200) {
+					s, err := a.join(w)
+					if err != nil {
+						return err
+					}
+					if err := s.say(`452-["x",` + held + `,{"_placeholder":true,"num":1}]`); err != nil {
+						return err
+					}
+					if err := s.attach(strings.Repeat("x", 700_000)); err != nil {
+						return err
+					}
+				}
+				return a.Close()
+			}},
 		}},
 		{"attachments without number", "socket.io-parser CVE-2026-33151", engines, []Input{
 			says("10⁹", (*session).gone, "45999999999-[\"x\"]"), says("2⁶⁴", (*session).gone, "4518446744073709551616-[\"x\"]"), says("a million digits", (*session).gone, "45"+digits+"-[\"x\"]"),
 			says("negative", (*session).gone, "45-1-[\"x\"]"), says("none told", (*session).gone, "45-[\"x\"]"), says("a fraction", (*session).gone, "451.5-[\"x\"]"), says("no dash", (*session).gone, "451"), says("of an acknowledgement", (*session).gone, "4699999999-1[]"),
 		}},
-		{"binary data that nobody announced", "socket.io-parser GHSA-2m8v-j782-fhvr", engines, []Input{
+		{"binary data that nobody announced", "socket.io-parser CVE-2026-69185", engines, []Input{
 			attaches("at first", "", 1, (*session).gone), attaches("behind an event without any", `450-["x"]`, 3, (*session).gone),
 			attaches("more than announced", `451-["x",`+held+`]`, 3, (*session).gone),
 			{"before joining", func(a *Attacker, w Way) error {
@@ -159,7 +174,7 @@ func events() []Family {
 			repeated("that nobody knows", `42["x",N]`, 5000, 200_000), repeated("with acknowledgements", `42N["x"]`, 5000, 200_000), repeated("logins", `42N["login","u-N"]`, 5000, 200_000), repeated("logins and logouts", `42N["logout"]`, 5000, 200_000),
 			repeated("rooms", `42N["subscribe","r-N"]`, 5000, 200_000), repeated("answers", `43N["x"]`, 5000, 200_000),
 		}},
-		one("events by a client that never reads the answers", "slow consumer", []Way{ws4, ws3}, func(a *Attacker, w Way) error {
+		one("events by a client that never reads the answers", "slow consumer", []Way{ws4, ws3, up4, up3, wss4}, func(a *Attacker, w Way) error {
 			s, err := a.join(w)
 			if err != nil {
 				return err

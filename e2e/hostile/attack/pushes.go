@@ -48,10 +48,11 @@ func pushes() []Family {
 			fields("broken", "type=publish&to=nobody&content=%zz%1%"), fields("a megabyte of them", "type=publish&to=nobody&content="+strings.Repeat("%41", 300_000)), fields("bytes that are no text", "type=publish&to=nobody&content=%ff%fe%c3"), fields("a NUL", "type=publish&to=no%00body&content=%00"),
 			fields("what htmlspecialchars makes six times as long", "type=publish&to=nobody&content="+strings.Repeat("\"", 900_000)), fields("a surrogate", "type=publish&to=nobody&content=%ed%a0%80"),
 		}},
-		{"multipart", "Go CVE-2023-24536, CVE-2022-41725; multer CVE-2022-24434", []Way{form}, []Input{
+		{"multipart", "Go CVE-2023-24536, CVE-2022-41725, CVE-2026-94440; multer CVE-2022-24434", []Way{form}, []Input{
 			carries("no end", isSound, multipart, part), carries("100,000 parts", isSound, multipart, strings.Repeat(part, 100_000)+"--b--\r\n"), carries("a part with a long header", isSound, multipart, "--b\r\nX-a: "+strings.Repeat("x", 1<<20)+"\r\n\r\nx\r\n--b--\r\n"),
 			carries("a part with 10,000 headers", isSound, multipart, "--b\r\n"+strings.Repeat("X-a: b\r\n", 10_000)+"\r\nx\r\n--b--\r\n"), carries("a boundary of nothing", isSound, "multipart/form-data; boundary=", part), carries("a long boundary", isSound, "multipart/form-data; boundary="+strings.Repeat("b", 20_000), part),
 			carries("a boundary in a boundary", isSound, multipart, strings.Repeat("--b", 200_000)), carries("parts in parts", isSound, multipart, "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n--b--\r\n"), carries("a name that is none", isSound, multipart, "--b\r\nContent-Disposition: form-data; name*=utf-8''%zz; name=\"\\\"\r\n\r\nx\r\n--b--\r\n"),
+			carries("a line of a header without end, where little more is allowed", isSound, multipart, strings.Repeat("--b\r\nX-a: "+strings.Repeat("x", 20_000)+"\r\n\r\nx\r\n", 520)+"--b\r\nX-b: "+strings.Repeat("y", 5<<20)+"\r\n\r\nx\r\n--b--\r\n"),
 			carries("files", isSound, multipart, "--b\r\nContent-Disposition: form-data; name=\"type\"; filename=\"../../x\"\r\n\r\npublish\r\n--b--\r\n"),
 		}},
 		{"JSON in place of a form", "", []Way{form}, []Input{
@@ -78,7 +79,7 @@ func pushes() []Family {
 			plans("a cron that never is", `"cron":"0 0 31 2 *"`), plans("a cron that is none", `"cron":"* * * * * * * *"`), plans("a long cron", `"cron":"`+strings.Repeat("1,", 50_000)+`1 * * * *"`), plans("steps of nothing", `"cron":"*/0 * * * *"`), plans("a zone that is none", `"cron":"* * * * *","timezone":"../../etc/passwd"`),
 			plans("every nanosecond", `"every":"1ns"`), plans("a negative delay", `"delay":"-1h"`), plans("the year 292277026596", `"at":"292277026596-12-04T15:30:08Z"`), plans("the year 0", `"at":"0000-01-01T00:00:00Z"`), plans("all at once", `"at":"2030-01-01T00:00:00Z","every":"1s","cron":"* * * * *"`), plans("runs over 64 bits", `"every":"1s","max_runs":99999999999999999999`),
 		}},
-		{"keys", "timing; header injection", []Way{push, form}, []Input{
+		{"keys", "timing; header injection", []Way{push, form, board, live}, []Input{
 			{"wrong ones, again and again", func(a *Attacker, w Way) error {
 				for n := range a.count(200, 20_000) {
 					r, err := a.ask(w, head("GET", "/v1/stats", fmt.Sprintf("Authorization: Bearer wrong-%d", n), "Connection: close"))
@@ -104,7 +105,7 @@ func lines() []Family {
 	const good = `{"to":{"users":["nobody"]},"data":1}`
 	ndjson := func(name string, body string) Input { return carries(name, isSound, "application/x-ndjson", body) }
 	return []Family{
-		{"lines", "NDJSON", []Way{batch}, []Input{
+		{"lines", "NDJSON; Phoenix CVE-2026-32689", []Way{batch}, []Input{
 			ndjson("one of 15 MB", strings.Repeat("x", 15<<20)), ndjson("500,000 of nothing", strings.Repeat("\n", 500_000)), ndjson("100,000 that are none", strings.Repeat("x\n", 100_000)), ndjson("deep", strings.Repeat("[", 100_000)+"\n"+good), ndjson("without the last end", good), ndjson("with other ends", good+"\r\n"+good+"\r"+good),
 			carries("a list of 20,000", isSound, "application/json", "["+good+strings.Repeat(","+good, 20_000)+"]"), carries("a list of lists", isSound, "application/json", strings.Repeat("[", 50_000)), carries("a list without end", isSound, "application/json", "["+strings.Repeat(good+",", 1000)),
 		}},

@@ -27,7 +27,7 @@ func cuts(name string, want func(answer) error, text string) Input {
 		if err := c.say(strings.ReplaceAll(text, "PATH", w.Path)); err != nil {
 			return err
 		}
-		if err := c.tcp.CloseWrite(); err != nil && !ended(err) {
+		if err := c.closeWrite(); err != nil {
 			return err
 		}
 		r, err := c.answer()
@@ -150,8 +150,8 @@ func requests() []Family {
 			cuts("HTTP/0.9", isRefused, "GET /\r\n\r\n"),
 			cuts("a version that is none", isRefused, "GET PATH HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n"),
 		}},
-		{"methods", "", https, []Input{
-			asks("TRACE", isSound, head("TRACE", "PATH")), asks("CONNECT", isSound, head("CONNECT", "127.0.0.1:22")),
+		{"methods", "Go CVE-2026-94439 (CONNECT)", https, []Input{
+			asks("TRACE", isSound, head("TRACE", "PATH")), asks("CONNECT", isRefused, head("CONNECT", "127.0.0.1:22")+head("GET", "/evil")), asks("CONNECT of a path", isRefused, head("CONNECT", "PATH")+head("GET", "/evil")),
 			asks("one that nobody knows", isSound, head("FROBNICATE", "PATH")), asks("a long one", isSound, head(strings.Repeat("A", 50_000), "PATH")),
 			asks("DELETE", isSound, head("DELETE", "PATH")), asks("OPTIONS *", isSound, head("OPTIONS", "*")),
 		}},

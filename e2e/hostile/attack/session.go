@@ -22,6 +22,9 @@ var sid = regexp.MustCompile(`\\?"sid\\?":\\?"([^"\\]+)`)
 
 // open opens a session, without joining a namespace.
 func (a *Attacker) open(w Way) (*session, error) {
+	if w.Upgraded && w.Socket {
+		return a.upgraded(w)
+	}
 	s := &session{a: a, w: w}
 	var hello string
 	if w.Socket {

@@ -62,6 +62,29 @@ func (s *session) noSocketFor(path string) error {
 	return errors.Join(err, r.refused())
 }
 
+// asksFor asks for what may be granted.
+func (s *session) asksFor(path string) error { return s.asked(head("GET", path)) }
+
+// heartsBeat asks for a WebSocket for a session of the other revision, and if it gets one says what hearts of both say.
+func (s *session) heartsBeat(path string) error {
+	c, err := s.a.dial(s.w)
+	if err != nil {
+		return err
+	}
+	if err := c.say(upgrade(strings.Replace(path, "polling", "websocket", 1))); err != nil {
+		return err
+	}
+	for _, say := range []string{"2probe", "5", "2", "3", "3probe", "2", "42[\"x\"]"} {
+		if err := c.write(frame(finText, say)); err != nil {
+			return err
+		}
+	}
+	if line, err := c.in.ReadString('\n'); err == nil && strings.Contains(line, " 500 ") {
+		return fmt.Errorf("answered %q", line)
+	}
+	return nil
+}
+
 // sessions are attacks on sessions of Engine.IO.
 func sessions() []Family {
 	other := map[int]string{3: "EIO=4", 4: "EIO=3"}
@@ -72,14 +95,20 @@ func sessions() []Family {
 	}
 	revisions = append(revisions,
 		meets("a session as the other", func(s *session) error { return s.asked(head("GET", s.under(own(s), other[s.w.Revision]))) }),
+		meets("a WebSocket for it as the other", func(s *session) error {
+			return s.heartsBeat(s.under(own(s), other[s.w.Revision]))
+		}),
+		meets("a WebSocket for it without a revision", func(s *session) error {
+			return s.heartsBeat(s.under(own(s), "x=y"))
+		}),
 		meets("a POST to it as the other", func(s *session) error {
 			return s.asked(head("POST", s.under(own(s), other[s.w.Revision]), "Content-Length: 2") + "40")
 		}))
 	all := []Family{
-		{"revisions", "engine.io CVE-2022-21676", polls, revisions},
-		{"session ids", "engine.io CVE-2022-41940", polls, nil},
+		{"revisions", "engine.io CVE-2022-21676, CVE-2026-102599", polls, revisions},
+		{"session ids", "engine.io CVE-2022-41940, CVE-2026-59724, CVE-2026-102600", polls, nil},
 		{"names of transports", "engine.io, transport=constructor", polls, nil},
-		{"two at once", "engine.io, overlap", polls, []Input{
+		{"two at once", "engine.io, overlap", append([]Way{spoll4}, polls...), []Input{
 			meets("polls", func(s *session) error {
 				first, err := s.a.dial(s.w)
 				if err != nil {
@@ -122,7 +151,7 @@ func sessions() []Family {
 				return nil
 			}),
 		}},
-		{"upgrades", "engine.io, upgrade races", polls, []Input{
+		{"upgrades", "engine.io, upgrade races", append([]Way{spoll4}, polls...), []Input{
 			meets("a probe that is never finished", func(s *session) error {
 				c, err := s.socketFor(s.address())
 				if err != nil {
@@ -166,7 +195,7 @@ func sessions() []Family {
 				return c.write(append(append(frame(finText, "2probe"), frame(finText, "5")...), frame(finText, "5")...))
 			}),
 		}},
-		{"sessions on a WebSocket, by others", "engine.io CVE-2022-41940; session fixation", []Way{ws4, ws3}, []Input{
+		{"sessions on a WebSocket, by others", "engine.io CVE-2022-41940; session fixation", []Way{ws4, ws3, up4, up3}, []Input{
 			meets("another WebSocket", func(s *session) error {
 				return errors.Join(s.a.softly(s.w, upgrade(s.address())), s.lives())
 			}),
@@ -177,7 +206,7 @@ func sessions() []Family {
 				return errors.Join(s.asked(head("POST", s.under("websocket", "polling"), "Content-Length: 1")+"1"), s.lives())
 			}),
 		}},
-		one("sessions that are never polled", "engine.io, handshake flood", polls, func(a *Attacker, w Way) error {
+		one("sessions that are never polled", "engine.io, handshake flood", append([]Way{spoll4}, polls...), func(a *Attacker, w Way) error {
 			for range a.count(300, 10_000) {
 				if _, err := a.ask(w, head("GET", w.Path, "Connection: close")); err != nil {
 					return err
@@ -185,7 +214,7 @@ func sessions() []Family {
 			}
 			return nil
 		}),
-		one("sessions that never join", "socket.io, connectTimeout", engines, func(a *Attacker, w Way) error {
+		one("sessions that never join", "socket.io, connectTimeout", never, func(a *Attacker, w Way) error {
 			for range a.count(50, 2000) {
 				if _, err := a.open(w); err != nil {
 					return err
@@ -200,8 +229,16 @@ func sessions() []Family {
 		}},
 	}
 	for _, id := range []string{"__proto__", "constructor", "", "%00", "..%2f..", strings.Repeat("a", 20_000), "a&sid=b", "%ff%fe"} {
-		all[1].Inputs = append(all[1].Inputs, meets("a session called "+id[:min(len(id), 20)], func(s *session) error { return s.refusedFor(s.under(s.id, id+"x")) }),
-			meets("a WebSocket for a session called "+id[:min(len(id), 20)], func(s *session) error { return s.noSocketFor(s.under(s.id, id+"x")) }))
+		// One without a name is a handshake: then there is another session, not somebody's.
+		refused, noSocket := (*session).refusedFor, (*session).noSocketFor
+		if id == "" {
+			refused, noSocket = (*session).asksFor, (*session).asksFor
+		}
+		all[1].Inputs = append(all[1].Inputs, meets("a session called "+id[:min(len(id), 20)], func(s *session) error { return refused(s, s.under(s.id, id)) }),
+			meets("a WebSocket for a session called "+id[:min(len(id), 20)], func(s *session) error { return noSocket(s, s.under(s.id, id)) }),
+			meets("WebTransport for a session called "+id[:min(len(id), 20)], func(s *session) error {
+				return s.refusedFor(strings.Replace(s.under(s.id, id), "polling", "webtransport", 1))
+			}))
 	}
 	for _, name := range []string{"constructor", "__proto__", "toString", "webtransport", "flashsocket", "", "polling%00"} {
 		all[2].Inputs = append(all[2].Inputs, Input{name, func(a *Attacker, w Way) error {
@@ -253,6 +290,22 @@ func payloads() []Family {
 			bytes("no digit", "\x00\xff4"), bytes("a digit over 9", "\x00\x0a\xff4"), bytes("more than there is", "\x01\x09\x09\xff4"), bytes("a kind that nobody knows", "\x02\x01\xff4"),
 			bytes("half a header", "\x00\x01"), bytes("text that is none", "\x00\x03\xff4\xff\xfe"), bytes("many of nothing", strings.Repeat("\x00\x00\xff", 300_000)),
 		}},
+		one("binary payloads where there are none", "engine.io CVE-2026-59725", []Way{poll4, spoll4}, func(a *Attacker, w Way) error {
+			for range a.count(50, 1000) { // each on a connection of its own, which has to be answered
+				s, err := a.open(w)
+				if err != nil {
+					return err
+				}
+				r, err := a.post(w, s.address(), "application/octet-stream", "\x00\x04\xff4")
+				if err == nil && r.status == 0 {
+					err = errors.New("a POST was not answered")
+				}
+				if err := errors.Join(err, r.sound()); err != nil {
+					return err
+				}
+			}
+			return nil
+		}),
 		{"binary data as text", "RFC 4648", polls, []Input{
 			posted("no alphabet", "b!!!!"), posted("no alphabet, with a length", "5:b4!!!"), posted("cut", "bA"), posted("padding in its midst", "bAA==AA=="), posted("a type that nobody knows", "3:b9A"), posted("nothing", "b"),
 		}},

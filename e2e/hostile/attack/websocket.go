@@ -18,7 +18,29 @@ func upgrade(path string, lines ...string) string {
 
 // webSocket opens one.
 func (a *Attacker) webSocket(w Way, lines ...string) (*conn, error) {
+	if w.Upgraded {
+		s, err := a.upgraded(w, lines...)
+		if err != nil {
+			return nil, err
+		}
+		return s.sock, nil
+	}
 	return a.webSocketAt(w, w.Path, lines...)
+}
+
+// upgraded opens a session that polls, and upgrades it.
+func (a *Attacker) upgraded(w Way, lines ...string) (*session, error) {
+	polling := w
+	polling.Socket, polling.Path = false, strings.Replace(w.Path, "websocket", "polling", 1)
+	s, err := a.open(polling)
+	if err != nil {
+		return nil, err
+	}
+	s.w = w
+	if s.sock, err = a.webSocketAt(w, s.address(), lines...); err != nil {
+		return nil, err
+	}
+	return s, errors.Join(s.sock.write(frame(finText, "2probe")), s.sock.await("3probe"), s.sock.write(frame(finText, "5")))
 }
 
 func (a *Attacker) webSocketAt(w Way, path string, lines ...string) (*conn, error) {
@@ -41,6 +63,7 @@ func (c *conn) switched() error {
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		return errors.Join(fmt.Errorf("no WebSocket: %s", resp.Status), resp.Body.Close())
 	}
+	c.agreed = resp.Header
 	return nil
 }
 

@@ -5,6 +5,7 @@ package stage
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,17 @@ type bystander struct {
 
 // uid is the user that they are.
 const uid = "bystander"
+
+// trusting takes the certificate that the server has made for itself. Each has his own, since net/http adds HTTP/2 to it.
+func trusting() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
+
+// scheme is that of an address on the public port.
+func (s *Server) scheme(name string) string {
+	if s.Secure {
+		name += "s"
+	}
+	return name + "://"
+}
 
 // Watch has bystanders connect.
 func (s *Server) Watch(ctx context.Context) (*Bystanders, error) {
@@ -139,7 +151,8 @@ func (o *bystander) packet(ctx context.Context, p string, ready func()) (answer 
 
 // byWebSocket is a client of Engine.IO 4 on a WebSocket.
 func (s *Server) byWebSocket(ctx context.Context, o *bystander, ready func()) (err error) {
-	conn, _, _, err := ws.Dial(ctx, "ws://"+s.Public+"/socket.io/?EIO=4&transport=websocket")
+	dialer := ws.Dialer{TLSConfig: trusting()}
+	conn, _, _, err := dialer.Dial(ctx, s.scheme("ws")+s.Public+"/socket.io/?EIO=4&transport=websocket")
 	if err != nil {
 		return err
 	}
@@ -161,11 +174,11 @@ func (s *Server) byWebSocket(ctx context.Context, o *bystander, ready func()) (e
 	}
 }
 
-// byPolling is one that polls.
+// byPolling is one that polls, over HTTP/2 if there is TLS.
 func (s *Server) byPolling(ctx context.Context, o *bystander, ready func()) error {
-	client := &http.Client{Transport: &http.Transport{}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting(), ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
-	address := "http://" + s.Public + "/socket.io/?EIO=4&transport=polling"
+	address := s.scheme("http") + s.Public + "/socket.io/?EIO=4&transport=polling"
 	first, err := fetch(ctx, client, http.MethodGet, address, "")
 	if err != nil {
 		return err
@@ -226,7 +239,12 @@ func interrupted(ctx context.Context, conn net.Conn) (stop func()) {
 
 // bySSE is an event stream.
 func (s *Server) bySSE(ctx context.Context, o *bystander, ready func()) (err error) {
-	var d net.Dialer
+	var d interface {
+		DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	} = &net.Dialer{}
+	if s.Secure {
+		d = &tls.Dialer{Config: trusting()}
+	}
 	conn, err := d.DialContext(ctx, "tcp", s.Public)
 	if err != nil {
 		return err

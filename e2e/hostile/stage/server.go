@@ -24,6 +24,7 @@ import (
 type Server struct {
 	Name         string // "Crier", "Node"
 	Public, Push string // host:port
+	Secure       bool   // the public port has TLS
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when it is gone; then err is set
@@ -61,6 +62,20 @@ func Crier(ctx context.Context, binary, dir string, settings ...string) (*Server
 	if err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
+	return s, nil
+}
+
+// SecureCrier is Crier with a certificate.
+func SecureCrier(ctx context.Context, binary, dir string) (*Server, error) {
+	cert, key, err := certificate(dir)
+	if err != nil {
+		return nil, fmt.Errorf("making a certificate: %w", err)
+	}
+	s, err := Crier(ctx, binary, dir, "CRIER_TLS_CERT="+cert, "CRIER_TLS_KEY="+key)
+	if err != nil {
+		return nil, err
+	}
+	s.Secure = true
 	return s, nil
 }
 

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"crier/io/engineio/pipenet"
+)
+
+// A body that is announced and never comes keeps no connection, whatever its request is answered; one that has come bounds nothing,
+// nor does one whose connection has been taken over.
+func TestUnsentBodies(t *testing.T) {
+	waits := func(r *http.Request) string {
+		_, err := io.ReadAll(r.Body)
+		select {
+		case <-r.Context().Done():
+			return "was given up"
+		case <-time.After(2 * bodyTime):
+			return "waited, " + http.StatusText(map[bool]int{true: 200, false: 400}[err == nil])
+		}
+	}
+	for name, c := range map[string]struct {
+		sent    string
+		handler http.HandlerFunc
+		want    string
+		ends    bool
+	}{
+		"not read":            {"", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, "403 Forbidden", true},
+		"not read, by a page": {"", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 10_000)) }, "200 OK", true},
+		"read": {"abc", func(w http.ResponseWriter, r *http.Request) {
+			_, err := io.ReadAll(r.Body)
+			http.Error(w, "", map[bool]int{true: 200, false: 400}[err == nil])
+		}, "400 Bad Request", true},
+		"whole": {"0123456789", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Body", waits(r)) }, "200 OK", false},
+		"taken over": {"", func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.WriteString(conn, "HTTP/1.1 204 Taken Over\r\n\r\n")
+				if n, err := conn.Read(make([]byte, 1)); n == 0 {
+					t.Errorf("the connection ended: %v", err)
+				}
+			}()
+		}, "204 Taken Over", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := pipenet.New()
+				server := &http.Server{Handler: unsent(c.handler, slog.New(slog.DiscardHandler))}
+				go server.Serve(network)
+				defer server.Close()
+				conn, err := network.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"+c.sent); err != nil {
+					t.Fatal(err)
+				}
+				in := bufio.NewReader(conn)
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, "status", resp.Status, c.want)
+				if body := resp.Header.Get("X-Body"); body != "" {
+					same(t, "the handler", body, "waited, OK")
+				}
+				if !c.ends {
+					time.Sleep(2 * bodyTime) // of the bubble
+					if _, err := conn.Write([]byte("G")); err != nil {
+						t.Errorf("the connection ended: %v", err)
+					}
+					synctest.Wait()
+					return
+				}
+				if _, err := io.Copy(io.Discard, in); err != nil && !errors.Is(err, io.EOF) {
+					t.Errorf("the connection was not ended: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// The body of a GET, which nobody reads, is no request: the next request on its connection is the one behind it.
+func TestBodyOfAGet(t *testing.T) {
+	p := start(t, nil)
+	for _, path := range []string{"/comet?uid=7&wait=0", "/comet?uid=8&wait=1", "/socket.io/?EIO=4&transport=polling", "/"} {
+		t.Run(path, func(t *testing.T) {
+			conn, err := net.Dial("tcp", p.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				if err := conn.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			const inside = "GET /inside HTTP/1.1\r\nHost: a\r\n\r\n"
+			request := "GET " + path + " HTTP/1.1\r\nHost: a\r\nContent-Length: " + strconv.Itoa(len(inside)) + "\r\n\r\n" + inside + "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+			if _, err := io.WriteString(conn, request); err != nil {
+				t.Fatal(err)
+			}
+			in := bufio.NewReader(conn)
+			for range 2 {
+				resp, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, "status", resp.StatusCode, 200)
+				if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
