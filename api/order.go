@@ -29,6 +29,7 @@ type order struct {
 	keep     int           // bytes of them that the result has
 	turns    *turns        // nil: it is pushed by itself
 	store    bool          // for users who are offline, and until it has arrived
+	unstored bool          // it says that it is not to be stored
 	ttl      time.Duration // for how long; 0: it is not stored
 	receipt  bool
 	given    uint32 // the fields that there are, a bit each
@@ -141,10 +142,9 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 				o.ttl, bad = ttlOf(value)
 			}
 		case "store":
-			if bit = hasStore; null {
-				bit = 0
-			}
+			bit = hasStore
 			o.store, bad = boolValue(value, "store")
+			o.unstored = !o.store && !null
 		case "receipt":
 			bit = hasReceipt
 			o.receipt, bad = boolValue(value, "receipt")

@@ -127,6 +127,8 @@ func TestPushErrors(t *testing.T) {
 		{"unknown in to", `{"to":{"user":["a"]},"data":1}`, codeUnknownField, `to."user"`},
 		{"unknown in except", `{"to":{"all":true,"except":{"uid":1}},"data":1}`, codeUnknownField, `to.except."uid"`},
 		{"twice", `{"to":{"all":true},"data":1,"data":2}`, codeInvalidField, "data is there twice"},
+		{"twice, and once null", `{"to":{"users":["a"]},"data":1,"store":true,"store":null}`, codeInvalidField, "store is there twice"},
+		{"more fields than there are", `{"to":{"all":true},"data":1,"event":"e",` + strings.Repeat(`"store":null,`, 9) + `"dry_run":true}`, codeInvalidField, "store is there twice"},
 		{"twice in to", `{"to":{"users":[],"users":["a"]},"data":1}`, codeInvalidField, "to.users is there twice"},
 		{"both", `{"to":{"all":true},"data":1,"args":[1]}`, codeInvalidField, "args"},
 		{"args", `{"to":{"all":true},"args":1}`, codeInvalidField, "args"},
