@@ -154,6 +154,8 @@ func TestLines(t *testing.T) {
 	checkLine(t, readLine(t, out), codeBadJSON)
 	writeLine(t, in, good[10:]+"\n")
 	checkLine(t, readLine(t, out), "")
+	writeLine(t, in, "\u00a0\n") // is no white space of JSON
+	checkLine(t, readLine(t, out), codeBadJSON)
 	writeLine(t, in, `{"to":{"users":["u"]},"data":"`+strings.Repeat("x", 1001)+"\"}\n")
 	checkLine(t, readLine(t, out), codeMessageTooLarge)
 	writeLine(t, in, strings.Repeat("x", 3<<20)+good+"\n")

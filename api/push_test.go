@@ -123,6 +123,7 @@ func TestPushErrors(t *testing.T) {
 		{"empty to", `{"to":{},"data":1}`, codeMissingField, "to "},
 		{"only except", `{"to":{"except":{"users":["a"]}},"data":1}`, codeMissingField, "to "},
 		{"no data", `{"to":{"all":true}}`, codeMissingField, "data"},
+		{"no event", `{"to":{"all":true},"event":null}`, codeMissingField, "data"},
 		{"unknown", `{"to":{"all":true},"data":1,"tll":3}`, codeUnknownField, `"tll"`},
 		{"unknown in to", `{"to":{"user":["a"]},"data":1}`, codeUnknownField, `to."user"`},
 		{"unknown in except", `{"to":{"all":true,"except":{"uid":1}},"data":1}`, codeUnknownField, `to.except."uid"`},
