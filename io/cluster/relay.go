@@ -391,14 +391,7 @@ func (r *Relay) giveUp(batch []*parcel) {
 		unread[number].own.Delivered += unread[number].rest(0)
 	}
 	for _, one := range batch {
-		r.partial.Add(1)
-		if one.wait != nil {
-			one.wait.expectNobody(one.most)
-			continue
-		}
-		result := one.own.Result
-		result.Partial = true
-		one.finish(result)
+		r.alone(one)
 	}
 }
 
@@ -428,6 +421,10 @@ func (r *Relay) sent(batch []*parcel, reply any) error {
 	}
 	nodes = r.others(nodes)
 	for i, one := range batch {
+		if his, is := values[2+i].(int64); is && his == 1 {
+			r.leave(one)
+			continue
+		}
 		if one.users == nil {
 			one.wait.expect(nodes, one.most)
 			continue
@@ -437,6 +434,24 @@ func (r *Relay) sent(batch []*parcel, reply any) error {
 		}
 	}
 	return nil
+}
+
+// leave leaves a push to who has claimed its id since then: the tracked here get his.
+func (r *Relay) leave(one *parcel) {
+	r.claim(one.number)
+	r.alone(one)
+}
+
+// alone says of a push that no other node gets it by us.
+func (r *Relay) alone(one *parcel) {
+	r.partial.Add(1)
+	if one.wait != nil {
+		one.wait.expectNobody(one.most)
+		return
+	}
+	result := one.own.Result
+	result.Partial = true
+	one.finish(result)
 }
 
 // others returns the nodes without this one. It changes the list.
