@@ -295,6 +295,25 @@ func TestLinesRate(t *testing.T) {
 	})
 }
 
+// A key that is taken away while a line waits for its turn pushes that line no more.
+func TestLinesRateRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHub{}
+		s := newServer(t, Options{Pusher: h, Access: Access{Limited: []Key{{Key: "k", Rate: 2}}}})
+		time.AfterFunc(700*time.Millisecond, func() {
+			if err := s.SetAccess(Access{Keys: []string{"other"}}); err != nil {
+				t.Error(err)
+			}
+		})
+		w := do(s, "POST", "/v1/push/batch", "application/x-ndjson", strings.Repeat(`{"to":{"users":["u"]},"data":1}`+"\n", 6), header("X-Api-Key", "k"))
+		answers := lines(w.Body.String())
+		if n := len(h.taken()); n != 3 || len(answers) != 4 { // two at once, the third after half a second
+			t.Fatalf("%d pushes: %s", n, w.Body)
+		}
+		checkLine(t, []byte(answers[3]), codeWrongKey)
+	})
+}
+
 // simplex is a ResponseWriter whose connection cannot be used both ways at once.
 type simplex struct{ *httptest.ResponseRecorder }
 
