@@ -57,18 +57,26 @@ func (s *Server) ask(ctx context.Context, who *caller, o *order, land func(outco
 		return err
 	}
 	keep, now := o.keep, time.Now()
+	placed := func() {}
+	if s.sender != nil { // what is stored behind it goes another way to the other servers
+		sent := o.turns.send()
+		placed = func() { close(sent) }
+	}
 	r, err := s.asker.Ask(ctx, hub.Push{To: o.to, Message: &o.parcel.message, Claim: o.claim}, hub.Question{
-		Wait: o.ack,
-		Keep: keep,
+		Wait:   o.ack,
+		Placed: placed,
+		Keep:   keep,
 		Done: func(a hub.Answers) {
 			s.note(who, a.Pushed, now, &a)
 			land(outcome{users: a.Pushed.Users, connections: a.Pushed.Connections, partial: a.Pushed.Partial, acked: who.answers(&a, keep)}, nil)
 		},
 	})
-	if err == nil {
-		s.note(who, r, now, nil)
+	if err != nil {
+		placed()
+		return err
 	}
-	return err
+	s.note(who, r, now, nil)
+	return nil
 }
 
 // answers encodes what clients answered, of which at most so many bytes, as who may see it.

@@ -154,6 +154,8 @@ func TestLines(t *testing.T) {
 	checkLine(t, readLine(t, out), codeBadJSON)
 	writeLine(t, in, good[10:]+"\n")
 	checkLine(t, readLine(t, out), "")
+	writeLine(t, in, "\u00a0\n") // is no white space of JSON
+	checkLine(t, readLine(t, out), codeBadJSON)
 	writeLine(t, in, `{"to":{"users":["u"]},"data":"`+strings.Repeat("x", 1001)+"\"}\n")
 	checkLine(t, readLine(t, out), codeMessageTooLarge)
 	writeLine(t, in, strings.Repeat("x", 3<<20)+good+"\n")
@@ -290,6 +292,25 @@ func TestLinesRate(t *testing.T) {
 		if took := time.Since(start); took != 2*time.Second {
 			t.Errorf("it took %s", took)
 		}
+	})
+}
+
+// A key that is taken away while a line waits for its turn pushes that line no more.
+func TestLinesRateRevoked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &fakeHub{}
+		s := newServer(t, Options{Pusher: h, Access: Access{Limited: []Key{{Key: "k", Rate: 2}}}})
+		time.AfterFunc(700*time.Millisecond, func() {
+			if err := s.SetAccess(Access{Keys: []string{"other"}}); err != nil {
+				t.Error(err)
+			}
+		})
+		w := do(s, "POST", "/v1/push/batch", "application/x-ndjson", strings.Repeat(`{"to":{"users":["u"]},"data":1}`+"\n", 6), header("X-Api-Key", "k"))
+		answers := lines(w.Body.String())
+		if n := len(h.taken()); n != 3 || len(answers) != 4 { // two at once, the third after half a second
+			t.Fatalf("%d pushes: %s", n, w.Body)
+		}
+		checkLine(t, []byte(answers[3]), codeWrongKey)
 	})
 }
 

@@ -38,7 +38,7 @@ func ttlOf(value []byte) (time.Duration, *fault) {
 // checkKeep finds what is wrong with a push that is to be stored, and gives it a ttl if it has none.
 func (s *Server) checkKeep(o *order) *fault {
 	switch {
-	case o.given&hasStore != 0 && !o.store && o.ttl > 0:
+	case o.unstored && o.ttl > 0:
 		return invalid("store", "cannot be false beside ttl, which is how long a message is stored")
 	case o.ttl > 0:
 		o.store = true

@@ -165,6 +165,9 @@ func (l *link) takeOne(ctx context.Context, p *parsed) *fault {
 	if bad == nil {
 		bad = l.turn(ctx)
 	}
+	if bad == nil { // the rules may have changed while it waited
+		bad = l.allowed()
+	}
 	if bad != nil {
 		l.refuse(bad)
 		return bad

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -29,6 +28,7 @@ type order struct {
 	keep     int           // bytes of them that the result has
 	turns    *turns        // nil: it is pushed by itself
 	store    bool          // for users who are offline, and until it has arrived
+	unstored bool          // it says that it is not to be stored
 	ttl      time.Duration // for how long; 0: it is not stored
 	receipt  bool
 	given    uint32 // the fields that there are, a bit each
@@ -98,6 +98,7 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 	}
 	o.parcel = s.newParcel()
 	var data, args []byte
+	event := false
 	for _, member := range list {
 		field, value, bit := unquoted(member.Name), member.Value, uint32(0)
 		null := string(value) == "null"
@@ -115,6 +116,7 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 		case "event":
 			bit = hasEvent
 			if !null {
+				event = true
 				o.parcel.message.Event, bad = eventName(value)
 			}
 		case "data":
@@ -141,10 +143,9 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 				o.ttl, bad = ttlOf(value)
 			}
 		case "store":
-			if bit = hasStore; null {
-				bit = 0
-			}
+			bit = hasStore
 			o.store, bad = boolValue(value, "store")
+			o.unstored = !o.store && !null
 		case "receipt":
 			bit = hasReceipt
 			o.receipt, bad = boolValue(value, "receipt")
@@ -159,7 +160,7 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 		}
 		o.given |= bit
 	}
-	if bad := o.check(args != nil); bad != nil {
+	if bad := o.check(event, args != nil); bad != nil {
 		return bad
 	}
 	if bad := s.checkKeep(o); bad != nil {
@@ -171,14 +172,14 @@ func (s *Server) parse(line []byte, o *order) (bad *fault) {
 	return s.pack(o, data, args)
 }
 
-// check finds what is missing, or too much.
-func (o *order) check(args bool) *fault {
+// check finds what is missing, or too much. event and args say that there is one, and that there are some.
+func (o *order) check(event, args bool) *fault {
 	switch {
 	case !o.audience:
 		return &fault{code: codeMissingField, detail: "to is missing, or names nothing: give it users, rooms, connections or all."}
 	case o.given&hasData != 0 && args:
 		return invalid("args", "cannot be there beside data")
-	case o.given&(hasData|hasEvent) == 0 && !args:
+	case o.given&hasData == 0 && !event && !args:
 		return &fault{code: codeMissingField, detail: "data is missing: give it, or args, or an event without arguments."}
 	case o.given&hasID != 0 && o.id != "" && hub.CheckUID(o.id) != nil:
 		return invalid("id", "has to be 1 to 255 bytes without control characters")
@@ -378,5 +379,5 @@ func messageSize(m *hub.Message) int64 {
 	return int64(size)
 }
 
-// blank reports whether line has nothing but white space.
-func blank(line []byte) bool { return len(bytes.TrimSpace(line)) == 0 }
+// blank reports whether line has nothing but white space of JSON. Other spaces are a line that is no push, and is told so.
+func blank(line []byte) bool { return len(trimSpace(line)) == 0 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"crier/io/hub"
 )
@@ -72,6 +74,63 @@ func TestSender(t *testing.T) {
 				if one.Matched.Users != i || one.Matched.Connections != 2*i || one.Partial != (i == 1) || far.events[i] != fmt.Sprint(i) {
 					t.Errorf("answer %d: %+v to %s", i, one, far.events[i])
 				}
+			}
+		})
+	}
+}
+
+// outpost is one of several servers: what is to be acknowledged has its place in their order a second later than it is asked for.
+type outpost struct {
+	abroad
+	err error // of Ask
+
+	mu     sync.Mutex
+	events []string
+}
+
+func (o *outpost) note(event string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.events = append(o.events, event)
+}
+
+func (o *outpost) Ask(_ context.Context, p hub.Push, q hub.Question) (hub.Result, error) {
+	if o.err != nil {
+		return hub.Result{}, o.err
+	}
+	time.AfterFunc(time.Second, func() {
+		o.note("asked " + string(p.Message.Args[0]))
+		if q.Placed != nil {
+			q.Placed()
+		}
+	})
+	time.AfterFunc(q.Wait, func() { q.Done(hub.Answers{}) })
+	return hub.Result{}, nil
+}
+
+func (o *outpost) Store(_ context.Context, p hub.Push, k hub.Keep) error {
+	o.note("stored " + string(p.Message.Args[0]))
+	k.Done(hub.Kept{})
+	return nil
+}
+
+// What is stored does not overtake what was to be acknowledged before it, but does not wait for acknowledgements.
+func TestStoredBehindAsked(t *testing.T) {
+	const lines = `{"to":{"all":true},"data":1,"ack":"60s"}` + "\n" + `{"to":{"users":["u"]},"data":2,"store":true}` + "\n"
+	for err, want := range map[error]string{nil: "asked 1, stored 2", hub.ErrBusy: "stored 2"} {
+		synctest.Test(t, func(t *testing.T) {
+			far := &outpost{abroad: abroad{Hub: realHub(t)}, err: err}
+			s := newServer(t, Options{Pusher: far, Sender: far, Asker: far, Keeper: far})
+			time.AfterFunc(2*time.Second, func() { far.note("2 s") })
+			w := do(s, http.MethodPost, "/v1/push/batch", "application/x-ndjson", lines)
+			if n := strings.Count(w.Body.String(), "\n"); n != 2 {
+				t.Errorf("%d answers: %s", n, w.Body)
+			}
+			time.Sleep(3 * time.Second)
+			far.mu.Lock()
+			defer far.mu.Unlock()
+			if got := strings.Join(far.events, ", "); got != want+", 2 s" {
+				t.Errorf("%v: %s, want %s", err, got, want)
 			}
 		})
 	}

@@ -12,12 +12,13 @@ import (
 
 var errNotAnswer = errors.New("is no answer that this version understands")
 
-// Ask is [hub.Hub.Ask] of the connections of all nodes. What it returns is of this node; q.Done gets the rest.
+// Ask is [hub.Hub.Ask] of the connections of all nodes. What it returns is of this node; q.Done gets the rest. q.Placed is called when Redis
+// has it, or does not get it.
 func (r *Relay) Ask(ctx context.Context, p hub.Push, q hub.Question) (hub.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return hub.Result{}, fmt.Errorf("asking for acknowledgements: %w", err)
 	}
-	one := &parcel{push: p, since: time.Now()}
+	one := &parcel{push: p, since: time.Now(), placed: q.Placed}
 	if err := r.reserve(one); err != nil {
 		return hub.Result{}, fmt.Errorf("asking for acknowledgements: %w", err)
 	}

@@ -20,11 +20,15 @@ func TestRelayAsk(t *testing.T) {
 	deaf := b.enter(t, server, "b2", "alice")
 	deaf.mute = true
 	ask := func(to hub.Audience, wait time.Duration) hub.Answers {
-		got := make(chan hub.Answers, 1)
-		_, err := a.Ask(context.Background(), hub.Push{To: to, Message: message("ask")}, hub.Question{Wait: wait, Keep: 1000, Done: func(a hub.Answers) { got <- a }})
+		got, placed := make(chan hub.Answers, 1), make(chan struct{})
+		_, err := a.Ask(context.Background(), hub.Push{To: to, Message: message("ask")}, hub.Question{
+			Wait: wait, Keep: 1000, Done: func(a hub.Answers) { got <- a },
+			Placed: func() { close(placed) }, // closing it twice would panic
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
+		<-placed
 		return <-got
 	}
 	describe := func(a hub.Answers) string {

@@ -89,15 +89,17 @@ var takeScript = nodeScript("take", `
 	return {'yours'}
 `)
 
-// landScript notes the result of a claim, or that there is none. Its arguments: the mid, the token, for how long, the result.
+// landScript notes the result of a claim, or that there is none. Its arguments: the mid, the token, for how long, the result. A claim that
+// Redis has lost is as good as one that it has, unless somebody else has one.
 var landScript = nodeScript("land", `
 	local id = P .. ':id:' .. ARGV[4]
-	if redis.call('HGET', id, 't') ~= ARGV[5] then return end
+	local holder = redis.call('HGET', id, 't')
+	if holder and holder ~= ARGV[5] then return end
 	if ARGV[7] == '' then
 		redis.call('DEL', id)
 		return
 	end
-	redis.call('HSET', id, 'r', ARGV[7])
+	redis.call('HSET', id, 't', ARGV[5], 'r', ARGV[7])
 	redis.call('HDEL', id, 'm')
 	redis.call('PEXPIRE', id, ARGV[6])
 `)

@@ -88,6 +88,7 @@ type parcel struct {
 	wait   *wait                     // for what other nodes say; nil if Redis knows it
 	most   time.Duration             // for how long
 	done   func(r hub.Result)        // called once, without a wait; nil once it has been
+	placed func()                    // called once when Redis has it, or does not get it; nil once it has been
 	rest   func(at hub.Position) int // gives it to the tracked here, at a position or 0; returns how many took it
 }
 
@@ -391,14 +392,7 @@ func (r *Relay) giveUp(batch []*parcel) {
 		unread[number].own.Delivered += unread[number].rest(0)
 	}
 	for _, one := range batch {
-		r.partial.Add(1)
-		if one.wait != nil {
-			one.wait.expectNobody(one.most)
-			continue
-		}
-		result := one.own.Result
-		result.Partial = true
-		one.finish(result)
+		r.alone(one)
 	}
 }
 
@@ -428,6 +422,11 @@ func (r *Relay) sent(batch []*parcel, reply any) error {
 	}
 	nodes = r.others(nodes)
 	for i, one := range batch {
+		one.place()
+		if his, is := values[2+i].(int64); is && his == 1 {
+			r.leave(one)
+			continue
+		}
 		if one.users == nil {
 			one.wait.expect(nodes, one.most)
 			continue
@@ -437,6 +436,25 @@ func (r *Relay) sent(batch []*parcel, reply any) error {
 		}
 	}
 	return nil
+}
+
+// leave leaves a push to who has claimed its id since then: the tracked here get his.
+func (r *Relay) leave(one *parcel) {
+	r.claim(one.number)
+	r.alone(one)
+}
+
+// alone says of a push that no other node gets it by us.
+func (r *Relay) alone(one *parcel) {
+	one.place()
+	r.partial.Add(1)
+	if one.wait != nil {
+		one.wait.expectNobody(one.most)
+		return
+	}
+	result := one.own.Result
+	result.Partial = true
+	one.finish(result)
 }
 
 // others returns the nodes without this one. It changes the list.
@@ -468,6 +486,14 @@ func (r *Relay) sentToUsers(one *parcel, reply any) error {
 	}
 	one.finish(r.matched(one.own.Result, one.users, counts))
 	return nil
+}
+
+// place tells who wants to know that it has a place in the order of the streams, or will have none, unless he has been told.
+func (p *parcel) place() {
+	if placed := p.placed; placed != nil {
+		p.placed = nil
+		placed()
+	}
 }
 
 // finish tells who pushed, unless he has been told.

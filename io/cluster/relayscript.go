@@ -4,7 +4,7 @@ import "strings"
 
 // batchArguments are those of relayScript.
 func (r *Relay) batchArguments(batch []*parcel) []any {
-	args := []any{r.node.Tag(), r.batch}
+	args := []any{r.node.Tag(), r.batch, idsKeep.Milliseconds()}
 	for _, one := range batch {
 		own := 0
 		if one.own.Waiting {
@@ -23,12 +23,13 @@ func (r *Relay) batchArguments(batch []*parcel) []any {
 	return args
 }
 
-// relayScript: the node's tag and the number of a batch; then, for each push, the frame, 1 if the node's own stream is to have it
+// relayScript: the node's tag, the number of a batch, and for how long ids are known in milliseconds; then, for each push, the frame, 1 if the node's own stream is to have it
 // too, the token and the mid if the push has an id that is claimed, and either -1, for the common stream, or the number of users and the users. A batch that has been added is not added again, as
 // when its answer was lost. It answers the last position, the nodes whose lease has not ended, and for each push, unless it is for the common
 // stream, the nodes that get it, and how many connections each user has on other nodes than this one.
 //
-// An id that somebody else has claimed since then is his: such a push is not added.
+// An id that somebody else has claimed since then is his: such a push is not added, and the answer for it is 1. A claim that nobody has, since
+// Redis has lost it, is made again.
 //
 // P:seq has the last batch of each node, P:u:<uid> the directory's entry of a user: n:<node> is "<connections>,<1 if there are some
 // that can be recovered>,<epoch>"; l:<node> the position up to which a node that he has left still gets what is for him.
@@ -37,15 +38,19 @@ var relayScript = nodeScript("relay", `
 	local again = redis.call('HGET', P .. ':seq', NODE) == batch
 	if not again then redis.call('HSET', P .. ':seq', NODE, batch) end
 	local answer = {'0', redis.call('ZRANGEBYSCORE', P .. ':nodes', '(' .. text(now()), '+inf')}
-	local i = 6
+	local i = 7
 	while i <= #ARGV do
 		local frame, own, token, mid, n = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4])
 		i = i + 5
 		local at = position()
-		local skip, id, users, sum = again, P .. ':id:' .. mid, 0, 0
-		if token ~= '' and redis.call('HGET', id, 't') ~= token then skip = true end
-		if n < 0 then
-			if not skip then append('all', frame, at) end
+		local id, users, sum = P .. ':id:' .. mid, 0, 0
+		local holder = token ~= '' and redis.call('HGET', id, 't')
+		if holder and holder ~= token then
+			answer[#answer + 1] = 1
+			i = i + math.max(n, 0)
+			token = ''
+		elseif n < 0 then
+			if not again then append('all', frame, at) end
 			answer[#answer + 1] = 0
 		else
 			local to, nodes, counts = {}, {}, {}
@@ -68,11 +73,17 @@ var relayScript = nodeScript("relay", `
 			end
 			for node in pairs(to) do
 				nodes[#nodes + 1] = node
-				if not skip then append('s:' .. node, frame, at) end
+				if not again then append('s:' .. node, frame, at) end
 			end
 			answer[#answer + 1] = {nodes, counts}
 		end
-		if token ~= '' and not skip then redis.call('HSET', id, 'm', users .. ' ' .. sum) end
+		if token ~= '' and not again then
+			redis.call('HSET', id, 'm', users .. ' ' .. sum)
+			if not holder then
+				redis.call('HSET', id, 'h', NODE .. ' ' .. EPOCH, 't', token)
+				redis.call('PEXPIRE', id, ARGV[6])
+			end
+		end
 	end
 	answer[1] = text(last)
 	return answer

@@ -29,6 +29,9 @@ type Question struct {
 	Keep int
 	// Done is called once, never before Ask returns, on whatever goroutine comes by: it must be quick.
 	Done func(Answers)
+	// Placed, if not nil, is for who asks the connections of several hubs: it is called once, unless asking fails, when the message has its place
+	// in the order that these have in common, or can have none. It must be quick. A Hub takes no notice.
+	Placed func()
 }
 
 // Answers are what came of a question.
