@@ -18,7 +18,7 @@ const (
 	// of a connection that Adopt has taken the descriptor of
 	busy    // it is due: on the queue of the crew, or in its hands
 	news    // something has happened since the crew looked
-	over    // the peer has ended its side, or all of it
+	over    // the peer has ended its side, or all of it, or sends urgent bytes: a read may end before that
 	expired // the read deadline has passed
 	armed   // the poller hears of room to write, too
 )

@@ -14,9 +14,10 @@ import (
 
 const (
 	// interest is what the poller hears of from the beginning, once each time it becomes so.
-	interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
-	// ends are the events after which a read may find the end behind what it reads.
-	ends = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	interest = unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
+	// ends are the events after which a read may leave something behind what it reads: the end, or what follows an urgent byte (tcp(7)), at
+	// which it stops.
+	ends = unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	// harvest is how many events are taken at once.
 	harvest = 256
 )

@@ -138,7 +138,7 @@ func (c *Conn) rest() bool {
 
 // attend calls the handler with initial, and with what there is to read. state is what it was when all news before it were
 // known: what has come since makes an event of its own. So after a read that did not fill the buffer there is no use in
-// another one, unless the peer had ended its side by then: that may be behind what was read, and makes no other event.
+// another one, unless the peer had ended its side by then, or sent an urgent byte: what is behind that makes no other event.
 func (c *Conn) attend(initial []byte, state uint32) error {
 	if e, ok := c.h.(*entrance); ok {
 		return e.attend()

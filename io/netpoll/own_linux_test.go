@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,6 +169,52 @@ func TestReset(t *testing.T) {
 	client.Close()
 	if err := r.wait(t); !errors.Is(err, unix.ECONNRESET) {
 		t.Errorf("Closed(%v)", err)
+	}
+}
+
+// A read stops at an urgent byte (tcp(7)), however much is behind it.
+func TestUrgentData(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		t.Run(fmt.Sprintf("before Start=%v", early), func(t *testing.T) {
+			p := newEpoll(t, Options{})
+			server, client := tcpPair(t)
+			r := newRecorder()
+			c := add(t, p, adoptee{server}, r)
+			if !early {
+				c.Start(nil)
+			}
+			raw, err := client.(*net.TCPConn).SyscallConn()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ""
+			for i := range 3 {
+				text := fmt.Sprint("text ", i)
+				want += text
+				var sent error
+				if err := raw.Control(func(fd uintptr) { sent = unix.Sendto(int(fd), []byte{'!'}, unix.MSG_OOB, nil) }); err != nil || sent != nil {
+					t.Fatal(err, sent)
+				}
+				if _, err := client.Write([]byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if early {
+				c.Start(nil)
+			}
+			// An older urgent byte is among the data once there is a newer one.
+			for got := ""; got != want; got = strings.ReplaceAll(string(r.bytes()), "!", "") {
+				select {
+				case <-r.got:
+				case <-time.After(patience):
+					t.Fatalf("got %q, want %q", r.bytes(), want)
+				}
+			}
+			client.Close()
+			if err := r.wait(t); !errors.Is(err, io.EOF) {
+				t.Errorf("Closed(%v)", err)
+			}
+		})
 	}
 }
 

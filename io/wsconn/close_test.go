@@ -3,10 +3,12 @@ package wsconn
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
 	"sync"
 	"testing"
@@ -185,6 +187,62 @@ func TestCloseFromTheHandler(t *testing.T) {
 	client.Close()
 	if err := r.wait(t); !errors.Is(err, net.ErrClosed) || len(r.got) != 1 {
 		t.Errorf("Closed(%v), %d messages", err, len(r.got))
+	}
+}
+
+// To end the output of TLS is to write an alert, for which there may be no room: whoever hangs up does not wait for it.
+func TestHangupDoesNotWait(t *testing.T) {
+	secured := httptest.NewTLSServer(nil) // for its certificate
+	defer secured.Close()
+	for _, started := range []bool{true, false} {
+		t.Run(fmt.Sprintf("started=%v", started), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				u := newUpgrader(t, Options{})
+				near, far := net.Pipe()
+				server, client := tls.Server(near, secured.TLS), tls.Client(far, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own server
+				shaken := make(chan error, 1)
+				go func() { shaken <- client.Handshake() }()
+				if err := server.Handshake(); err != nil {
+					t.Fatal(err)
+				}
+				hello := AppendText(nil, []byte("hello"))
+				r := newRecorder()
+				c, err := u.attach(server, nil, func(*Conn) Handler { return r })
+				if err != nil {
+					t.Fatal(err)
+				}
+				if started {
+					c.Start()
+				}
+				if err := c.Send(hello, 1); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-shaken; err != nil {
+					t.Fatal(err)
+				}
+				wantBytes(t, client, hello)
+				synctest.Wait() // and nobody reads any more
+				returned := make(chan struct{})
+				go func() {
+					c.Hangup()
+					close(returned)
+				}()
+				synctest.Wait()
+				select {
+				case <-returned:
+				default:
+					t.Error("Hangup waits for the client")
+				}
+				if n, err := client.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+					t.Errorf("the client has read %d bytes, %v", n, err)
+				}
+				client.Close()
+				if err := r.wait(t); !errors.Is(err, net.ErrClosed) {
+					t.Errorf("Closed(%v)", err)
+				}
+				closePoller(t, u)
+			})
+		})
 	}
 }
 

@@ -306,12 +306,16 @@ func (o *output) shutdown(frame []byte, hangup bool, cause error) {
 	default:
 		err = o.write(frame, 0, false)
 	}
-	waits := o.out != nil
+	ends := err == nil && o.out == nil
+	if ends && !o.nc.Direct() { // to end TLS is to write, and to wait for room
+		o.nc.Go(o.endOutput)
+		ends = false
+	}
 	o.mu.Unlock()
 	switch {
 	case err != nil:
 		o.abort(err)
-	case !waits:
+	case ends:
 		o.endOutput()
 	}
 }
