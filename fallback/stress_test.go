@@ -229,7 +229,8 @@ func (s *stressSession) emit(closeAt int) {
 func TestStress(t *testing.T) {
 	const sessions = 30
 	h := new(stressHandler)
-	r := newRigFor(t, true, engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: time.Minute}, h)
+	// A client that takes longer than that to move polls no more, and would end by a ping timeout.
+	r := newRigFor(t, true, engineio.Options{PingInterval: 20 * time.Millisecond, PingTimeout: time.Minute, UpgradeTimeout: time.Minute}, h)
 	var wg sync.WaitGroup
 	for i := range sessions {
 		wg.Go(func() { stressOne(t, r, h, i) })
