@@ -23,15 +23,18 @@ type deadliner interface{ SetReadDeadline(time.Time) error }
 // is left before it answers.
 func unsent(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor > 1 { // a stream waits for no body that its handler leaves
+			defer timeless(w, r, log)
+			next.ServeHTTP(w, r)
+			return
+		}
 		d, ok := w.(deadliner)
 		if !ok || r.Body == nil || r.Body == http.NoBody {
 			next.ServeHTTP(w, r)
 			return
 		}
 		limit := func(at time.Time) {
-			if err := d.SetReadDeadline(at); err != nil {
-				log.LogAttrs(r.Context(), slog.LevelDebug, "bounding the time to read", slog.Any("error", err))
-			}
+			noteTime(r, log, d.SetReadDeadline(at))
 		}
 		if r.Method == http.MethodGet || r.Method == http.MethodHead { // whose bodies mean little
 			limit(time.Now().Add(restTime))
@@ -48,6 +51,20 @@ func unsent(next http.Handler, log *slog.Logger) http.Handler {
 			limit(time.Now().Add(restTime))
 		}
 	})
+}
+
+// timeless takes back what times a handler has set for a stream of HTTP/2. If that had been reset by then, net/http would keep it in memory
+// until they are over, and anybody can reset many.
+func timeless(w http.ResponseWriter, r *http.Request, log *slog.Logger) {
+	c := http.NewResponseController(w)
+	noteTime(r, log, c.SetReadDeadline(time.Time{}))
+	noteTime(r, log, c.SetWriteDeadline(time.Time{}))
+}
+
+func noteTime(r *http.Request, log *slog.Logger, err error) {
+	if err != nil {
+		log.LogAttrs(r.Context(), slog.LevelDebug, "bounding the time of a request", slog.Any("error", err))
+	}
 }
 
 // unsentBody is a body whose end, when it has come, is waited for no more.

@@ -2,11 +2,14 @@ package app
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -128,6 +131,56 @@ func TestBodyOfAGet(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+		})
+	}
+}
+
+// A stream of HTTP/2 that has been reset is not kept in memory for as long as its handler would have waited for it.
+func TestResetStreams(t *testing.T) {
+	for name, limit := range map[string]func(*http.ResponseController, time.Time) error{
+		"to read": (*http.ResponseController).SetReadDeadline, "to write": (*http.ResponseController).SetWriteDeadline,
+	} {
+		t.Run(name, func(t *testing.T) {
+			began, forgotten := make(chan struct{}), make(chan struct{})
+			server := httptest.NewUnstartedServer(unsent(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				same(t, "protocol", r.Proto, "HTTP/2.0")
+				runtime.SetFinalizer(r.Context(), func(any) { close(forgotten) }) // which the stream has
+				close(began)
+				<-r.Context().Done()
+				if err := limit(http.NewResponseController(w), time.Now().Add(time.Hour)); err != nil {
+					t.Error(err)
+				}
+			}), slog.New(slog.DiscardHandler)))
+			server.EnableHTTP2 = true
+			server.StartTLS()
+			defer server.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() {
+				resp, err := server.Client().Do(r)
+				if err == nil {
+					resp.Body.Close()
+				}
+				ended <- err
+			}()
+			<-began
+			cancel()
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			await(t, "the stream is forgotten", func() bool {
+				runtime.GC()
+				select {
+				case <-forgotten:
+					return true
+				default:
+					return false
+				}
+			})
 		})
 	}
 }

@@ -127,7 +127,7 @@ func (l *lane) end(ctx context.Context, sound bool) error {
 	var err error
 	for secure, s := range l.stands {
 		if sound {
-			err = errors.Join(err, s.server.Recovered(ctx, s.before, true, l.trial.patience))
+			err = errors.Join(err, s.server.Recovered(ctx, s.before, true, l.trial.patience+stage.Lingering))
 		}
 		err = errors.Join(err, l.stop(secure))
 	}

@@ -129,6 +129,10 @@ func (s *Server) Gone() (gone bool, last string) {
 	}
 }
 
+// Lingering is how long there may be a polling session of which its client has never joined: when the server has closed it, it
+// waits for the client's next request.
+const Lingering = connectTimeout + 30*time.Second
+
 // stopPatience is how long a server may take to stop.
 const stopPatience = 30 * time.Second
 
