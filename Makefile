@@ -85,7 +85,7 @@ test-cluster: build e2e/node_modules/.stamp
 
 # ARGS='-only placeholders' is one family. What is a matter of number comes once more, in full; go run ./e2e/hostile -long does that with all, in an hour or so.
 # What make hostile does in full besides.
-FULL = pings by|fragments without|announced and never|never polled|never join|namespaces|in a row|events without
+FULL = pings by|fragments without|announced and never|never polled|never join|namespaces|in a row|events without|HTTP/2 settings
 hostile: build bench/peers/node/node_modules/.stamp
 	$(GO) run ./e2e/hostile -node bench/peers/node -doc docs/SECURITY.md $(ARGS)
 	$(GO) run ./e2e/hostile -long -only '$(FULL)' -doc docs/SECURITY.md

@@ -42,8 +42,11 @@ func unsent(next http.Handler, log *slog.Logger) http.Handler {
 			limit(time.Now().Add(bodyTime))
 		}
 		b := &unsentBody{ReadCloser: r.Body, limit: limit}
-		r.Body = b
-		next.ServeHTTP(w, r)
+		// In a copy: net/http looks at the body of its own, to give who is still sending the time to read the answer before the connection
+		// is reset.
+		read := *r
+		read.Body = b
+		next.ServeHTTP(w, &read)
 		if b.over {
 			return
 		}
