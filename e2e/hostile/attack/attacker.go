@@ -63,6 +63,7 @@ type conn struct {
 	in  *bufio.Reader
 
 	agreed http.Header // of the handshake, if it is a WebSocket
+	before []byte      // the end of all compressed messages that it has sent so far
 }
 
 // dial connects, and shakes hands where the way has TLS.

@@ -1,6 +1,8 @@
 package attack
 
 import (
+	"bytes"
+	"compress/flate"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -113,10 +115,27 @@ func (c *conn) read() (string, error) {
 		if _, err := io.ReadFull(c.in, payload); err != nil {
 			return "", err
 		}
-		if head[0]&8 == 0 {
-			return string(payload), nil
+		if head[0]&8 != 0 {
+			continue
 		}
+		if head[0]&0x40 != 0 {
+			return c.inflate(payload)
+		}
+		return string(payload), nil
 	}
+}
+
+// inflate undoes the compression of a message by what came before it, which the official server makes use of.
+func (c *conn) inflate(p []byte) (string, error) {
+	const window = 32 << 10
+	z := flate.NewReaderDict(io.MultiReader(bytes.NewReader(p), strings.NewReader("\x00\x00\xff\xff\x01\x00\x00\xff\xff")), c.before)
+	message, err := io.ReadAll(io.LimitReader(z, 16<<20))
+	if err != nil {
+		return "", fmt.Errorf("inflating a message: %w", err)
+	}
+	c.before = append(c.before, message...)
+	c.before = c.before[max(len(c.before)-window, 0):]
+	return string(message), nil
 }
 
 // await reads until a message has text in it.
