@@ -15,8 +15,12 @@ const (
 	restTime = 5 * time.Second
 )
 
-// deadliner is a ResponseWriter of net/http. What [fastpath] answers has come whole, and has none.
-type deadliner interface{ SetReadDeadline(time.Time) error }
+// deadliner is a ResponseWriter of net/http, for HTTP/1. Those of the fast path and of the poller, whose requests have come whole, cannot be
+// hijacked: nothing is done for them.
+type deadliner interface {
+	http.Hijacker
+	SetReadDeadline(time.Time) error
+}
 
 // unsent bounds the time for which a body may be waited for that is announced and does not come. Without that whoever is
 // refused, or answered without it being read, could keep the connection and its goroutine for ever: net/http reads a part of what

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"crier/io/engineio/pipenet"
+	"crier/io/http1"
 )
 
 // A body that is announced and never comes keeps no connection, whatever its request is answered; one that has come bounds nothing,
@@ -143,6 +144,17 @@ func TestBodyOfAGet(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A request that has come whole is handled as it is: most pushes are such.
+func TestNothingUnsent(t *testing.T) {
+	var got *http.Request
+	h := unsent(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }), slog.New(slog.DiscardHandler))
+	r := httptest.NewRequest(http.MethodPost, "/v1/push", strings.NewReader("{}"))
+	var w http.ResponseWriter = new(http1.Response)
+	if n := testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }); n > 0 || got != r {
+		t.Errorf("%v allocations, another request: %v", n, got != r)
 	}
 }
 

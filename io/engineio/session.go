@@ -232,10 +232,10 @@ func (s *Session) shut(reason Reason) (tell bool) {
 	}
 	cand := s.dropCandidateLocked()
 	s.loseLocked()
-	s.keepLocked(0)
 	s.state.Store(uint32(stateClosing))
 	done := s.transport.Close()
 	if done {
+		s.keepLocked(0)
 		s.state.Store(uint32(stateClosed))
 	} else {
 		linger := closeLinger
@@ -307,7 +307,7 @@ func (s *Session) Evict(t Transport) {
 
 // Keep says how many bytes the receiver keeps of a message of which the rest has not come yet; 0: none any more. They count for
 // [Options] Budget beside what waits for clients: a client may keep many messages here, and has sent but little where it
-// compresses. The receiver lets go of them when the session ends.
+// compresses. They count until the session has ended, and with it the receiver.
 func (s *Session) Keep(bytes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -356,6 +356,7 @@ func (s *Session) Finished() {
 	s.mu.Lock()
 	done := s.load() == stateClosing
 	if done {
+		s.keepLocked(0)
 		s.state.Store(uint32(stateClosed))
 	}
 	s.mu.Unlock()
